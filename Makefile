@@ -1,0 +1,53 @@
+# One word each. `make sweep` and `make test` need Python >= 3.11 and nothing else.
+PYTHON ?= python3
+PY = .venv/bin/python
+SPACE ?= exp_grid
+SWEEP ?= $(shell ls -td ray_results/*/ 2>/dev/null | head -1)
+
+.PHONY: sweep test test-all setup lint fix report board bench clean
+
+sweep: setup  ## the main job: search, then cross-validate the best configuration
+	$(PY) sweeps/run.py --space $(SPACE) --cv
+
+test: setup-dev  ## everything that must hold
+	$(PY) -m pytest -m "not slow"
+
+test-all: setup-dev  ## and the tests that take more than a minute
+	$(PY) -m pytest
+
+setup: .venv/installed
+
+setup-dev: .venv/installed-dev
+
+lint: setup-dev
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/mypy
+
+fix: setup-dev
+	.venv/bin/ruff check --fix .
+	.venv/bin/ruff format .
+
+report: setup  ## of the newest sweep, or SWEEP=ray_results/<sweep>
+	$(PY) sweeps/report.py $(SWEEP)
+
+board: setup  ## TensorBoard on http://localhost:6006
+	.venv/bin/tensorboard --logdir ray_results
+
+bench: setup-dev  ## measure this machine
+	$(PY) tests/benchmarks/epoch_speed.py
+
+clean:  ## what can be made again; sweeps in ray_results/ are kept
+	rm -rf data/synthetic data/patches build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +
+
+.venv/installed: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, this is " + sys.version.split()[0] + "; try: make PYTHON=python3.12")'
+	test -x $(PY) || $(PYTHON) -m venv .venv
+	@echo "installing (torch is large: 2 to 5 minutes)"
+	$(PY) -m pip install --quiet --constraint constraints.txt --editable .
+	touch $@
+
+.venv/installed-dev: .venv/installed
+	$(PY) -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	touch $@

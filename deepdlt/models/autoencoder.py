@@ -1,0 +1,85 @@
+"""The report's convolutional autoencoder (its Table 1).
+
+Layer order and indices are those of the original checkpoints: encoder.0 .1 .5 .6 .10 .11, decoder.0 .1 .3 .4 .6.
+"""
+
+from collections.abc import Callable
+
+from torch import Tensor, nn
+
+from deepdlt.config import TrainConfig
+
+CHANNELS = (32, 64, 128)
+LATENT_SIDE = 8  # 64 px halved by three poolings
+
+_ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
+    "relu": nn.ReLU,
+    "selu": nn.SELU,
+    "elu": nn.ELU,
+    "leaky_relu": lambda: nn.LeakyReLU(0.1),
+}
+
+
+def activation(config: TrainConfig) -> nn.Module:
+    """A new instance of the configured nonlinearity."""
+    return _ACTIVATIONS[config.activation]()
+
+
+def make_encoder(config: TrainConfig) -> nn.Sequential:
+    """(batch, 1, 64, 64) -> (batch, 128, 8, 8): three blocks of convolution, batch norm, activation, dropout, pool."""
+    layers: list[nn.Module] = []
+    channels_in = 1
+    for channels in CHANNELS:
+        layers += [
+            nn.Conv2d(channels_in, channels, config.kernel_size, padding=config.kernel_size // 2),
+            nn.BatchNorm2d(channels),
+            activation(config),
+            nn.Dropout2d(config.dropout),
+            nn.MaxPool2d(2),
+        ]
+        channels_in = channels
+    return nn.Sequential(*layers)
+
+
+def make_decoder(config: TrainConfig) -> nn.Sequential:
+    """(batch, 128, 8, 8) -> (batch, 1, 64, 64) in [0, 1].
+
+    2x2 transposed convolutions of stride 2, as in the original code and Table 7; the report's Table 1 says 3x3.
+    """
+    return nn.Sequential(
+        nn.ConvTranspose2d(CHANNELS[2], CHANNELS[1], 2, stride=2),
+        nn.BatchNorm2d(CHANNELS[1]),
+        activation(config),
+        nn.ConvTranspose2d(CHANNELS[1], CHANNELS[0], 2, stride=2),
+        nn.BatchNorm2d(CHANNELS[0]),
+        activation(config),
+        nn.ConvTranspose2d(CHANNELS[0], 1, 2, stride=2),
+        nn.Sigmoid(),
+    )
+
+
+class CNNAutoencoder(nn.Module):
+    """Convolutional autoencoder of 64x64 grey crops.
+
+    134,497 parameters with 3x3 encoder kernels, 298,849 with 5x5. The latent has 128x8x8 = 8192 numbers, twice as
+    many as the crop has pixels: it denoises and abstracts, it does not compress.
+
+    Source: the report, section 3.1 and Table 1.
+    """
+
+    def __init__(self, config: TrainConfig) -> None:
+        super().__init__()
+        self.encoder = make_encoder(config)
+        self.decoder = make_decoder(config)
+
+    def encode(self, x: Tensor) -> Tensor:
+        """(batch, 1, 64, 64) -> latent (batch, 128, 8, 8)."""
+        return self.encoder(x)
+
+    def decode(self, z: Tensor) -> Tensor:
+        """Latent (batch, 128, 8, 8) -> (batch, 1, 64, 64) in [0, 1]."""
+        return self.decoder(z)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(batch, 1, 64, 64) -> its reconstruction, same shape, in [0, 1]."""
+        return self.decode(self.encode(x))

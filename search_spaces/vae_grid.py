@@ -1,0 +1,30 @@
+"""The report's variational autoencoder and its neighbours.
+
+Question
+    How long a latent vector, how strong a KL term, and which learning rate does the VAE want?
+Axes
+    lr 3 x latent_dim 3 x beta 3 x dropout 2 = 54 configurations; the report's is one of them and is tried first.
+    With inputs in [0, 1] (protocol corrected) beta 0.25 weighs the two terms as the report's 1 does in [-1, 1].
+Cost
+    12 trials x 3 epochs on the built-in images (960 crops): about 1 minute on 2 cores.
+Run
+    python sweeps/run.py --space vae_grid --cv
+"""
+
+from ray import tune
+
+TRIALS = 12
+EPOCHS = 3
+
+SPACE = {
+    "model": "cnn_vae",
+    "activation": "leaky_relu",
+    "lr": tune.choice([1e-3, 3e-4, 1e-4]),
+    "latent_dim": tune.choice([32, 128, 512]),
+    "beta": tune.choice([0.05, 0.25, 1.0]),
+    "dropout": tune.choice([0.0, 0.2]),
+}
+
+POINTS = [
+    {"lr": 1e-4, "latent_dim": 128, "beta": 1.0, "dropout": 0.2},  # the report, section 6.1
+]

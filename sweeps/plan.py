@@ -1,0 +1,259 @@
+"""What will be run, decided and checked before Ray starts: space, data, splits, trials, resources."""
+
+import os
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+import search_spaces
+from deepdlt.config import ConfigError, TrainConfig, config_dict, make_config
+from deepdlt.create_dataset import Patches
+from deepdlt.source_images import DataError
+from deepdlt.stratified_split import Split, bin_label, check_folds, plain_split, stratified_folds
+from sweeps import search
+from sweeps.records import FAILED, Cell, SweepRefused, read_records
+
+LABELS = ("angle", "PP1", "NP", "EP1")
+MAX_TRIALS = 100_000
+TRIAL_MB = {"cnn_ae": 5.0, "cnn_vae": 80.0}  # two checkpoints with Adam's moments, and the event file
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """The command line, with the space's defaults filled in."""
+
+    space: str
+    question: str
+    domains: dict[str, Any]
+    """Field -> Tune domain or constant, `--set` applied."""
+    points: list[dict[str, Any]]
+    cv_only: bool
+    protocol: str
+    search: str
+    scheduler: str
+    trials: int
+    epochs: int
+    cv: bool
+    labels: tuple[str, ...]
+    folds: int
+    seed: int
+
+    def config(self, settings: dict[str, Any]) -> TrainConfig:
+        """The full configuration of one point of the space."""
+        fixed = {name: value for name, value in self.domains.items() if name not in search.domains(self.domains)}
+        return make_config(self.protocol, **{"epochs": self.epochs, "seed": self.seed, **fixed, **settings})
+
+
+@dataclass(frozen=True)
+class Resources:
+    """What a trial gets and how many run at once."""
+
+    cpus_per_trial: float
+    gpus_per_trial: float
+    max_concurrent: int
+
+
+def make_request(args: Any) -> Request:
+    """Load the space that the parsed arguments name and check every configuration axis of it.
+
+    Raises:
+        SweepRefused, ConfigError: unknown space, field, value or number; all problems at once.
+    """
+    module = search_spaces.load(args.space)
+    overrides = dict(_setting(text) for text in args.set)
+    space = {**module.SPACE, **overrides}
+    swept = search.domains(space)
+    points = [{k: v for k, v in point.items() if k in swept} for point in getattr(module, "POINTS", [])]
+    cv_only = getattr(module, "CV_ONLY", False)
+    request = Request(
+        space=args.space,
+        question=_question(module.__doc__ or ""),
+        domains=space,
+        points=points,
+        cv_only=cv_only,
+        protocol=args.protocol,
+        search=args.search,
+        scheduler=args.scheduler,
+        trials=module.TRIALS if args.trials is None else args.trials,
+        epochs=overrides.get("epochs", module.EPOCHS) if args.epochs is None else args.epochs,
+        cv=args.cv or cv_only,
+        labels=LABELS if args.labels is None else tuple(args.labels.split(",")),
+        folds=args.folds,
+        seed=args.seed,
+    )
+    _check_request(request)
+    return request
+
+
+def check_resources(cpus_per_trial: float, gpus_per_trial: float | None, max_concurrent: int | None) -> Resources:
+    """Resources per trial against what this machine has; a quarter of a GPU each when there is one.
+
+    Raises:
+        SweepRefused: more than there is, or not positive.
+    """
+    cpus, gpus = len(os.sched_getaffinity(0)), _gpus()
+    problems = []
+    if not 0 < cpus_per_trial <= cpus:
+        problems.append(
+            f"--cpus-per-trial must be in (0, {cpus}], this machine has {cpus} CPUs; got {cpus_per_trial:g}"
+        )
+    if gpus_per_trial is not None and not 0 <= gpus_per_trial <= gpus:
+        problems.append(
+            f"--gpus-per-trial must be in [0, {gpus}], this machine has {gpus} GPUs; got {gpus_per_trial:g}"
+        )
+    if max_concurrent is not None and max_concurrent < 1:
+        problems.append(f"--max-concurrent must be >= 1, got {max_concurrent}")
+    if problems:
+        raise SweepRefused("\n".join(problems))
+    share = gpus_per_trial if gpus_per_trial is not None else 0.25 if gpus else 0.0
+    fitting = int(cpus / cpus_per_trial)
+    if share:
+        fitting = min(fitting, int(gpus / share) if share >= 1 else gpus * int(1 / share))
+    return Resources(cpus_per_trial, share, min(fitting, max_concurrent or fitting))
+
+
+def check_labels(request: Request, images: pd.DataFrame) -> None:
+    """Refuse folds that the labels of these images do not allow; every such label is listed.
+
+    The report's protocol divides crops; it is checked when they exist.
+    """
+    unit = request.config({}).split_unit
+    problems = []
+    for label in request.labels if request.cv and unit != "crop" else ():
+        try:
+            check_folds(images, images["image_id"].to_numpy(), label, request.folds, unit)
+        except DataError as error:
+            problems.append(str(error))
+    if problems:
+        raise SweepRefused("\n".join(problems))
+
+
+def make_splits(request: Request, patches: Patches) -> dict[tuple[str, int], Split]:
+    """(label, fold) -> crop indices; fold 0 is the plain split that the search uses, stratified by the first label."""
+    config, first = request.config({}), request.labels[0]
+    images, image_id = patches.images, patches.image_id
+    splits = {(first, 0): plain_split(images, image_id, label=first, unit=config.split_unit, seed=request.seed)}
+    options: dict[str, Any] = {"unit": config.split_unit, "holdout": config.holdout, "seed": request.seed}
+    for label in request.labels if request.cv else ():
+        folds = stratified_folds(images, image_id, label, request.folds, **options)
+        splits |= {(label, k): split for k, split in enumerate(folds, start=1)}
+    return splits
+
+
+def search_cell(request: Request, settings: dict[str, Any], data: str) -> Cell:
+    """The cell that trains one configuration on the plain split."""
+    return Cell("search", config_dict(request.config(settings)), request.labels[0], 0, 0, data)
+
+
+def searched_settings(request: Request) -> list[dict[str, Any]] | None:
+    """The configurations of a grid or random search, in order; None when Optuna decides as it goes."""
+    if request.search == "grid":
+        return (search.grid(request.domains, request.points) or [])[: request.trials]
+    if request.search == "random":
+        return search.random_configurations(request.domains, request.points, request.trials, request.seed)
+    return None
+
+
+def class_members(request: Request, patches: Patches) -> dict[str, dict[str, list[int]]]:
+    """label -> class name -> image ids, for the report's error per class."""
+    members: dict[str, dict[str, list[int]]] = {}
+    for label in request.labels:
+        values = patches.images[label]
+        codes = bin_label(values)
+        members[label] = {}
+        for code in sorted(set(codes)):
+            chosen = values[codes == code]
+            low, high = chosen.min(), chosen.max()
+            name = f"{low}" if low == high else f"{low}-{high}"
+            members[label][name] = patches.images.loc[chosen.index, "image_id"].tolist()
+    return members
+
+
+def describe(request: Request, resources: Resources, asked: dict[str, Any], sweep: Path) -> dict[str, Any]:
+    """The plan as plain values, for people (`--plan`) and scripts (`--plan --json`)."""
+    n_search, n_cv = planned_trials(request)
+    done = [r for r in read_records(sweep).values() if r["status"] != FAILED]
+    return {
+        "sweep": str(sweep),
+        "space": request.space,
+        "question": request.question,
+        "axes": asked["axes"],
+        "protocol": asked["protocol"],
+        "search_trials": n_search,
+        "cv_trials": n_cv,
+        "done_already": len(done),
+        "epochs_per_trial": request.epochs,
+        **{key: asked["data"][key] for key in ("images", "crops", "synthetic")},
+        "resources": asdict(resources),
+        "disk_mb": round((n_search + n_cv) * TRIAL_MB[request.config({}).model], 1),
+    }
+
+
+def planned_trials(request: Request) -> tuple[int, int]:
+    """(search trials, cross-validation trials)."""
+    n_cv = len(request.labels) * request.folds if request.cv else 0
+    if request.cv_only:
+        return 0, n_cv
+    finite = search.grid(request.domains, request.points)
+    return min(request.trials, len(finite)) if finite is not None else request.trials, n_cv
+
+
+def _gpus() -> int:
+    """CUDA devices; torch, seconds to import, is asked only where there is a driver."""
+    if not any(Path("/dev").glob("nvidia[0-9]*")) and not Path("/dev/dxg").exists():
+        return 0
+    import torch
+
+    return torch.cuda.device_count()
+
+
+def _check_request(request: Request) -> None:
+    problems = []
+    if request.trials < 1 or request.trials > MAX_TRIALS:
+        problems.append(f"--trials must be in 1..{MAX_TRIALS}, got {request.trials}")
+    if request.cv and request.folds < 2:
+        problems.append(f"--folds must be at least 2, got {request.folds}")
+    if len(set(request.labels)) < len(request.labels) or not all(request.labels):
+        problems.append(f"--labels must be distinct names separated by commas, got {','.join(request.labels)!r}")
+    swept = search.axes(request.domains)
+    if request.search == "grid" and any(isinstance(values, dict) for values in swept.values()):
+        ranges = ", ".join(name for name, values in swept.items() if isinstance(values, dict))
+        problems.append(f"--search grid needs a finite space; {ranges} of {request.space} is a range")
+    problems += [
+        f"space {request.space}: a point lacks {set(swept) - set(p)}" for p in request.points if set(p) != set(swept)
+    ]
+    trials = [{name: value} for name, values in swept.items() for value in _probes(values)]
+    for settings in [{}, *trials, *request.points]:
+        try:
+            request.config(settings)
+        except ConfigError as error:
+            problems += [f"space {request.space}: {line}" for line in str(error).splitlines()]
+    if problems:
+        raise SweepRefused("\n".join(dict.fromkeys(problems)))
+
+
+def _probes(values: list[Any] | dict[str, float]) -> list[Any]:
+    """Values that show whether an axis is valid: all choices, or both ends of a range."""
+    return values if isinstance(values, list) else list(values.values())
+
+
+def _setting(text: str) -> tuple[str, Any]:
+    """`lr=1e-3` -> ("lr", 0.001), typed as the field of TrainConfig is."""
+    name, equals, value = text.partition("=")
+    types = {field.name: field.type for field in fields(TrainConfig)}
+    if not equals:
+        raise SweepRefused(f"--set takes KEY=VALUE, got {text!r}")
+    kind: Any = types.get(name, str)
+    try:
+        return name, kind(value)
+    except ValueError as error:
+        raise SweepRefused(f"--set {name}: `{name}` must be {kind.__name__}, got {value!r}") from error
+
+
+def _question(docstring: str) -> str:
+    """The paragraph under `Question` in a space's docstring."""
+    _, _, rest = docstring.partition("Question\n")
+    paragraph, _, _ = rest.partition("\nAxes")
+    return " ".join(paragraph.split())

@@ -1,0 +1,136 @@
+"""What a person sees while trials run, and the records of trials that could not write their own."""
+
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from ray import tune
+
+from sweeps.records import COMPLETE, FAILED, PRUNED, read_record, write_record
+from sweeps.search import METRIC
+from sweeps.tensorboard_logs import TrialLog
+from sweeps.trainable import trial_cell
+
+
+class SweepProgress(tune.Callback):
+    """One live line on a terminal, one line per finished trial elsewhere; ends the TensorBoard session of each trial.
+
+    Args:
+        sweep: folder of the sweep.
+        total: trials of this phase, those done in earlier runs included.
+        done: of these, how many were done before.
+        quiet: print nothing but failures.
+    """
+
+    def __init__(self, sweep: Path, total: int, done: int, quiet: bool = False) -> None:
+        # Tune pickles callbacks: no console, lock or file may live here before setup().
+        self.sweep, self.total, self.quiet = sweep, total, quiet
+        self.counts = {COMPLETE: done, PRUNED: 0, FAILED: 0}
+        self.before = done
+        self.running: set[str] = set()
+        self.best: tuple[float, str] | None = None
+        self.started = time.monotonic()
+        self._live: Any = None
+
+    def setup(self, stop: Any = None, num_samples: Any = None, total_num_samples: Any = None, **info: Any) -> None:
+        """Called by Tune in the driver before the first trial."""
+        self.started = time.monotonic()
+        if sys.stderr.isatty() and not self.quiet:
+            from rich.console import Console
+            from rich.live import Live
+
+            self._live = Live(self.line(), console=Console(stderr=True), refresh_per_second=4, transient=True)
+            self._live.start()
+
+    def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        """Tune hook."""
+        self.running.add(trial.trial_id)
+        self._show()
+
+    def on_trial_result(
+        self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
+    ) -> None:
+        """Tune hook: an epoch of a trial is done."""
+        value = float(result[METRIC])
+        if trial_cell(trial.config).kind == "search" and (self.best is None or value > self.best[0]):
+            self.best = (value, _name(trial))
+        self._show()
+
+    def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        """Tune hook: a trial ended, by itself or stopped by the scheduler."""
+        directory, cell = self.sweep / _name(trial), trial_cell(trial.config)
+        record = read_record(directory)
+        if record is None or record["status"] != COMPLETE:
+            last = trial.last_result
+            names = ("epoch", "train_loss", "val_loss", "val_psnr_db", "val_ssim", "best_epoch", "best_val_loss",
+                     "best_val_psnr_db", "best_val_ssim", "epoch_s", "images_per_s")  # fmt: skip
+            record = write_record(directory, cell, PRUNED, metrics={n: last[n] for n in names if n in last})
+        self._finish(trial, record)
+
+    def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        """Tune hook: a trial raised or its process died."""
+        directory, cell = self.sweep / _name(trial), trial_cell(trial.config)
+        record = write_record(directory, cell, FAILED, error=_reason(trial))
+        self._finish(trial, record)
+
+    def close(self) -> None:
+        """Give the terminal back."""
+        if self._live is not None:
+            self._live.stop()
+            self._live = None
+
+    def line(self) -> str:
+        """`trials 37/92 · running 2 · pruned 4 · failed 1 · best val_psnr_db 27.31 (s0012-3fa2c1) · ETA 12-16 min`."""
+        finished = sum(self.counts.values())
+        parts = [f"trials {finished}/{self.total}", f"running {len(self.running)}"]
+        parts += [f"{name} {self.counts[name]}" for name in (PRUNED, FAILED) if self.counts[name]]
+        if self.best:
+            parts.append(f"best val_psnr_db {self.best[0]:.2f} ({self.best[1]})")
+        new = finished - self.before
+        if new and finished < self.total:
+            left = (time.monotonic() - self.started) / new * (self.total - finished)
+            parts.append(f"ETA {_span(0.8 * left)}-{_span(1.3 * left)}")
+        return " · ".join(parts)
+
+    def _finish(self, trial: Any, record: dict[str, Any]) -> None:
+        status = record["status"]
+        with TrialLog(self.sweep / record["name"]) as log:
+            log.session_end(status)
+        self.running.discard(trial.trial_id)
+        self.counts[status] += 1
+        self._print(status, record)
+
+    def _print(self, status: str, record: dict[str, Any]) -> None:
+        if self.quiet and status != FAILED:
+            return
+        if status == FAILED:
+            text = f"{record['name']} failed: {record['error']}"
+        else:
+            metrics = record["metrics"]
+            seconds = f" in {record['seconds']:.0f} s" if "seconds" in record else ""
+            text = f"{record['name']} {status}, epoch {metrics['epoch']}{seconds}: val_psnr_db {metrics[METRIC]:.2f}"
+        if self._live is None:
+            print(f"[{sum(self.counts.values())}/{self.total}] {text}", file=sys.stderr, flush=True)
+        else:
+            self._live.console.print(text, highlight=False, markup=False)
+        self._show()
+
+    def _show(self) -> None:
+        if self._live is not None:
+            self._live.update(self.line())
+
+
+def _name(trial: Any) -> str:
+    return trial.config["trial"]["name"]
+
+
+def _reason(trial: Any) -> str:
+    """The last line of a trial's error: the exception, without Ray's wrapping."""
+    error = trial.get_error()
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[-1] if lines else type(error).__name__
+
+
+def _span(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"

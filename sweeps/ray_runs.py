@@ -1,0 +1,213 @@
+"""Start Ray, run the search and the cross-validation grid, leave nothing running."""
+
+import argparse
+import logging
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+# Tune reads these when it is imported.
+os.environ.update(
+    RAY_AIR_NEW_OUTPUT="0",
+    RAY_USAGE_STATS_ENABLED="0",
+    TUNE_DISABLE_AUTO_CALLBACK_LOGGERS="1",  # our event files are the log
+    TUNE_DISABLE_SIGINT_HANDLER="1",  # every epoch is on disk: stop at once
+    TUNE_PRINT_ALL_TRIAL_ERRORS="0",
+)
+
+import ray
+from ray import tune
+
+from sweeps import cross_validation, plan, search
+from sweeps.optuna_search import DistinctOptunaSearch
+from sweeps.progress import SweepProgress
+from sweeps.records import COMPLETE, PRUNED, Cell, read_records
+from sweeps.sweep_data import SweepData
+from sweeps.tensorboard_logs import TrialLog, read_trial
+from sweeps.trainable import Job, train_cell, trial_config
+
+WORKER_ENV = {
+    "TUNE_FUNCTION_THREAD_TIMEOUT_S": "600",  # a reused actor waits for its last trial to end (else Tune hangs)
+    "RAY_CHDIR_TO_TRIAL_DIR": "0",
+    "PYTHONPATH": str(Path(__file__).resolve().parent.parent),
+}
+
+
+class SweepRun:
+    """One run of a sweep; `start_ray` is called before the first trial, if any is missing."""
+
+    def __init__(
+        self,
+        request: plan.Request,
+        resources: plan.Resources,
+        data: SweepData,
+        sweep: Path,
+        quiet: bool,
+        start_ray: Callable[[], None],
+    ) -> None:
+        self.request, self.resources, self.data, self.sweep = request, resources, data, sweep
+        self.quiet, self.start_ray = quiet, start_ray
+        self.job = Job(sweep, data.splits, data.patches.image_id, resources.cpus_per_trial, resources.gpus_per_trial)
+
+    def run_search(self) -> None:
+        """Run the search trials that are missing."""
+        records = [r for r in read_records(self.sweep).values() if r["kind"] == "search"]
+        done = {r["identity"] for r in records if r["status"] in (COMPLETE, PRUNED)}
+        names = _Names(self.sweep)
+        total, _ = plan.planned_trials(self.request)
+        missing = total - len(done)
+        if missing <= 0:
+            return
+        configurations = plan.searched_settings(self.request)
+        if configurations is not None:
+            cells = [self._search_cell(settings) for settings in configurations]
+            trials = [names.trial(cell) for cell in cells if cell.identity not in done]
+            self._run(trials, total, missing=len(trials))
+            return
+        searcher = DistinctOptunaSearch(
+            self.request.domains,
+            lambda settings: names.trial(self._search_cell(settings)),
+            epochs=self.request.epochs,
+            seed=self.request.seed + len(records),
+            journal=self.sweep / "optuna.journal",
+        )
+        swept = search.domains(self.request.domains)
+        for record in records:
+            if record["identity"] in done:
+                settings = {name: record["config"][name] for name in swept}
+                searcher.add_known(settings, record["status"], record["metrics"][search.METRIC])
+        searcher.try_first([*self._interrupted(swept), *self.request.points])
+        self._run(searcher, total, missing)
+
+    def run_folds(self) -> None:
+        """Run the missing cells of the label x fold grid for the best configuration, or for the space's only one."""
+        records = read_records(self.sweep)
+        if self.request.cv_only:
+            config = self._search_cell({}).config
+        else:
+            best = cross_validation.best_record(records.values())
+            if best is None:
+                return  # every trial failed; the report says so
+            config = best["config"]
+        cells = cross_validation.fold_cells(config, self.request.labels, self.request.folds, self._fingerprint)
+        done = {identity for identity, record in records.items() if record["status"] == COMPLETE}
+        trials = [trial_config(cell, cell.name()) for cell in cells if cell.identity not in done]
+        if trials:
+            self._run(trials, len(cells), missing=len(trials))
+
+    @property
+    def _fingerprint(self) -> str:
+        return self.data.patches.fingerprint
+
+    def _search_cell(self, settings: dict[str, Any]) -> Cell:
+        return plan.search_cell(self.request, settings, self._fingerprint)
+
+    def _interrupted(self, swept: dict[str, Any]) -> Iterator[dict[str, Any]]:
+        """Settings of search trials that have logs but no record: they go on from their checkpoints."""
+        for directory in sorted(self.sweep.glob("s[0-9]*")):
+            hparams = read_trial(directory).hparams
+            if not (directory / "trial.json").exists() and set(swept) <= set(hparams):
+                yield {name: search.as_value(domain, hparams[name]) for name, domain in swept.items()}
+
+    def _run(self, trials: list[dict[str, Any]] | DistinctOptunaSearch, total: int, missing: int) -> None:
+        """Give Tune a list of trials, or a searcher to ask `missing` times."""
+        self.start_ray()
+        listed = isinstance(trials, list)
+        phase = "cv" if listed and trials[0]["trial"]["cell"]["kind"] == "cv" else "search"
+        progress = SweepProgress(self.sweep, total, done=total - missing, quiet=self.quiet)
+        amounts = {"cpu": self.resources.cpus_per_trial, "gpu": self.resources.gpus_per_trial}
+        trainable = tune.with_parameters(train_cell, crops=self.data.patches.crops, job=self.job)
+        tuner = tune.Tuner(
+            tune.with_resources(trainable, amounts),
+            param_space={"trial": tune.grid_search([t["trial"] for t in trials])} if listed else {},
+            tune_config=tune.TuneConfig(
+                search_alg=None if listed else trials,
+                num_samples=1 if listed else missing,
+                scheduler=search.make_scheduler(self.request.scheduler, self.request.epochs)
+                if phase == "search"
+                else None,
+                max_concurrent_trials=self.resources.max_concurrent,
+                reuse_actors=True,
+                trial_dirname_creator=lambda trial: trial.config["trial"]["name"],
+            ),
+            run_config=tune.RunConfig(
+                name=phase,
+                storage_path=str(self.sweep / ".ray"),  # Ray's own state: a cache that nobody reads
+                callbacks=[progress],
+                verbose=0,
+            ),
+        )
+        try:
+            tuner.fit()
+        finally:
+            progress.close()
+
+
+def run_sweep(
+    request: plan.Request, resources: plan.Resources, data: SweepData, sweep: Path, args: argparse.Namespace
+) -> None:
+    """Search, then cross-validate if asked; whatever happens, Ray is stopped if it was started here."""
+    for stale in sweep.glob("events.out.tfevents.*"):  # TensorBoard takes the first declaration: keep one
+        stale.unlink()
+    with TrialLog(sweep) as log:
+        log.hparams_experiment(_hparam_domains(request))
+    with ExitStack() as stack:
+
+        def start_ray() -> None:
+            if not ray.is_initialized():
+                stack.enter_context(_ray(args.address, args.verbose))
+
+        run = SweepRun(request, resources, data, sweep, args.quiet, start_ray)
+        if not request.cv_only:
+            run.run_search()
+        if request.cv:
+            run.run_folds()
+    shutil.rmtree(sweep / ".ray", ignore_errors=True)
+
+
+class _Names:
+    """Numbers search trials in the order of their start; a trial that was begun before keeps its name."""
+
+    def __init__(self, sweep: Path) -> None:
+        directories = sorted(path.name for path in sweep.glob("s[0-9]*-*"))
+        self.by_hash = {name.rpartition("-")[2]: name for name in directories}
+        self.next = 1 + max((int(name[1:].partition("-")[0]) for name in directories), default=0)
+
+    def trial(self, cell: Cell) -> dict[str, Any]:
+        digest = cell.identity[:6]
+        if digest not in self.by_hash:
+            self.by_hash[digest] = cell.name(self.next)
+            self.next += 1
+        return trial_config(cell, self.by_hash[digest])
+
+
+@contextmanager
+def _ray(address: str | None, verbose: bool) -> Iterator[None]:
+    """Ray on this machine, or the cluster at an address."""
+    if not verbose:
+        logging.getLogger("ray").setLevel(logging.CRITICAL)
+        logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
+    options: dict[str, Any] = {"num_cpus": os.cpu_count(), "include_dashboard": False} if address is None else {}
+    ray.init(
+        address=address or "local",
+        log_to_driver=verbose,
+        logging_level="INFO" if verbose else "CRITICAL",
+        runtime_env={"env_vars": WORKER_ENV},
+        **options,
+    )
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+def _hparam_domains(request: plan.Request) -> dict[str, Any]:
+    """Columns of the HPARAMS tab: the swept fields, then what kind of trial it is."""
+    swept = {
+        name: values if isinstance(values, list) else (values["low"], values["high"])
+        for name, values in search.axes(request.domains).items()
+    }
+    return swept | {"kind": ["search", "cv"], "label": list(request.labels), "fold": list(range(request.folds + 1))}

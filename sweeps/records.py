@@ -1,0 +1,142 @@
+"""What was asked (sweep.json) and what is done (trial.json): the only truth a resumed sweep relies on.
+
+A trial is complete if and only if its trial.json verifies. It is written last, whole or not at all.
+"""
+
+import fcntl
+import hashlib
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from deepdlt.atomic import write_atomic
+
+COMPLETE, PRUNED, FAILED = "complete", "pruned", "failed"
+
+
+class SweepRefused(ValueError):
+    """The sweep cannot be run as asked; the message says what, where and what to do."""
+
+
+class AlreadyRunning(RuntimeError):
+    """Another process works on this sweep."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One trial: a configuration on one split of one data set.
+
+    `kind` is `search` or `cv`; `label`, `fold` (1-based) and `n_folds` say which split: a search trial has the plain
+    80/10/10 split stratified by `label`, and fold 0 of 0.
+    """
+
+    kind: str
+    config: dict[str, Any]
+    label: str
+    fold: int
+    n_folds: int
+    data: str
+    """Fingerprint of crops and labels."""
+
+    @property
+    def identity(self) -> str:
+        """sha256 of everything that determines the result; same identity, same trial."""
+        return _digest(asdict(self))
+
+    def name(self, number: int = 0) -> str:
+        """Directory name: `s0007-3fa2c1` (search trial number 7) or `cv-angle-f3-3fa2c1`."""
+        prefix = f"s{number:04d}" if self.kind == "search" else f"cv-{self.label}-f{self.fold}"
+        return f"{prefix}-{self.identity[:6]}"
+
+
+def write_record(directory: Path, cell: Cell, status: str, **content: Any) -> dict[str, Any]:
+    """Commit a trial: `trial.json` with the cell, its status and results, and a sha256 over all of it."""
+    record = {"name": directory.name, "status": status, "identity": cell.identity, **asdict(cell), **content}
+    record["sha256"] = _digest(record)
+    directory.mkdir(parents=True, exist_ok=True)
+    write_atomic(directory / "trial.json", json.dumps(record, indent=1, sort_keys=True).encode())
+    return record
+
+
+def read_record(directory: Path) -> dict[str, Any] | None:
+    """The trial's commit record; None when there is none or it does not verify (the trial is then run again)."""
+    try:
+        record = json.loads((directory / "trial.json").read_text(encoding="utf-8"))
+        stated = record.pop("sha256")
+    except (OSError, ValueError, KeyError, AttributeError):
+        return None
+    return record if stated == _digest(record) else None
+
+
+def read_records(sweep: Path) -> dict[str, dict[str, Any]]:
+    """All verified records of a sweep by identity, in the order of their names."""
+    found = (read_record(path.parent) for path in sorted(sweep.glob("*/trial.json")))
+    return {record["identity"]: record for record in found if record}
+
+
+def cell_of(record: dict[str, Any]) -> Cell:
+    """The cell that a record is about."""
+    return Cell(**{name: record[name] for name in Cell.__dataclass_fields__})
+
+
+def open_sweep(sweep: Path, asked: dict[str, Any], fixed: tuple[str, ...]) -> None:
+    """Create the sweep folder and its sweep.json, or check that an existing one asked for the same.
+
+    Args:
+        asked: what the command line asks for, JSON-able.
+        fixed: keys of `asked` that may not change between runs of one sweep; the others are updated.
+
+    Raises:
+        SweepRefused: a fixed key differs; every difference is listed.
+    """
+    path = sweep / "sweep.json"
+    check_sweep(sweep, asked, fixed)
+    sweep.mkdir(parents=True, exist_ok=True)
+    write_atomic(path, json.dumps(asked, indent=1).encode())
+
+
+def check_sweep(sweep: Path, asked: dict[str, Any], fixed: tuple[str, ...]) -> None:
+    """The refusals of `open_sweep`, without writing anything."""
+    before = read_sweep(sweep)
+    if before is None:
+        return
+    different = [key for key in fixed if before.get(key) != json.loads(json.dumps(asked[key]))]
+    if different:
+        lines = [f"  {key}: {before.get(key)!r} there, {asked[key]!r} asked" for key in different]
+        raise SweepRefused(
+            f"the sweep {sweep} was made with other settings; choose another --name\n" + "\n".join(lines)
+        )
+
+
+def read_sweep(sweep: Path) -> dict[str, Any] | None:
+    """sweep.json, or None when it is absent or unreadable."""
+    try:
+        content = json.loads((sweep / "sweep.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return content if isinstance(content, dict) else None
+
+
+@contextmanager
+def sweep_lock(sweep: Path) -> Iterator[None]:
+    """Hold the sweep for this process; the lock goes with the process, however it ends.
+
+    Raises:
+        AlreadyRunning: another process holds it.
+    """
+    sweep.mkdir(parents=True, exist_ok=True)
+    with (sweep / ".lock").open("a") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise AlreadyRunning(
+                f"the sweep {sweep} is running already; wait for it or choose another --name"
+            ) from error
+        yield
+
+
+def _digest(content: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

@@ -1,0 +1,173 @@
+"""TensorBoard event files: everything that knows their layout, writer and reader, without torch or TensorFlow.
+
+Layout of a sweep: its folder holds one event file with the HParams experiment (domains and metrics); each trial's
+folder holds session start (hyperparameters), scalars per epoch, images, session end (status).
+"""
+
+import io
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+from PIL import Image
+from tensorboard.compat.proto.event_pb2 import Event, SessionLog
+from tensorboard.compat.proto.summary_pb2 import Summary
+from tensorboard.compat.tensorflow_stub.pywrap_tensorflow import masked_crc32c
+from tensorboard.plugins.hparams import api_pb2, metadata, plugin_data_pb2, summary_v2
+from tensorboard.summary.writer.event_file_writer import EventFileWriter
+
+HPARAMS_METRICS = {
+    "best/val_loss": "validation loss (best epoch)",
+    "best/val_psnr_db": "validation PSNR, dB",
+    "best/val_ssim": "validation SSIM",
+    "test/loss": "test loss",
+    "test/psnr_db": "test PSNR, dB",
+    "test/ssim": "test SSIM",
+}
+"""Tags of the HPARAMS tab's metric columns and their titles."""
+
+STATUS = {
+    "complete": api_pb2.STATUS_SUCCESS,
+    "pruned": api_pb2.STATUS_SUCCESS,
+    "failed": api_pb2.STATUS_FAILURE,
+}
+
+
+class TrialLog:
+    """Event file of one trial (or of the sweep). A context manager; `flush` before anything may kill the process.
+
+    Args:
+        directory: where the event file goes.
+        purge_step: when continuing after a checkpoint, the first step that is written again; TensorBoard then drops
+            what an interrupted run wrote from there on.
+    """
+
+    def __init__(self, directory: Path, purge_step: int | None = None) -> None:
+        directory.mkdir(parents=True, exist_ok=True)
+        self._writer = EventFileWriter(str(directory))
+        if purge_step is not None:
+            restart = SessionLog(status=SessionLog.START)
+            self._writer.add_event(Event(wall_time=time.time(), step=purge_step, session_log=restart))
+
+    def __enter__(self) -> "TrialLog":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        self._writer.close()
+
+    def hparams_experiment(self, domains: Mapping[str, Sequence[Any] | tuple[float, float]]) -> None:
+        """Declare the columns of the HPARAMS tab: hyperparameter -> list of values or (low, high)."""
+        hparams = [summary_v2.HParam(name, _domain(values)) for name, values in domains.items()]
+        columns = [summary_v2.Metric(tag, display_name=title) for tag, title in HPARAMS_METRICS.items()]
+        summary = summary_v2.hparams_config_pb(hparams, columns)
+        for value in summary.value:  # columns that differ between trials are shown first
+            data = metadata.parse_experiment_plugin_data(value.metadata.plugin_data.content)
+            for info in data.hparam_infos:
+                info.differs = True
+            plugin = plugin_data_pb2.HParamsPluginData(experiment=data, version=metadata.PLUGIN_DATA_VERSION)
+            value.metadata.plugin_data.content = plugin.SerializeToString()
+        self._add(summary)
+
+    def session_start(self, name: str, hparams: Mapping[str, bool | int | float | str]) -> None:
+        """Announce a trial with its hyperparameters; TensorBoard shows it from now on."""
+        self._add(summary_v2.hparams_pb(dict(hparams), trial_id=name))
+
+    def session_end(self, status: str) -> None:
+        """`complete`, `pruned` or `failed`; without it TensorBoard shows the trial as of unknown status."""
+        info = plugin_data_pb2.SessionEndInfo(status=STATUS[status], end_time_secs=time.time())
+        content = plugin_data_pb2.HParamsPluginData(session_end_info=info, version=metadata.PLUGIN_DATA_VERSION)
+        self._add(summary_v2._summary_pb(metadata.SESSION_END_INFO_TAG, content))
+
+    def scalars(self, values: Mapping[str, float], step: int) -> None:
+        """One number per tag at a step (an epoch)."""
+        self._add(Summary(value=[Summary.Value(tag=tag, simple_value=v) for tag, v in values.items()]), step)
+
+    def image(self, tag: str, pixels: np.ndarray, step: int) -> None:
+        """A grey image, (h, w) uint8."""
+        buffer = io.BytesIO()
+        Image.fromarray(pixels).save(buffer, format="PNG")
+        height, width = pixels.shape
+        content = Summary.Image(height=height, width=width, colorspace=1, encoded_image_string=buffer.getvalue())
+        self._add(Summary(value=[Summary.Value(tag=tag, image=content)]), step)
+
+    def flush(self) -> None:
+        """Put everything written so far on disk."""
+        self._writer.flush()
+
+    def _add(self, summary: Any, step: int = 0) -> None:
+        event = Event(wall_time=time.time(), step=step)
+        event.summary.CopyFrom(Summary.FromString(summary.SerializeToString()))
+        self._writer.add_event(event)
+
+
+@dataclass
+class TrialEvents:
+    """What a trial's event files say."""
+
+    hparams: dict[str, Any] = field(default_factory=dict)
+    scalars: dict[str, dict[int, float]] = field(default_factory=dict)
+    """tag -> step -> value; of a step written twice, the later one."""
+    images: dict[str, bytes] = field(default_factory=dict)
+    """tag -> PNG of the last step."""
+    damaged: list[str] = field(default_factory=list)
+    """Event files that end in the middle of a record or fail their checksum."""
+
+
+def read_trial(directory: Path) -> TrialEvents:
+    """Read all event files of a trial, in the order in which they were begun."""
+    trial = TrialEvents()
+    for path in sorted(directory.glob("events.out.tfevents.*")):
+        for event in _events(path, trial.damaged):
+            if event.HasField("session_log") and event.session_log.status == SessionLog.START:
+                for series in trial.scalars.values():
+                    for step in [s for s in series if s >= event.step]:
+                        del series[step]
+            for value in event.summary.value:
+                _take(trial, value, event.step)
+    return trial
+
+
+def _take(trial: TrialEvents, value: Any, step: int) -> None:
+    kind = value.WhichOneof("value")
+    if kind == "simple_value":
+        trial.scalars.setdefault(value.tag, {})[step] = value.simple_value
+    elif kind == "image":
+        trial.images[value.tag] = value.image.encoded_image_string
+    elif value.tag == metadata.SESSION_START_INFO_TAG:
+        start = metadata.parse_session_start_info_plugin_data(value.metadata.plugin_data.content)
+        for name, hparam in start.hparams.items():
+            trial.hparams[name] = getattr(hparam, hparam.WhichOneof("kind"))
+
+
+def _events(path: Path, damaged: list[str]) -> Iterator[Any]:
+    """Events up to the end or the first damage, which is reported.
+
+    A record is: length (8 bytes), its masked crc32c (4), payload, its masked crc32c (4). TensorBoard's own reader
+    stops at damage in silence and would pass a short curve off as the whole.
+    """
+    data = path.read_bytes()
+    position = 0
+    while position < len(data):
+        header = data[position : position + 8]
+        end = position + 16 + int.from_bytes(header, "little")
+        payload = data[position + 12 : end - 4]
+        sums = data[position + 8 : position + 12] + data[end - 4 : end]
+        if end > len(data) or sums != _crc(header) + _crc(payload):
+            damaged.append(path.name)
+            return
+        yield Event.FromString(payload)
+        position = end
+
+
+def _crc(data: bytes) -> bytes:
+    return masked_crc32c(data).to_bytes(4, "little")
+
+
+def _domain(values: Sequence[Any] | tuple[float, float]) -> Any:
+    if isinstance(values, tuple):
+        return summary_v2.RealInterval(float(values[0]), float(values[1]))
+    return summary_v2.Discrete(list(values))

@@ -1,0 +1,146 @@
+"""One trial: a cell and the crops in; event files, checkpoints, a commit record and one report per epoch out."""
+
+import time
+import warnings
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from ray import tune
+
+from deepdlt.checkpoint import load_model
+from deepdlt.config import TrainConfig
+from deepdlt.stratified_split import Split
+from deepdlt.training import evaluate, fit, reconstruct, resolve_precision
+from sweeps.records import COMPLETE, Cell, write_record
+from sweeps.tensorboard_logs import TrialLog
+
+SHOWN_CROPS = 8
+PER_EPOCH = ("train_loss", "val_loss", "val_psnr_db", "val_ssim", "epoch_s", "images_per_s")
+BEST = ("val_loss", "val_psnr_db", "val_ssim")
+
+
+@dataclass(frozen=True)
+class Job:
+    """What all trials of a sweep share; the arrays come through Ray's object store, once per node."""
+
+    sweep: Path
+    splits: dict[tuple[str, int], Split]
+    """(label, fold) -> split; fold 0 is the plain one."""
+    image_id: np.ndarray
+    """(n_crops,) image of each crop."""
+    cpus: float
+    gpus: float
+
+
+def train_cell(config: dict[str, Any], crops: np.ndarray, job: Job) -> None:
+    """Tune's trainable: run the cell in `config["trial"]` to its end, from where an earlier run left it.
+
+    Args:
+        crops: (n, 1, size, size) uint8, read-only.
+    """
+    cell, directory = trial_cell(config), job.sweep / config["trial"]["name"]
+    train_config = TrainConfig(**cell.config)
+    device = _prepare_worker(job)
+    split = job.splits[cell.label, cell.fold]
+    log = None
+    started = time.perf_counter()
+    try:
+        for metrics in fit(train_config, crops, split, directory, device):
+            epoch = int(metrics["epoch"])
+            if log is None:
+                log = _open_log(directory, cell, first_epoch=epoch)
+            log.scalars(_epoch_scalars(metrics), epoch)
+            if epoch == train_config.epochs:
+                outcome = _test(train_config, crops, split, directory, device)
+                _log_outcome(log, outcome, crops, split, epoch)
+                write_record(
+                    directory,
+                    cell,
+                    COMPLETE,
+                    metrics=metrics,
+                    test=outcome.test,
+                    test_by_image=_by_image(outcome.per_crop, job.image_id[split.test]),
+                    parameters=sum(p.numel() for p in outcome.model.parameters()),
+                    seconds=time.perf_counter() - started,
+                    threads=torch.get_num_threads(),
+                    device=device,
+                    precision=str(resolve_precision(train_config, torch.device(device))).removeprefix("torch."),
+                )
+            log.flush()
+            tune.report({**{k: float(v) for k, v in metrics.items()}, "epoch": epoch})
+    finally:
+        if log is not None:
+            log.flush()  # quick: a slow exit would keep the actor from its next trial
+
+
+@dataclass(frozen=True)
+class _Outcome:
+    model: torch.nn.Module
+    config: TrainConfig
+    device: str
+    per_crop: dict[str, torch.Tensor]
+    test: dict[str, float]
+
+
+def _prepare_worker(job: Job) -> str:
+    """Threads and memory as allotted; the device to train on."""
+    warnings.filterwarnings("ignore", message="The given NumPy array is not writable")  # shared, and only read
+    torch.set_num_threads(max(1, int(job.cpus)))
+    if not job.gpus:
+        return "cpu"
+    if job.gpus < 1:
+        torch.cuda.set_per_process_memory_fraction(job.gpus)
+    return "cuda"
+
+
+def _open_log(directory: Path, cell: Cell, first_epoch: int) -> TrialLog:
+    log = TrialLog(directory, purge_step=first_epoch)
+    log.session_start(directory.name, {**cell.config, "kind": cell.kind, "label": cell.label, "fold": cell.fold})
+    return log
+
+
+def _epoch_scalars(metrics: dict[str, float]) -> dict[str, float]:
+    best = {f"best/{name}": metrics[f"best_{name}"] for name in BEST}
+    return {name: metrics[name] for name in PER_EPOCH} | best
+
+
+def _test(config: TrainConfig, crops: np.ndarray, split: Split, directory: Path, device: str) -> _Outcome:
+    """Meet the test set, once, with the weights that `config.evaluate` names."""
+    model, _ = load_model(directory / f"{config.evaluate}.pt")
+    model.to(device).to(memory_format=torch.channels_last)
+    images, indices = torch.as_tensor(crops).to(device), torch.as_tensor(split.test).to(device)
+    per_crop = evaluate(model, config, images, indices)
+    test = {name: float(values.mean()) for name, values in per_crop.items()}
+    return _Outcome(model, config, device, per_crop, test)
+
+
+def _by_image(per_crop: dict[str, torch.Tensor], image_id: np.ndarray) -> dict[str, dict[str, float]]:
+    """Mean of each metric over the crops of each test image."""
+    images, position = np.unique(image_id, return_inverse=True)
+    counts = np.bincount(position)
+    means = {name: np.bincount(position, values.double().numpy()) / counts for name, values in per_crop.items()}
+    return {str(i): {name: float(m[k]) for name, m in means.items()} for k, i in enumerate(images)}
+
+
+def _log_outcome(log: TrialLog, outcome: _Outcome, crops: np.ndarray, split: Split, epoch: int) -> None:
+    log.scalars({f"test/{name}": value for name, value in outcome.test.items()}, epoch)
+    for name, indices in (("val", split.val), ("test", split.test)):
+        chosen = indices[np.linspace(0, len(indices) - 1, SHOWN_CROPS).astype(int)]
+        originals = torch.as_tensor(crops[chosen])
+        output = reconstruct(outcome.model, outcome.config, originals.to(outcome.device)).cpu()
+        rows = [originals[:, 0], output[:, 0].mul(255).round().to(torch.uint8)]
+        grid = torch.cat([torch.cat(list(row), dim=1) for row in rows])
+        log.image(f"reconstruction/{name}", grid.numpy(), epoch)
+
+
+def trial_config(cell: Cell, name: str) -> dict[str, Any]:
+    """What Tune hands to `train_cell` for a cell: one key, so that no part of it looks like a search space."""
+    return {"trial": {"name": name, "cell": asdict(cell)}}
+
+
+def trial_cell(config: dict[str, Any]) -> Cell:
+    """The cell of a `trial_config`."""
+    return Cell(**config["trial"]["cell"])

@@ -1,0 +1,35 @@
+"""Synthetic images and crops, made once per test run."""
+
+from pathlib import Path
+
+import pytest
+
+from deepdlt.create_dataset import CropOptions, Patches, create_dataset, load_patches
+from deepdlt.source_images import Source, read_source
+from deepdlt.synthetic import make_synthetic
+
+
+@pytest.fixture(scope="session")
+def image_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """12 synthetic images of 160x200 px with their sheet; do not change them."""
+    return make_synthetic(tmp_path_factory.mktemp("synthetic"), "tiny")
+
+
+@pytest.fixture(scope="session")
+def source(image_folder: Path) -> Source:
+    return read_source(image_folder, ("angle", "PP1", "NP", "EP1"))
+
+
+@pytest.fixture(scope="session")
+def patches(source: Source, tmp_path_factory: pytest.TempPathFactory) -> Patches:
+    """96 crops: 8 of each image."""
+    return load_patches(create_dataset(source, tmp_path_factory.mktemp("patches"), CropOptions(crops_per_image=8)))
+
+
+@pytest.fixture(scope="session")
+def real_images() -> Path:
+    """The 208 published micrographs, where somebody has put them; the tests that want them skip elsewhere."""
+    for folder in (Path("data/dlip/images"), Path("../shared/dlip/images")):
+        if (folder / "all_images.xlsx").is_file():
+            return folder
+    pytest.skip("the real images are not on this machine")

@@ -1,0 +1,165 @@
+"""Every field of TrainConfig arrives where it acts: one witness each, and no field without one."""
+
+import shutil
+from dataclasses import fields, replace
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from deepdlt import training
+from deepdlt.checkpoint import load_checkpoint
+from deepdlt.config import TrainConfig, make_config
+from deepdlt.models import build_model
+from deepdlt.stratified_split import plain_split
+from deepdlt.training import evaluate, fit, resolve_precision
+from sweeps import plan, trainable
+
+TINY = TrainConfig(epochs=1, batch_size=16)
+
+
+def modules(config, kind):
+    return [m for m in build_model(config).modules() if isinstance(m, kind)]
+
+
+def optimizer(**settings):
+    config = TrainConfig(**settings)
+    return training._make_optimizer(config, build_model(config))
+
+
+def evaluated(patches, **settings):
+    config = replace(TINY, **settings)
+    torch.manual_seed(0)
+    model = build_model(config)
+    return evaluate(model, config, torch.as_tensor(patches.crops), torch.arange(8))
+
+
+def history(patches, tmp_path, **settings):
+    split = plain_split(patches.images, patches.image_id)
+    return list(fit(replace(TINY, **settings), patches.crops, split, tmp_path))
+
+
+def model_arrives(patches, tmp_path):
+    return type(build_model(TrainConfig(model="cnn_vae"))).__name__ == "CNNVariationalAutoencoder"
+
+
+def activation_arrives(patches, tmp_path):
+    leaky = modules(TrainConfig(activation="leaky_relu"), nn.LeakyReLU)
+    kinds = {"relu": nn.ReLU, "selu": nn.SELU, "elu": nn.ELU}
+    return leaky[0].negative_slope == 0.1 and all(
+        len(modules(TrainConfig(activation=a), k)) == 5 for a, k in kinds.items()
+    )
+
+
+def dropout_arrives(patches, tmp_path):
+    return [m.p for m in modules(TrainConfig(dropout=0.37), nn.Dropout2d)] == [0.37] * 3
+
+
+def kernel_size_arrives(patches, tmp_path):
+    return [m.kernel_size for m in modules(TrainConfig(kernel_size=7), nn.Conv2d)] == [(7, 7)] * 3
+
+
+def latent_dim_arrives(patches, tmp_path):
+    model = build_model(TrainConfig(model="cnn_vae", latent_dim=9))
+    return model.encode(torch.rand(2, 1, 64, 64))[0].shape == (2, 9)
+
+
+def beta_arrives(patches, tmp_path):
+    a, b = (evaluated(patches, model="cnn_vae", beta=beta)["loss"] for beta in (0.0, 5.0))
+    return bool((b > a).all())
+
+
+def optimizer_arrives(patches, tmp_path):
+    return isinstance(optimizer(optimizer="sgd"), torch.optim.SGD) and isinstance(optimizer(), torch.optim.Adam)
+
+
+def lr_arrives(patches, tmp_path):
+    return optimizer(lr=0.012).param_groups[0]["lr"] == 0.012
+
+
+def weight_decay_arrives(patches, tmp_path):
+    return optimizer(weight_decay=0.34).param_groups[0]["weight_decay"] == 0.34
+
+
+def momentum_arrives(patches, tmp_path):
+    return optimizer(optimizer="sgd", momentum=0.56).param_groups[0]["momentum"] == 0.56
+
+
+def batch_size_arrives(patches, tmp_path):
+    history(patches, tmp_path, batch_size=20)
+    steps = load_checkpoint(tmp_path / "last.pt")["optimizer_state_dict"]["state"][0]["step"]
+    n_train = len(plain_split(patches.images, patches.image_id).train)
+    return int(steps) == -(-n_train // 20)
+
+
+def epochs_arrives(patches, tmp_path):
+    return len(history(patches, tmp_path, epochs=2)) == 2
+
+
+def input_range_arrives(patches, tmp_path):
+    target = torch.full((1, 1, 64, 64), 0.25)
+    return float(training._scale(target, TrainConfig(input_range="symmetric"))[0, 0, 0, 0]) == -0.5
+
+
+def metrics_arrives(patches, tmp_path):
+    a, b = (evaluated(patches, metrics=m)["psnr_db"] for m in ("standard", "report"))
+    return bool((a != b).all())
+
+
+def split_of(patches, **settings):
+    request = SimpleNamespace(
+        config=lambda _: make_config("report", **settings), labels=("PP1",), cv=True, folds=3, seed=1
+    )
+    return plan.make_splits(request, patches)["PP1", 1]
+
+
+def split_unit_arrives(patches, tmp_path):
+    crop = split_of(patches)
+    image = split_of(patches, split_unit="image", holdout="stratified")
+    shared = [set(patches.image_id[s.train]) & set(patches.image_id[s.test]) for s in (crop, image)]
+    return bool(shared[0]) and not shared[1]
+
+
+def holdout_arrives(patches, tmp_path):
+    halves, stratified = split_of(patches), split_of(patches, holdout="stratified")
+    return halves.val.max() < halves.test.min() and stratified.val.max() > stratified.test.min()
+
+
+def vae_reduction_arrives(patches, tmp_path):
+    a, b = (evaluated(patches, model="cnn_vae", vae_reduction=r)["loss"] for r in ("mean", "batch_sum"))
+    return bool(torch.allclose(b, 8 * a))
+
+
+def evaluate_arrives(patches, tmp_path):
+    split = plain_split(patches.images, patches.image_id)
+    for name, epochs in (("early", 1), ("late", 3)):
+        history(patches, tmp_path / name, epochs=epochs)
+    shutil.copy(tmp_path / "early" / "last.pt", tmp_path / "late" / "best.pt")  # whatever epoch was the best
+    best, last = (
+        trainable._test(replace(TINY, evaluate=e), patches.crops, split, tmp_path / "late", "cpu")
+        for e in ("best", "last")
+    )
+    return best.test != last.test
+
+
+def precision_arrives(patches, tmp_path):
+    return resolve_precision(TrainConfig(precision="bf16"), torch.device("cpu")) is torch.bfloat16
+
+
+def seed_arrives(patches, tmp_path):
+    losses = [history(patches, tmp_path / str(s), seed=s)[0]["val_loss"] for s in (1, 2)]
+    return not np.isclose(*losses)
+
+
+WITNESSES = {name.removesuffix("_arrives"): f for name, f in list(globals().items()) if name.endswith("_arrives")}
+
+
+def test_no_field_is_without_a_witness():
+    assert set(WITNESSES) == {field.name for field in fields(TrainConfig)}
+
+
+@pytest.mark.parametrize("field", sorted(WITNESSES))
+def test_the_value_arrives(field, patches, tmp_path):
+    assert WITNESSES[field](patches, tmp_path)

@@ -1,0 +1,43 @@
+"""The spaces themselves: loadable, valid, documented."""
+
+import math
+import re
+
+import pytest
+
+import search_spaces
+from sweeps import search
+from sweeps.plan import make_request
+from sweeps.run import make_parser
+
+
+def test_the_spaces_of_the_readme_exist():
+    assert {"exp_grid", "vae_grid", "cv_report", "smoke"} <= set(search_spaces.names())
+
+
+@pytest.mark.parametrize("name", ["os", "../x", "a.b", "exp_grid;ls", "", "__init__"])
+def test_only_modules_of_the_package_can_be_named(name):
+    with pytest.raises(ValueError, match="spaces: cv_report"):
+        search_spaces.load(name)
+
+
+@pytest.mark.parametrize("name", search_spaces.names())
+def test_a_space_is_valid_in_both_protocols_and_says_what_it_costs(name):
+    module = search_spaces.load(name)
+    for protocol in ("corrected", "report"):
+        request = make_request(make_parser().parse_args(["--space", name, "--protocol", protocol]))
+        assert request.config({}).protocol == protocol
+        assert request.question.endswith("?")
+    headings = re.findall(r"^(Question|Axes|Cost|Run)$", module.__doc__, re.MULTILINE)
+    assert headings == ["Question", "Axes", "Cost", "Run"]
+    assert f"--space {name}" in module.__doc__
+
+
+@pytest.mark.parametrize("name", search_spaces.names())
+def test_the_product_in_the_docstring_is_the_size_of_the_grid(name):
+    module = search_spaces.load(name)
+    stated = re.search(r"= (\d+) configurations", module.__doc__)
+    if stated:
+        assert math.prod(len(v) for v in search.axes(module.SPACE).values()) == int(stated[1])
+    else:
+        assert not search.axes(module.SPACE)
