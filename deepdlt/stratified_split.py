@@ -131,7 +131,7 @@ def check_folds(images: pd.DataFrame, image_id: np.ndarray, label: str, n_folds:
 def _class_name(values: pd.Series, classes: np.ndarray, code: int) -> str:
     members = values[classes == code]
     low, high = members.min(), members.max()
-    return str(low) if low == high else f"{low}-{high}"
+    return str(low) if low == high else f"{low} to {high}"
 
 
 def _crop_folds(classes: np.ndarray, n_folds: int, holdout: str, seed: int) -> list[Split]:

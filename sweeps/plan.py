@@ -166,7 +166,7 @@ def class_members(request: Request, patches: Patches) -> dict[str, dict[str, lis
         for code in sorted(set(codes)):
             chosen = values[codes == code]
             low, high = chosen.min(), chosen.max()
-            name = f"{low}" if low == high else f"{low}-{high}"
+            name = f"{low}" if low == high else f"{low} to {high}"
             members[label][name] = patches.images.loc[chosen.index, "image_id"].tolist()
     return members
 

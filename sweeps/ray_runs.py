@@ -6,6 +6,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -69,7 +70,7 @@ class SweepRun:
             return
         searcher = DistinctOptunaSearch(
             self.request.domains,
-            lambda settings: names.trial(self._search_cell(settings)),
+            partial(_suggested, names, self.request, self._fingerprint),
             epochs=self.request.epochs,
             seed=self.request.seed + len(records),
             journal=self.sweep / "optuna.journal",
@@ -182,6 +183,11 @@ class _Names:
             self.by_hash[digest] = cell.name(self.next)
             self.next += 1
         return trial_config(cell, self.by_hash[digest])
+
+
+def _suggested(names: _Names, request: plan.Request, data: str, settings: dict[str, Any]) -> dict[str, Any]:
+    """What Tune runs for a suggestion; a function of plain values, because Tune pickles its searcher."""
+    return names.trial(plan.search_cell(request, settings, data))
 
 
 @contextmanager

@@ -85,6 +85,7 @@ def asked(request: plan.Request, data: SweepData, command: str) -> dict[str, Any
             "crops": len(data.patches.crops),
             "crop_size": data.patches.crops.shape[-1],
             "fingerprint": data.patches.fingerprint,
+            "files": data.patches.images["file"].tolist(),
         },
         "classes": plan.class_members(request, data.patches),
         "versions": _versions(),

@@ -56,6 +56,7 @@ def train_cell(config: dict[str, Any], crops: np.ndarray, job: Job) -> None:
             if epoch == train_config.epochs:
                 outcome = _test(train_config, crops, split, directory, device)
                 _log_outcome(log, outcome, crops, split, epoch)
+                log.flush()  # the record promises what the event file holds
                 write_record(
                     directory,
                     cell,

@@ -1,0 +1,201 @@
+"""Reading a sweep back: event files, trial.json and sweep.json in, one row per trial out.
+
+The numbers come from the event files; trial.json says what should be in them. Where they differ, the record's numbers
+are used and the difference is a warning, so that a damaged file never passes for a short training.
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from sweeps.records import read_record, read_sweep
+from sweeps.tensorboard_logs import TrialEvents, read_trial
+
+INTERRUPTED = "interrupted"
+EVENT_FILES = "events.out.tfevents.*"
+CURVES = ("train_loss", "val_loss", "val_psnr_db", "val_ssim")
+NUMBERS = ("best_epoch", "epochs_done", *CURVES)
+TESTS = ("test_loss", "test_psnr_db", "test_ssim")
+COLUMNS = ["trial", "kind", "status", "label", "fold", "n_folds", "group", *NUMBERS, *TESTS, "seconds", "from_record"]
+SPLIT = ("kind", "label", "fold", "n_folds")  # logged beside the hyperparameters
+
+
+@dataclass
+class SweepLogs:
+    """Everything a report says, before it is laid out.
+
+    `trials`: one row per trial folder, with `trial, kind, status, label, fold, n_folds, group`, the hyperparameters,
+    `NUMBERS` (at the best epoch), `TESTS` (None where there is none), `used_train_loss, used_val_loss` (of the weights
+    that met the test set), `from_record` (not from the event file) and `error`.
+    """
+
+    asked: dict[str, Any]
+    trials: pd.DataFrame
+    curves: dict[str, dict[str, dict[int, float]]]
+    tests_by_image: dict[str, dict[str, dict[str, float]]]
+    axes: list[str]
+    """Hyperparameters that the sweep varies."""
+    warnings: list[str]
+
+
+def is_trial(folder: Path) -> bool:
+    """A trial folder has a commit record or event files, and is not hidden."""
+    if folder.name.startswith(".") or not folder.is_dir():
+        return False
+    return (folder / "trial.json").exists() or any(folder.glob(EVENT_FILES))
+
+
+def read_logs(sweep: Path) -> SweepLogs:
+    """Read a sweep; damage becomes warnings."""
+    warnings: list[str] = []
+    asked = read_sweep(sweep)
+    if asked is None:
+        warnings.append("sweep.json is missing or unreadable: what was asked is not known, only what was done")
+    logs = SweepLogs(asked or {}, pd.DataFrame(), {}, {}, [], warnings)
+    rows: list[dict[str, Any]] = []
+    seen: dict[str, str] = {}
+    for folder in sorted(path for path in sweep.iterdir() if is_trial(path)):
+        record, events = read_record(folder), read_events(folder)
+        if record and (first := seen.setdefault(record["identity"], folder.name)) != folder.name:
+            warnings.append(f"{folder.name}: the same trial as {first}, counted once")
+            continue
+        rows.append(_row(folder, record, events, warnings))
+        logs.curves[folder.name] = {tag: events.scalars[tag] for tag in CURVES if tag in events.scalars}
+        if record and isinstance(record.get("test_by_image"), dict):
+            logs.tests_by_image[folder.name] = record["test_by_image"]
+    logs.trials = pd.DataFrame(rows, columns=None if rows else COLUMNS)
+    logs.axes = _swept(logs)
+    return logs
+
+
+def read_events(folder: Path) -> TrialEvents:
+    """A trial's event files; whatever cannot be read is `damaged`, never an exception."""
+    try:
+        return read_trial(folder)
+    except Exception:  # a foreign file under TensorBoard's name can fail in any way; it costs the trial's curves only
+        return TrialEvents(damaged=[path.name for path in folder.glob(EVENT_FILES)])
+
+
+def _row(folder: Path, record: dict[str, Any] | None, events: TrialEvents, warnings: list[str]) -> dict[str, Any]:
+    """One row of the table of trials."""
+    source = record or events.hparams
+    settings = record["config"] if record else {k: _whole(v) for k, v in source.items()}
+    config = {k: v for k, v in settings.items() if k not in SPLIT}
+    identity = {k: _whole(v) for k, v in config.items() if k != "seed"}
+    row = {
+        "trial": folder.name,
+        "kind": source.get("kind") or ("cv" if folder.name.startswith("cv-") else "search"),
+        "status": record["status"] if record else INTERRUPTED,
+        "label": str(source.get("label", "")),
+        "fold": int(source.get("fold") or 0),
+        "n_folds": int(source.get("n_folds") or 0),
+        "group": json.dumps(identity, sort_keys=True),
+        **config,
+    }
+    problem = _problem(record, events)
+    if problem:
+        used = "its numbers are those of trial.json (†)" if record else "it is listed as interrupted"
+        warnings.append(f"{folder.name}: {problem}; {used}")
+    numbers = _record_numbers(record, events) if record and problem else _event_numbers(events.scalars, config)
+    content = record or {}
+    about = {key: content.get(key) for key in ("parameters", "seconds", "threads", "device", "error")}
+    if record is None and (folder / "trial.json").exists():
+        about["error"] = "trial.json does not verify; run the sweep's command again to repeat this trial"
+    about |= {"used_precision": content.get("precision"), "from_record": bool(record and problem)}
+    return {**row, **numbers, **about}
+
+
+def _problem(record: dict[str, Any] | None, events: TrialEvents) -> str:
+    """What is wrong with the event files in the light of the record, or ''."""
+    done = len(events.scalars.get("val_loss", {}))
+    if events.damaged:
+        return f"event file damaged ({', '.join(events.damaged)}), {done} epoch(s) readable"
+    if record is None:
+        return ""
+    metrics = mapping(record, "metrics")
+    epochs = int(metrics.get("epoch") or 0)
+    if done < epochs:
+        return f"the event file has {done} of {epochs} epochs"
+    test = mapping(record, "test")
+    lost = [f"test/{name}" for name in test if not events.scalars.get(f"test/{name}")]
+    if lost:
+        return f"the event file lacks {', '.join(lost)}"
+    stated = {f"test/{name}": value for name, value in test.items()}
+    stated |= {name: metrics[name] for name in CURVES if name in metrics}
+    differ = [tag for tag, value in stated.items() if not _same(_last(events.scalars, tag), value)]
+    return f"event file and trial.json differ in {', '.join(differ)}" if differ else ""
+
+
+def _same(logged: float | None, stated: Any) -> bool:
+    """Equal as far as an event file's float32 goes."""
+    return logged is not None and isinstance(stated, int | float) and bool(np.isclose(logged, stated, 1e-4, 0, True))
+
+
+def _whole(value: Any) -> Any:
+    """3.0 -> 3: event files know no integers."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def _event_numbers(scalars: dict[str, dict[int, float]], config: dict[str, Any]) -> dict[str, Any]:
+    """`NUMBERS` and `TESTS` of a trial by its event file."""
+    losses = {epoch: value for epoch, value in scalars.get("val_loss", {}).items() if np.isfinite(value)}
+    best = min(losses, key=lambda epoch: (losses[epoch], epoch), default=None)
+    last = max(scalars.get("val_loss", {}), default=None)
+    used = best if config.get("evaluate", "best") == "best" else last
+    at = {tag: scalars.get(tag, {}) for tag in CURVES}
+    return {
+        "best_epoch": best,
+        "epochs_done": len(at["val_loss"]),
+        **{tag: at[tag].get(best) if best is not None else None for tag in CURVES},
+        "used_train_loss": at["train_loss"].get(used) if used is not None else None,
+        "used_val_loss": at["val_loss"].get(used) if used is not None else None,
+        **{test: _last(scalars, test.replace("_", "/", 1)) for test in TESTS},
+    }
+
+
+def _record_numbers(record: dict[str, Any], events: TrialEvents) -> dict[str, Any]:
+    """The same by trial.json; it has the last epoch's training loss only, an earlier one must be readable in a file."""
+    metrics, test = mapping(record, "metrics"), mapping(record, "test")
+    best, last = metrics.get("best_epoch"), metrics.get("epoch", 0)
+    curve = {**events.scalars.get("train_loss", {}), last: metrics.get("train_loss")}
+    evaluated_best = record["config"].get("evaluate", "best") == "best"
+    return {
+        "best_epoch": best,
+        "epochs_done": last,
+        "train_loss": curve.get(best),
+        **{name: metrics.get(f"best_{name}") for name in ("val_loss", "val_psnr_db", "val_ssim")},
+        "used_train_loss": curve.get(best if evaluated_best else last),
+        "used_val_loss": metrics.get("best_val_loss" if evaluated_best else "val_loss"),
+        **{name: test.get(name.removeprefix("test_")) for name in TESTS},
+    }
+
+
+def _swept(logs: SweepLogs) -> list[str]:
+    """Axes with more than one value by sweep.json; without it, the settings in which the search trials differ."""
+    asked, trials = mapping(logs.asked, "axes"), logs.trials
+    axes = [
+        name
+        for name, values in asked.items()
+        if isinstance(values, dict) or (isinstance(values, list) and len(values) > 1)
+    ]
+    if not asked and len(trials):
+        columns = list(trials.columns)
+        settings = columns[columns.index("group") + 1 : columns.index("best_epoch")]
+        search = trials[trials["kind"] == "search"]
+        axes = [name for name in settings if name != "seed" and search[name].map(_whole).nunique() > 1]
+    return [name for name in axes if name in trials.columns]
+
+
+def mapping(content: dict[str, Any], key: str) -> dict[str, Any]:
+    """The dict under a key; empty when an older sweep has none there."""
+    value = content.get(key)
+    return value if isinstance(value, dict) else {}
+
+
+def _last(scalars: dict[str, dict[int, float]], tag: str) -> float | None:
+    series = scalars.get(tag, {})
+    return series[max(series)] if series else None

@@ -1,0 +1,491 @@
+"""sweeps/report.py and its parts: a made-up sweep on disk in, tables and pages out. No Ray, no training."""
+
+import csv
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from deepdlt.config import config_dict, make_config
+from sweeps import report
+from sweeps.records import Cell, write_record
+from sweeps.report_answers import find, fold_note, how_sure, which_autoencoder, which_surfaces
+from sweeps.report_logs import read_logs
+from sweeps.report_tables import bootstrap_interval
+from sweeps.tensorboard_logs import TrialLog
+
+ROOT = Path(__file__).resolve().parent.parent
+LABELS = ("angle", "PP1")
+EVIL = "<script>alert(1)</script>"
+HARD = (20, 21, 22, 23)  # images of the class that is reconstructed worst
+CLASSES = {
+    "angle": {"5.5": [i for i in range(30) if i not in HARD], "12": list(HARD)},
+    "PP1": {"H": list(range(15)), EVIL: list(range(15, 30))},
+}
+EPOCHS = 3
+
+
+def write_trial(  # each argument is one way in which trials differ
+    sweep: Path,
+    number: int = 0,
+    status: str = "complete",
+    *,
+    cv: tuple[str, int] | None = None,
+    content: dict[str, Any] | None = None,
+    logged_epochs: int = EPOCHS,
+    **settings: Any,
+) -> Path:
+    """One trial as the system leaves it: event file, then trial.json (none when `status` is interrupted)."""
+    config = config_dict(make_config("corrected", **{"epochs": EPOCHS, **settings}))
+    label, fold = cv or ("angle", 0)
+    cell = Cell("cv" if cv else "search", config, label, fold, 5 if cv else 0, "data")
+    folder = sweep / cell.name(number)
+    draw = np.random.default_rng([number, fold])
+    metrics: dict[str, float] = {}
+    epochs = EPOCHS if status == "complete" else 1
+    with TrialLog(folder) as log:
+        log.session_start(folder.name, {**config, "kind": cell.kind, "label": label, "fold": fold})
+        for epoch in range(1, epochs + 1):
+            val_loss = 0.002 + 0.004 / epoch + 0.0002 * number + 0.0003 * draw.random()
+            values = {
+                "train_loss": val_loss + 0.001,
+                "val_loss": val_loss,
+                "val_psnr_db": -10 * np.log10(val_loss),
+                "val_ssim": 0.9 - 40 * val_loss,
+            }
+            if val_loss < metrics.get("best_val_loss", np.inf):
+                best = {f"best_{name}": value for name, value in values.items() if name.startswith("val")}
+                best["best_epoch"] = epoch
+            metrics = {"epoch": epoch, **values, **best}
+            if epoch <= logged_epochs:
+                log.scalars({**values, "best/val_loss": best["best_val_loss"]}, epoch)
+        test = {"loss": val_loss * 1.05, "psnr_db": -10 * np.log10(val_loss) - 0.3, "ssim": 0.6}
+        if status == "complete":
+            log.scalars({f"test/{name}": value for name, value in test.items()}, epochs)
+            for part in ("val", "test"):
+                log.image(f"reconstruction/{part}", picture(draw), epochs)
+    if status == "interrupted":
+        return folder
+    found: dict[str, Any] = {"metrics": metrics, "seconds": 12.5, "parameters": 186_000, "device": "cpu", "threads": 1}
+    if status == "complete":
+        images = range(fold - 1, 30, 5) if cv else range(3)
+        by_image = {str(i): {"loss": 0.003, "psnr_db": image_psnr(i), "ssim": 0.55 + 0.01 * (i % 7)} for i in images}
+        found |= {"test": test, "test_by_image": by_image, "precision": "float32"}
+    write_record(folder, cell, status, **{**found, **(content or {})})
+    return folder
+
+
+def image_psnr(image: int) -> float:
+    return (18.0 if image in HARD else 25.0) + 0.1 * (image % 10)
+
+
+def picture(draw: np.random.Generator, size: int = 64, n: int = 8) -> np.ndarray:
+    """Line patterns of random period over blurred copies of them, (2 * size, n * size) uint8."""
+    y, x = np.mgrid[:size, :size]
+    originals = []
+    for _ in range(n):
+        waves = np.sin(2 * np.pi * (x * draw.uniform(-0.1, 0.1) + y * draw.uniform(0.03, 0.12)))
+        originals.append(np.clip(115 + 70 * waves + draw.normal(0, 14, (size, size)), 0, 255))
+    copies = [
+        115 + 0.8 * (np.kron(o.reshape(size // 2, 2, size // 2, 2).mean((1, 3)), np.ones((2, 2))) - 115)
+        for o in originals
+    ]
+    return np.vstack([np.hstack(originals), np.hstack(copies)]).astype(np.uint8)
+
+
+def write_sweep_json(sweep: Path, **changes: Any) -> None:
+    asked = {
+        "space": "exp_grid",
+        "question": "Which settings reconstruct the surfaces best?",
+        "protocol": "corrected",
+        "epochs": EPOCHS,
+        "trials": 8,
+        "search": "optuna",
+        "scheduler": "asha",
+        "labels": list(LABELS),
+        "folds": 5,
+        "cv": True,
+        "seed": 42,
+        "axes": {"lr": [0.001, 0.0005, 0.0001], "kernel_size": [3, 5], "activation": ["relu", "elu"]},
+        "data": {"name": "synthetic-small", "synthetic": True, "images": 30, "crops": 960, "crop_size": 64},
+        "classes": CLASSES,
+        "versions": {"python": "3.12.3", "torch": "2.11.0", "ray": "2.59.0"},
+        "git_commit": "abc1234",
+        "command": "python sweeps/run.py --space exp_grid --cv",
+        "created": "2026-11-22T16:00:00+00:00",
+    }
+    sweep.mkdir(parents=True, exist_ok=True)
+    (sweep / "sweep.json").write_text(json.dumps({**asked, **changes}))
+
+
+def write_everything(sweep: Path) -> Path:
+    """A search with every fate a trial can have, and a cross-validation of its best with one fold missing."""
+    write_sweep_json(sweep)
+    lrs = (1e-3, 5e-4, 1e-4)
+    for number in range(5):
+        activation = "relu" if number < 3 else "elu"
+        write_trial(sweep, number, lr=lrs[number % 3], kernel_size=3 + 2 * (number % 2), activation=activation)
+    write_trial(sweep, 5, "pruned", lr=1e-4, kernel_size=5)
+    error = f"Traceback (most recent call last):\n  File x\nFloatingPointError: non-finite loss {EVIL} a|b"
+    write_trial(sweep, 6, "failed", lr=1e-3, kernel_size=5, content={"error": error})
+    write_trial(sweep, 7, "interrupted", lr=5e-4, kernel_size=3)
+    for label in LABELS:
+        for fold in range(1, 6):
+            if (label, fold) != ("PP1", 4):
+                write_trial(sweep, cv=(label, fold), lr=1e-3, kernel_size=3)
+    return sweep
+
+
+@pytest.fixture(scope="module")
+def sweep(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_everything(tmp_path_factory.mktemp("ray_results") / "exp")
+
+
+@pytest.fixture(scope="module")
+def pages(sweep: Path) -> Path:
+    return report.make_report(sweep)
+
+
+@pytest.fixture
+def one(tmp_path: Path) -> Callable[..., Path]:
+    """Make a sweep of single trials."""
+
+    def make(*trials: dict[str, Any], **asked: Any) -> Path:
+        write_sweep_json(tmp_path / "s", **asked)
+        for number, trial in enumerate(trials):
+            write_trial(tmp_path / "s", **{"number": number, **trial})
+        return tmp_path / "s"
+
+    return make
+
+
+def rows(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_the_report_folder_holds_pages_tables_and_figures(pages: Path) -> None:
+    names = {str(path.relative_to(pages)) for path in pages.rglob("*") if path.is_file()}
+    figures = ("axis_effects", "class_errors", "reconstruction_test", "reconstruction_val", "training_curves")
+    expected = {"report.html", "report.md", "trials.csv", "cv.csv", "classes.csv"}
+    assert names == expected | {f"figures/{name}.png" for name in figures}
+
+
+def test_search_trials_are_ranked_by_validation_psnr_and_only_the_complete_ones(sweep: Path) -> None:
+    found = find(read_logs(sweep))
+    psnr = found.ranked["val_psnr_db"].tolist()
+    assert psnr == sorted(psnr, reverse=True)
+    assert len(psnr) == 5
+    assert found.ranked["status"].unique().tolist() == ["complete"]
+    assert found.counts == {"complete": 14, "pruned": 1, "failed": 1, "interrupted": 1}
+    headline = which_autoencoder(found).headline
+    assert headline == "lr 0.001, kernel_size 3, activation relu"
+
+
+def test_fold_averages_are_those_of_numpy_and_name_the_missing_fold(sweep: Path, pages: Path) -> None:
+    tables = {table.label: table for table in find(read_logs(sweep)).leading}
+    for label, n_done in (("angle", 5), ("PP1", 4)):
+        records = [json.loads(p.read_text()) for p in sweep.glob(f"cv-{label}-*/trial.json")]
+        losses = [record["test"]["loss"] for record in records]
+        assert tables[label].n_done == len(losses) == n_done
+        assert tables[label].mean["test_loss"] == pytest.approx(np.mean(losses), rel=1e-6)
+        assert tables[label].sd["test_loss"] == pytest.approx(np.std(losses, ddof=1), rel=1e-4)
+    assert tables["PP1"].rows[3]["state"] == "missing"
+    assert "over 4 of 5 folds" in (pages / "report.html").read_text()
+    assert [row["state"] for row in rows(pages / "cv.csv")].count("missing") == 1
+
+
+def test_the_loss_in_a_fold_table_is_of_the_weights_that_met_the_test_set(one: Callable[..., Path]) -> None:
+    sweep = one()
+    for fold, evaluate in ((1, "best"), (2, "last")):
+        config = config_dict(make_config("corrected", epochs=2, evaluate=evaluate))
+        cell = Cell("cv", config, "angle", fold, 2, "data")
+        with TrialLog(sweep / cell.name()) as log:
+            log.session_start(cell.name(), {**config, "kind": "cv", "label": "angle", "fold": fold})
+            log.scalars({"val_loss": 0.25, "train_loss": 0.5, "val_psnr_db": 20, "val_ssim": 0.5}, 1)
+            log.scalars({"val_loss": 0.75, "train_loss": 0.125, "val_psnr_db": 19, "val_ssim": 0.5}, 2)
+        write_record(sweep / cell.name(), cell, "complete", metrics={"epoch": 2})
+    trials = read_logs(sweep).trials.sort_values("fold")
+    assert trials["used_val_loss"].tolist() == [0.25, 0.75]
+    assert trials["used_train_loss"].tolist() == [0.5, 0.125]
+    assert trials["best_epoch"].tolist() == [1, 1]
+
+
+def test_classes_are_averaged_over_images_of_the_folds_of_their_own_label(sweep: Path) -> None:
+    table = {(row["label"], row["class"]): row for row in find(read_logs(sweep)).classes.popitem()[1]}
+    hard = table["angle", "12"]
+    assert hard["psnr_db"] == pytest.approx(np.mean([image_psnr(i) for i in HARD]))
+    assert (hard["n_images"], hard["of"]) == (4, 4)
+    untested = set(range(3, 30, 5))  # the missing fold of PP1
+    tested = [i for i in range(15) if i not in untested]
+    assert table["PP1", "H"]["n_images"] == len(tested) == 12
+    assert table["PP1", "H"]["psnr_db"] == pytest.approx(np.mean([image_psnr(i) for i in tested]))
+
+
+def test_the_hard_class_and_the_hardest_image_are_named(sweep: Path) -> None:
+    found = find(read_logs(sweep))
+    assert found.hardest[0]["image_id"] == "20"
+    assert found.hardest[0]["classes"] == {"angle": "12", "PP1": EVIL}
+    assert {row["image_id"] for row in found.hardest[:4]} == {str(i) for i in HARD}
+    answer = which_surfaces(found)
+    assert answer.headline == "angle = 12"
+    assert "image 20" in answer.detail
+
+
+def test_no_class_is_called_hard_when_its_interval_includes_the_average(one: Callable[..., Path]) -> None:
+    split = {"angle": {"a": list(range(0, 30, 2)), "b": list(range(1, 30, 2))}}
+    sweep = one(*({"number": 0, "cv": ("angle", fold)} for fold in range(1, 6)), classes=split, labels=["angle"])
+    assert which_surfaces(find(read_logs(sweep))).headline == "None stands out"
+
+
+def test_the_bootstrap_interval_is_that_of_scipy() -> None:
+    from scipy.stats import bootstrap
+
+    values = np.random.default_rng(1).normal(25, 3, 40)
+    oracle = bootstrap((values,), np.mean, n_resamples=20_000, method="percentile", rng=2).confidence_interval
+    low, high = bootstrap_interval(values)
+    assert (low, high) == pytest.approx((oracle.low, oracle.high), abs=0.1)
+    assert bootstrap_interval(values) == (low, high)
+    assert bootstrap_interval(values[:2]) == (None, None)
+
+
+def test_a_search_without_cross_validation_says_how_to_get_it(one: Callable[..., Path]) -> None:
+    found = find(read_logs(one({}, {"lr": 1e-4}, cv=False, command="python sweeps/run.py --space smoke")))
+    for answer in (how_sure(found), which_surfaces(found)):
+        assert answer.headline == "Not known yet"
+        assert "python sweeps/run.py --space smoke --cv" in answer.detail
+
+
+def test_cross_validation_without_a_search_describes_its_configuration(one: Callable[..., Path]) -> None:
+    sweep = one(*({"number": 0, "cv": ("angle", fold)} for fold in (1, 2)), axes={}, labels=["angle"])
+    answer = which_autoencoder(find(read_logs(sweep)))
+    assert "model cnn_ae, lr 0.0005, dropout 0.2" in answer.headline
+    assert "the only configuration" in answer.detail
+
+
+@pytest.mark.parametrize(
+    ("settings", "note"),
+    [({}, "never trained on"), ({"split_unit": "crop", "metrics": "report"}, "67 % of the test crops overlap")],
+)
+def test_the_report_says_whether_its_folds_leak(one: Callable[..., Path], settings: dict[str, str], note: str) -> None:
+    found = find(read_logs(one({"cv": ("angle", 1), **settings})))
+    assert note in fold_note(found)
+    assert ("own formulas" in fold_note(found)) == bool(settings)
+
+
+def test_two_cross_validated_configurations_are_kept_apart_the_better_first(one: Callable[..., Path]) -> None:
+    folds = [{"number": n, "cv": ("angle", fold), "lr": lr} for n, lr in ((3, 1e-4), (0, 1e-3)) for fold in (1, 2)]
+    found = find(read_logs(one(*folds, labels=["angle"])))
+    assert [json.loads(group)["lr"] for group in found.groups] == [1e-3, 1e-4]
+    assert [tables[0].n_done for tables in found.groups.values()] == [2, 2]
+
+
+def test_an_event_file_that_was_cut_is_a_warning_and_the_record_gives_the_numbers(one: Callable[..., Path]) -> None:
+    sweep = one({})
+    file = next(sweep.glob("s0000-*/events*"))
+    whole = read_logs(sweep).trials.iloc[0]
+    file.write_bytes(file.read_bytes()[:1900])
+    logs = read_logs(sweep)
+    assert logs.trials.iloc[0]["from_record"]
+    assert logs.trials.iloc[0]["val_psnr_db"] == pytest.approx(whole["val_psnr_db"], rel=1e-6)
+    assert logs.trials.iloc[0]["test_loss"] == pytest.approx(whole["test_loss"], rel=1e-6)
+    assert "event file damaged" in logs.warnings[0]
+
+
+@pytest.mark.parametrize(
+    ("trial", "problem"),
+    [
+        ({"logged_epochs": 2}, "2 of 3 epochs"),
+        (
+            {"content": {"test": {"loss": 0.5, "psnr_db": 3.0, "ssim": 0.1}}},
+            "differ in test/loss, test/psnr_db, test/ssim",
+        ),
+        ({"content": {"test": {"other": 0.5}}}, "lacks test/other"),
+    ],
+)
+def test_an_event_file_that_disagrees_with_the_record_is_a_warning(
+    one: Callable[..., Path], trial: dict[str, Any], problem: str
+) -> None:
+    logs = read_logs(one(trial))
+    assert problem in logs.warnings[0]
+    assert logs.trials.iloc[0]["from_record"]
+
+
+def test_sound_files_give_no_warning(sweep: Path) -> None:
+    logs = read_logs(sweep)
+    assert logs.warnings == []
+    assert not logs.trials["from_record"].any()
+
+
+def test_a_record_that_does_not_verify_leaves_the_trial_unranked(one: Callable[..., Path]) -> None:
+    sweep = one({}, {"lr": 1e-4})
+    record = next(sweep.glob("s0000-*/trial.json"))
+    record.write_text(record.read_text().replace('"status": "complete"', '"status": "complete "'))
+    found = find(read_logs(sweep))
+    assert found.counts["interrupted"] == 1
+    assert found.ranked["trial"].str.startswith("s0001-").tolist() == [True]
+    assert "does not verify" in found.logs.trials.iloc[0]["error"]
+
+
+def test_a_trial_that_lies_there_twice_counts_once(one: Callable[..., Path]) -> None:
+    sweep = one({})
+    write_trial(sweep, 9)  # the same cell under another number
+    logs = read_logs(sweep)
+    assert len(logs.trials) == 1
+    assert "counted once" in logs.warnings[0]
+
+
+def test_an_old_sweep_without_sweep_json_is_reported_from_its_trials(sweep: Path, tmp_path: Path) -> None:
+    for folder in sweep.glob("s000*"):
+        (tmp_path / folder.name).symlink_to(folder)
+    found = find(read_logs(tmp_path))
+    assert sorted(found.logs.axes) == ["activation", "kernel_size", "lr"]
+    assert len(found.ranked) == 5
+    assert "sweep.json" in found.logs.warnings[0]
+
+
+def test_a_sweep_without_any_complete_trial_still_gets_a_report(one: Callable[..., Path]) -> None:
+    sweep = one({"status": "failed", "content": {"error": "no space left"}}, {"status": "interrupted", "lr": 1e-4})
+    text = (report.make_report(sweep) / "report.html").read_text()
+    assert "no trial is complete" in text
+    assert "no space left" in text
+
+
+def test_the_report_of_an_empty_sweep_says_that_there_is_nothing(one: Callable[..., Path]) -> None:
+    assert "no trials" in (report.make_report(one()) / "report.md").read_text()
+
+
+def test_labels_and_errors_are_escaped_in_html_and_markdown(pages: Path) -> None:
+    html, markdown = ((pages / name).read_text() for name in ("report.html", "report.md"))
+    assert "<script" not in html
+    assert "&lt;script&gt;alert(1)" in html
+    assert "<script" not in markdown
+    assert "a\\|b" in markdown
+
+
+def test_report_html_needs_nothing_from_outside(pages: Path) -> None:
+    html = (pages / "report.html").read_text()
+    assert re.findall(r'(?:src|href)\s*=\s*"(?!data:)[^"]*"', html) == []
+    assert "url(" not in html
+    assert html.count('src="data:image/png;base64,') == 5
+    assert "default-src 'none'" in html
+
+
+def test_the_order_is_which_then_how_sure_then_which_surfaces(pages: Path) -> None:
+    headings = re.findall(r"<h2>(.*?)</h2>", (pages / "report.html").read_text())
+    assert headings[:3] == ["Which autoencoder?", "How sure?", "Which surfaces stay hard?"]
+
+
+def test_numbers_on_the_page_are_those_of_the_tables(sweep: Path, pages: Path) -> None:
+    html = (pages / "report.html").read_text()
+    found = find(read_logs(sweep))
+    assert f"{found.ranked.iloc[0]['val_psnr_db']:.2f} dB" in html
+    for table in found.leading:
+        assert f"<b>{table.mean['test_loss']:.6f}</b> ± {table.sd['test_loss']:.6f}" in html
+
+
+def test_trials_csv_has_every_trial_with_its_settings_and_full_precision(sweep: Path, pages: Path) -> None:
+    table = rows(pages / "trials.csv")
+    assert len(table) == 17
+    first = table[0]
+    assert (first["rank"], first["lr"], first["kernel_size"]) == ("1", "0.001", "3")
+    best = find(read_logs(sweep)).ranked.iloc[0]
+    assert float(first["val_psnr_db"]) == best["val_psnr_db"]
+
+
+def test_no_cell_of_a_csv_is_taken_for_a_formula(one: Callable[..., Path], tmp_path: Path) -> None:
+    import pandas as pd
+
+    table = pd.DataFrame({"a": ["=1+1", "+2", "-x", "@b", "-3.5", "plain"], "b": [-1.5, 2, 3, 4, 5, 6]})
+    report._csv(table, tmp_path / "t.csv")
+    cells = rows(tmp_path / "t.csv")
+    assert [row["a"] for row in cells] == ["'=1+1", "+2", "'-x", "'@b", "-3.5", "plain"]
+    assert cells[0]["b"] == "-1.5"
+
+
+def test_a_failing_report_leaves_the_old_one(sweep: Path, pages: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = (pages / "report.html").read_bytes()
+    monkeypatch.setattr(report, "_write_csv", lambda *_: (_ for _ in ()).throw(OSError("disk full")))
+    with pytest.raises(OSError, match="disk full"):
+        report.make_report(sweep)
+    assert (pages / "report.html").read_bytes() == before
+    assert [path.name for path in sweep.glob(".report*")] == []
+
+
+def test_a_new_report_replaces_the_old_one_as_a_whole(one: Callable[..., Path]) -> None:
+    sweep = one()
+    (sweep / "report").mkdir()
+    (sweep / "report" / "cv.csv").write_text("stale")
+    report.make_report(sweep)
+    assert not (sweep / "report" / "cv.csv").exists()
+    assert (sweep / "report" / "report.html").exists()
+    assert [path.name for path in sweep.glob(".report*")] == []
+
+
+def test_json_has_the_numbers_and_no_nan(one: Callable[..., Path], capsys: pytest.CaptureFixture[str]) -> None:
+    sweep = one({}, {"lr": 1e-3, "cv": ("angle", 1), "number": 0}, labels=["angle"])
+    assert report.main([str(sweep), "--json"]) == 0
+    summary = json.loads(capsys.readouterr().out, parse_constant=lambda name: pytest.fail(f"{name} is not JSON"))
+    assert summary["best"]["lr"] == 5e-4
+    assert summary["cv"][0]["complete"] == 1
+    assert summary["cv"][0]["sd"]["test_loss"] is None  # one fold has no spread
+    assert summary["trials"]["complete"] == 2
+
+
+@pytest.mark.parametrize(
+    ("make", "remedy"),
+    [
+        (lambda root: root / "absent", "sweeps there: exp"),
+        (lambda root: root, "give one of them: exp"),
+        (lambda root: root / "exp" / "sweep.json", "is a file"),
+        (lambda root: next((root / "exp").glob("s0000-*")), "single trial"),
+        (lambda root: root / "other", "neither sweep.json nor trial folders"),
+    ],
+)
+def test_a_path_that_is_no_sweep_is_refused_in_one_line(
+    make: Callable[[Path], Path], remedy: str, sweep: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (sweep.parent / "other").mkdir(exist_ok=True)
+    path = make(sweep.parent)
+    assert report.main([str(path)]) == 2
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert shown.err.startswith("error: ")
+    assert shown.err.count("\n") == 1
+    assert remedy in shown.err
+    assert not (path / "report").exists()
+
+
+def test_the_script_runs_from_anywhere_without_torch_and_ray(one: Callable[..., Path], tmp_path: Path) -> None:
+    sweep = one({}, {"lr": 1e-4})
+    script = ROOT / "sweeps" / "report.py"
+    code = (
+        "import runpy, sys\n"
+        f"sys.argv = [{str(script)!r}, {str(sweep)!r}]\n"
+        f"sys.path.insert(0, {str(script.parent)!r})\n"  # as Python does for a script
+        "try:\n    runpy.run_path(sys.argv[0], run_name='__main__')\n"
+        "except SystemExit as end:\n    assert end.code == 0, end.code\n"
+        "print([name for name in ('torch', 'ray', 'optuna', 'matplotlib.pyplot') if name in sys.modules])\n"
+    )
+    done = subprocess.run([sys.executable, "-I", "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    path, loaded = done.stdout.splitlines()
+    assert Path(path) == sweep / "report" / "report.html"
+    assert Path(path).is_file()
+    assert loaded == "[]"
+
+
+def test_help_shows_an_example_first_and_loads_nothing_heavy() -> None:
+    command = [sys.executable, "-X", "importtime", str(ROOT / "sweeps" / "report.py"), "-h"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert "python sweeps/report.py ray_results/exp_grid" in done.stdout
+    heavy = [
+        name for name in ("numpy", "pandas", "matplotlib", "tensorboard") if re.search(rf"\| +{name}\n", done.stderr)
+    ]
+    assert heavy == []
