@@ -1,6 +1,7 @@
 """What will be run, decided and checked before Ray starts: space, data, splits, trials, resources."""
 
 import os
+import re
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -62,6 +63,11 @@ def make_request(args: Any) -> Request:
         SweepRefused, ConfigError: unknown space, field, value or number; all problems at once.
     """
     module = search_spaces.load(args.space)
+    missing = [name for name in ("SPACE", "TRIALS", "EPOCHS") if not hasattr(module, name)]
+    if missing:
+        raise SweepRefused(
+            f"search_spaces/{args.space}.py must define {', '.join(missing)}; see search_spaces/__init__.py"
+        )
     overrides = dict(_setting(text) for text in args.set)
     space = {**module.SPACE, **overrides}
     swept = search.domains(space)
@@ -83,7 +89,7 @@ def make_request(args: Any) -> Request:
         folds=args.folds,
         seed=args.seed,
     )
-    _check_request(request)
+    _check_request(request, args.name)
     return request
 
 
@@ -209,8 +215,10 @@ def _gpus() -> int:
     return torch.cuda.device_count()
 
 
-def _check_request(request: Request) -> None:
+def _check_request(request: Request, name: str | None) -> None:
     problems = []
+    if name is not None and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", name):
+        problems.append(f"--name must be letters, digits, `.`, `_`, `-` (a folder of --storage), got {name!r}")
     if request.trials < 1 or request.trials > MAX_TRIALS:
         problems.append(f"--trials must be in 1..{MAX_TRIALS}, got {request.trials}")
     if request.cv and request.folds < 2:
@@ -253,7 +261,7 @@ def _setting(text: str) -> tuple[str, Any]:
 
 
 def _question(docstring: str) -> str:
-    """The paragraph under `Question` in a space's docstring."""
-    _, _, rest = docstring.partition("Question\n")
+    """The paragraph under `Question` in a space's docstring, else its first line."""
+    title, _, rest = docstring.partition("Question\n")
     paragraph, _, _ = rest.partition("\nAxes")
-    return " ".join(paragraph.split())
+    return " ".join(paragraph.split()) or title.strip().partition("\n")[0]

@@ -154,7 +154,7 @@ def run_sweep(
     for stale in sweep.glob("events.out.tfevents.*"):  # TensorBoard takes the first declaration: keep one
         stale.unlink()
     with TrialLog(sweep) as log:
-        log.hparams_experiment(_hparam_domains(request))
+        log.hparams_experiment(*_hparam_domains(request))
     with ExitStack() as stack:
 
         def start_ray() -> None:
@@ -210,10 +210,10 @@ def _ray(address: str | None, verbose: bool) -> Iterator[None]:
         ray.shutdown()
 
 
-def _hparam_domains(request: plan.Request) -> dict[str, Any]:
-    """Columns of the HPARAMS tab: the swept fields, then what kind of trial it is."""
+def _hparam_domains(request: plan.Request) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Columns of the HPARAMS tab: the swept fields, and what kind of trial it is."""
     swept = {
         name: values if isinstance(values, list) else (values["low"], values["high"])
         for name, values in search.axes(request.domains).items()
     }
-    return swept | {"kind": ["search", "cv"], "label": list(request.labels), "fold": list(range(request.folds + 1))}
+    return swept, {"kind": ["search", "cv"], "label": list(request.labels), "fold": list(range(request.folds + 1))}

@@ -21,11 +21,11 @@ from tensorboard.plugins.hparams import api_pb2, metadata, plugin_data_pb2, summ
 from tensorboard.summary.writer.event_file_writer import EventFileWriter
 
 HPARAMS_METRICS = {
-    "best/val_loss": "validation loss (best epoch)",
-    "best/val_psnr_db": "validation PSNR, dB",
-    "best/val_ssim": "validation SSIM",
+    "best/val_loss": "val loss",
+    "best/val_psnr_db": "val PSNR dB",
+    "best/val_ssim": "val SSIM",
     "test/loss": "test loss",
-    "test/psnr_db": "test PSNR, dB",
+    "test/psnr_db": "test PSNR dB",
     "test/ssim": "test SSIM",
 }
 """Tags of the HPARAMS tab's metric columns and their titles."""
@@ -59,15 +59,22 @@ class TrialLog:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
         self._writer.close()
 
-    def hparams_experiment(self, domains: Mapping[str, Sequence[Any] | tuple[float, float]]) -> None:
-        """Declare the columns of the HPARAMS tab: hyperparameter -> list of values or (low, high)."""
-        hparams = [summary_v2.HParam(name, _domain(values)) for name, values in domains.items()]
+    def hparams_experiment(
+        self,
+        swept: Mapping[str, Sequence[Any] | tuple[float, float]],
+        others: Mapping[str, Sequence[Any] | tuple[float, float]],
+    ) -> None:
+        """Declare the columns of the HPARAMS tab: hyperparameter -> list of values or (low, high).
+
+        TensorBoard shows five at first: the swept ones, marked as differing, come before the others.
+        """
+        hparams = [summary_v2.HParam(name, _domain(values)) for name, values in {**swept, **others}.items()]
         columns = [summary_v2.Metric(tag, display_name=title) for tag, title in HPARAMS_METRICS.items()]
         summary = summary_v2.hparams_config_pb(hparams, columns)
-        for value in summary.value:  # columns that differ between trials are shown first
+        for value in summary.value:
             data = metadata.parse_experiment_plugin_data(value.metadata.plugin_data.content)
             for info in data.hparam_infos:
-                info.differs = True
+                info.differs = info.name in swept
             plugin = plugin_data_pb2.HParamsPluginData(experiment=data, version=metadata.PLUGIN_DATA_VERSION)
             value.metadata.plugin_data.content = plugin.SerializeToString()
         self._add(summary)

@@ -11,8 +11,9 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from deepdlt import synthetic
-from deepdlt.synthetic import Condition, design, make_synthetic, surface
+from deepdlt import surface_physics, synthetic
+from deepdlt.surface_physics import Condition, surface
+from deepdlt.synthetic import design, make_synthetic
 
 REAL_COLUMNS = [
     "Names", "DimY [μm]", "DimX [μm]", "wavelength [nm]", "Spot size [μm]", "angle [deg]", "PP1", "PP2", "Δτ [ps]",
@@ -25,7 +26,7 @@ def profile_power(image: np.ndarray, axis: int) -> tuple[np.ndarray, np.ndarray]
     """Frequencies in 1/um and power of the mean profile along `axis` (0 = y, 1 = x)."""
     profile = image.mean(axis=1 - axis)
     profile = (profile - profile.mean()) * np.hanning(len(profile))
-    return np.fft.rfftfreq(1 << 15, synthetic.PIXEL), np.abs(np.fft.rfft(profile, 1 << 15)) ** 2
+    return np.fft.rfftfreq(1 << 15, surface_physics.PIXEL), np.abs(np.fft.rfft(profile, 1 << 15)) ** 2
 
 
 def dlip_period(image: np.ndarray, axis: int) -> float:
@@ -76,7 +77,7 @@ def test_each_pattern_repeats_along_its_own_axes(pattern: str, along_y: bool, al
 @pytest.mark.parametrize(("polarization", "direction"), [("H", 90.0), ("V", 0.0)])
 def test_ripples_run_perpendicular_to_the_polarization(polarization: str, direction: float) -> None:
     condition = Condition(8.5, "D", 20, 61, polarization, (320, 320))
-    assert synthetic.truth(condition).ripple_angle_deg == direction
+    assert surface_physics.truth(condition).ripple_angle_deg == direction
     power, fx, fy = ripple_spectrum(condition)
     along_x, along_y = power[fx > 2 * fy].sum(), power[fy > 2 * fx].sum()
     assert (along_x > 3 * along_y) if polarization == "H" else (along_y > 3 * along_x)
@@ -86,21 +87,23 @@ def test_ripples_have_the_period_the_sheet_tells() -> None:
     condition = Condition(5.5, "H", 20, 50, image_size=(320, 640))
     power, fx, fy = ripple_spectrum(condition)
     centre = np.average(np.hypot(fx, fy), weights=power)
-    assert 1 / centre == pytest.approx(synthetic.truth(condition).period_lipss_um, rel=0.1)
+    assert 1 / centre == pytest.approx(surface_physics.truth(condition).period_lipss_um, rel=0.1)
 
 
 def test_more_pulses_and_more_energy_raise_the_fluence_over_the_threshold() -> None:
-    base = synthetic.truth(Condition(19, "V", 10, 30))
-    assert synthetic.truth(Condition(19, "V", 100, 30)).fluence_ratio > base.fluence_ratio
-    assert synthetic.truth(Condition(19, "V", 10, 60)).fluence_ratio == pytest.approx(2 * base.fluence_ratio)
+    base = surface_physics.truth(Condition(19, "V", 10, 30))
+    assert surface_physics.truth(Condition(19, "V", 100, 30)).fluence_ratio > base.fluence_ratio
+    assert surface_physics.truth(Condition(19, "V", 10, 60)).fluence_ratio == pytest.approx(2 * base.fluence_ratio)
 
 
 def test_more_pulses_dig_darker_trenches_and_leave_more_debris() -> None:
     few, many = (Condition(8.5, "H", n, 42, image_size=(256, 256), seed=3) for n in (10, 500))
     ratio = np.ones((256, 256), np.float32)
     ratio[:, 128:] = 3
-    debris = [synthetic._debris(ratio, c, np.random.default_rng(0))[:, :100] for c in (few, many)]
-    relief = [synthetic._relief(ratio, 0 * ratio, 0 * ratio, c, np.random.default_rng(0))[:, 160:] for c in (few, many)]
+    debris = [surface_physics._debris(ratio, c, np.random.default_rng(0))[:, :100] for c in (few, many)]
+    relief = [
+        surface_physics._relief(ratio, 0 * ratio, 0 * ratio, c, np.random.default_rng(0))[:, 160:] for c in (few, many)
+    ]
     assert (debris[1] > 0).mean() > 1.2 * (debris[0] > 0).mean()
     assert relief[1].mean() < 3 * relief[0].mean() < 0
 

@@ -79,7 +79,7 @@ def test_hparams_of_all_trials_show_with_their_metrics(tmp_path):
     from tensorboard.plugins.hparams import api_pb2, backend_context, get_experiment, list_session_groups
 
     with TrialLog(tmp_path) as log:
-        log.hparams_experiment({"lr": [1e-3, 1e-4], "activation": ["relu", "elu"], "kernel_size": (3.0, 5.0)})
+        log.hparams_experiment({"lr": [1e-3, 1e-4], "activation": ["relu", "elu"]}, {"kernel_size": (3.0, 5.0)})
     for k, status in enumerate(("complete", "pruned", "failed")):
         with TrialLog(tmp_path / f"t{k}") as log:
             log.session_start(f"t{k}", {**HPARAMS, "lr": 10.0 ** -(k + 3)})
@@ -90,7 +90,11 @@ def test_hparams_of_all_trials_show_with_their_metrics(tmp_path):
     context = backend_context.Context(TBContext(data_provider=MultiplexerDataProvider(multiplexer, str(tmp_path))))
     request = RequestContext()
     experiment = get_experiment.Handler(request, context, "", api_pb2.GetExperimentRequest(hparams_limit=99)).run()
-    assert {info.name for info in experiment.hparam_infos} == {"lr", "activation", "kernel_size"}
+    assert {i.name: i.differs for i in experiment.hparam_infos} == {
+        "lr": True,
+        "activation": True,
+        "kernel_size": False,
+    }
     asked = api_pb2.ListSessionGroupsRequest(
         start_index=0,
         slice_size=10,

@@ -1,0 +1,259 @@
+"""The real command line: a whole sweep, its tables, its resumption after Ctrl-C and kill -9, its refusals."""
+
+import csv
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from sweeps.records import COMPLETE, read_records
+from sweeps.tensorboard_logs import read_trial
+
+ROOT = Path(__file__).parent.parent
+RUN = [sys.executable, str(ROOT / "sweeps" / "run.py")]
+SMALL = ["--space", "smoke", "--cv", "--labels", "PP1,angle", "--folds", "2", "--name", "t"]
+
+
+def call(arguments, cwd, timeout=280):
+    return subprocess.run([*RUN, *arguments], cwd=cwd, capture_output=True, text=True, timeout=timeout, check=False)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory, image_folder):
+    """One sweep through the real command line: 2 search trials, then 2 labels x 2 folds."""
+    cwd = tmp_path_factory.mktemp("sweep")
+    done = call([*SMALL, "--data", str(image_folder)], cwd)
+    assert done.returncode == 0, done.stderr
+    return cwd, done
+
+
+@pytest.fixture(scope="module")
+def sweep(finished):
+    return finished[0] / "ray_results" / "t"
+
+
+def table(path):
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def test_every_planned_trial_is_there_and_complete(sweep):
+    records = list(read_records(sweep).values())
+    assert sorted((r["kind"], r["label"], r["fold"]) for r in records) == [
+        ("cv", "PP1", 1),
+        ("cv", "PP1", 2),
+        ("cv", "angle", 1),
+        ("cv", "angle", 2),
+        ("search", "PP1", 0),
+        ("search", "PP1", 0),
+    ]
+    assert {r["status"] for r in records} == {COMPLETE}
+
+
+def test_the_tables_hold_the_numbers_of_the_event_files(sweep):
+    rows = {row["name"]: row for row in table(sweep / "report" / "trials.csv")}
+    assert len(rows) == 6
+    for name, row in rows.items():
+        scalars = read_trial(sweep / name).scalars
+        assert float(row["test_loss"]) == pytest.approx(scalars["test/loss"][1], rel=1e-6)
+        assert float(row["val_psnr_db"]) == pytest.approx(scalars["val_psnr_db"][1], rel=1e-6)
+
+
+def test_the_folds_average_is_the_mean_of_the_folds(sweep, finished):
+    records = [r for r in read_records(sweep).values() if r["kind"] == "cv" and r["label"] == "PP1"]
+    losses = [r["test"]["loss"] for r in records]
+    line = next(line for line in finished[1].stdout.splitlines() if line.startswith("PP1"))
+    mean, sd = (float(x) for x in re.search(r"(\d\.\d+) ± (\d\.\d+)", line).groups())
+    assert mean == pytest.approx(np.mean(losses), abs=6e-5)
+    assert sd == pytest.approx(np.std(losses, ddof=1), abs=6e-5)
+
+
+def test_cross_validation_is_of_the_best_configuration(sweep):
+    records = list(read_records(sweep).values())
+    search = [r for r in records if r["kind"] == "search"]
+    best = max(search, key=lambda r: r["metrics"]["best_val_psnr_db"])
+    assert all(r["config"] == best["config"] for r in records if r["kind"] == "cv")
+    assert search[0]["config"] != search[1]["config"]
+
+
+def test_every_image_is_tested_once_per_label(sweep):
+    records = [r for r in read_records(sweep).values() if r["kind"] == "cv" and r["label"] == "angle"]
+    tested = [int(image) for r in records for image in r["test_by_image"]]
+    assert sorted(tested) == list(range(12))
+
+
+def test_the_answer_names_report_and_tensorboard_on_stdout(finished, sweep):
+    out = finished[1].stdout
+    assert "report: ray_results/t/report/report.html" in out
+    assert "tensorboard --logdir ray_results" in out
+    assert (sweep / "report" / "report.html").stat().st_size > 20_000
+
+
+def test_progress_is_a_line_per_trial_without_a_terminal_and_ray_is_silent(finished):
+    lines = finished[1].stderr.splitlines()
+    assert len([line for line in lines if re.match(r"\[\d/\d\] \S+ complete", line)]) == 6
+    assert not [line for line in lines if "ray" in line.lower() and "ray_results" not in line]
+    assert "Warning" not in finished[1].stderr
+
+
+def test_nothing_is_left_running(finished):
+    found = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
+    assert str(finished[0]) not in found
+
+
+def test_the_same_command_again_runs_nothing_and_starts_no_ray(finished, sweep, image_folder):
+    before = {path: path.stat().st_mtime_ns for path in sweep.glob("*/trial.json")}
+    started = time.monotonic()
+    again = call([*SMALL, "--data", str(image_folder)], finished[0])
+    assert again.returncode == 0
+    assert {path: path.stat().st_mtime_ns for path in sweep.glob("*/trial.json")} == before
+    assert again.stdout == finished[1].stdout
+    assert time.monotonic() - started < 60
+
+
+def test_more_trials_extend_the_sweep(finished, sweep, image_folder, tmp_path):
+    extended = shutil.copytree(finished[0], tmp_path / "copy")
+    done = call([*SMALL[:2], *SMALL[-2:], "--labels", "PP1", "--trials", "3", "--data", str(image_folder)], extended)
+    assert done.returncode == 0, done.stderr
+    search = [r for r in read_records(extended / "ray_results" / "t").values() if r["kind"] == "search"]
+    assert len(search) == 3
+    assert len({r["identity"] for r in search}) == 3
+    assert "done already" in done.stderr
+    assert len(re.findall(r"complete", done.stderr)) == 1
+
+
+def test_other_data_under_the_same_name_are_refused(finished, image_folder, tmp_path):
+    other = Path(shutil.copytree(image_folder, tmp_path / "other"))
+    png = next(other.rglob("*.png"))
+    raw = bytearray(png.read_bytes())
+    png.write_bytes(raw + b"x")
+    done = call([*SMALL, "--data", str(other)], finished[0])
+    assert done.returncode == 2
+    assert "made with other settings; choose another --name" in done.stderr
+    assert "data_fingerprint" in done.stderr
+
+
+def test_a_plan_starts_nothing_and_is_json_on_request(tmp_path, image_folder):
+    done = call([*SMALL, "--data", str(image_folder), "--plan", "--json"], tmp_path)
+    plan = json.loads(done.stdout)
+    assert (plan["search_trials"], plan["cv_trials"], plan["images"]) == (2, 4, 12)
+    assert not (tmp_path / "ray_results").exists()
+
+
+@pytest.mark.parametrize("kill", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL], ids=lambda s: s.name)
+def test_an_interrupted_sweep_goes_on_where_it_was(tmp_path, image_folder, kill):
+    command = ["--space", "smoke", "--epochs", "2", "--trials", "4", "--scheduler", "none", "--name", "t"]
+    command += ["--data", str(image_folder)]
+    sweep = tmp_path / "ray_results" / "t"
+    process = subprocess.Popen([*RUN, *command], cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 120
+    while not list(sweep.glob("*/trial.json")):  # at least one complete, others half-way
+        assert time.monotonic() < deadline
+        assert process.poll() is None
+        time.sleep(0.2)
+    process.send_signal(kill)
+    _, stderr = process.communicate(timeout=60)
+    before = {path: path.read_bytes() for path in sweep.glob("*/trial.json")}
+    assert 1 <= len(before) < 4
+    if kill != signal.SIGKILL:
+        assert process.returncode == 130
+        assert "To go on: python" in stderr
+    done = call(command, tmp_path)
+    assert done.returncode == 0, done.stderr
+    records = read_records(sweep)
+    assert len(records) == 4
+    assert {r["status"] for r in records.values()} == {COMPLETE}
+    assert all(path.read_bytes() == raw for path, raw in before.items())
+    assert len(list(sweep.glob("s*"))) == 4  # no trial was begun a second time under another name
+    for record in records.values():
+        assert sorted(read_trial(sweep / record["name"]).scalars["val_loss"]) == [1, 2]
+
+
+def test_a_trial_that_diverges_fails_alone_and_is_never_ranked(tmp_path, image_folder):
+    command = ["--space", "smoke", "--set", "optimizer=sgd", "--set", "lr=1e30", "--set", "batch_size=8", "--name", "t"]
+    done = call([*command, "--data", str(image_folder), "--json"], tmp_path)
+    assert done.returncode == 1
+    assert "non-finite loss at epoch 1, batch" in done.stderr
+    summary = json.loads(done.stdout)
+    assert summary["best"] is None
+    assert summary["trials"]["failed"] == 2
+    assert "Traceback" not in done.stderr
+    assert (tmp_path / "ray_results" / "t" / "report" / "report.html").is_file()
+
+
+REFUSALS = [
+    (["--space", "exp_gird"], "unknown space 'exp_gird'; spaces: cv_report, exp_grid"),
+    (["--space", "../x"], "unknown space"),
+    ([], "--space is missing"),
+    (["--space", "smoke", "--data", "nowhere"], "no such folder: nowhere"),
+    (["--space", "smoke", "--data", "IMAGES", "--labels", "angel"], "unknown label 'angel'"),
+    (["--space", "smoke", "--data", "IMAGES", "--labels", "angle,angle"], "--labels must be distinct"),
+    (["--space", "smoke", "--data", "IMAGES", "--cv", "--folds", "1"], "--folds must be at least 2, got 1"),
+    (["--space", "smoke", "--data", "IMAGES", "--cv", "--folds", "5"], "use --folds 4 or fewer"),
+    (["--space", "smoke", "--cpus-per-trial", "1000"], "--cpus-per-trial must be in"),
+    (["--space", "smoke", "--gpus-per-trial", "99"], "--gpus-per-trial must be in"),
+    (["--space", "smoke", "--max-concurrent", "0"], "--max-concurrent must be >= 1"),
+    (["--space", "smoke", "--trials", "0"], "--trials must be in"),
+    (["--space", "smoke", "--epochs", "0"], "`epochs` must be >= 1"),
+    (["--space", "smoke", "--set", "droput=0.1"], "did you mean `dropout`"),
+    (["--space", "smoke", "--set", "lr=fast"], "`lr` must be float, got 'fast'"),
+    (["--space", "smoke", "--set", "lr"], "--set takes KEY=VALUE"),
+    (["--space", "smoke", "--name", "../escape", "--data", "IMAGES"], "--name"),
+]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"), REFUSALS, ids=lambda v: " ".join(v)[:60] if isinstance(v, list) else ""
+)
+def test_bad_input_gets_one_message_and_exit_2_before_anything_is_made(arguments, words, image_folder, tmp_path):
+    started = time.monotonic()
+    done = call([str(image_folder) if word == "IMAGES" else word for word in arguments], tmp_path)
+    assert done.returncode == 2
+    assert words in done.stderr
+    assert done.stderr.startswith("error: ")
+    assert "Traceback" not in done.stderr
+    assert done.stdout == ""
+    assert not list(tmp_path.iterdir())
+    assert time.monotonic() - started < (5 if os.environ.get("CI") is None else 15)
+
+
+def test_an_unreadable_sheet_is_refused(image_folder, tmp_path):
+    broken = Path(shutil.copytree(image_folder, tmp_path / "broken"))
+    (broken / "all_images.xlsx").write_bytes(b"PK not a workbook")
+    done = call(["--space", "smoke", "--data", str(broken)], tmp_path)
+    assert done.returncode == 2
+    assert "all_images.xlsx: not a readable xlsx table" in done.stderr
+
+
+def test_a_second_run_of_the_same_sweep_exits_75(finished, sweep, image_folder):
+    from sweeps.records import sweep_lock
+
+    with sweep_lock(sweep):
+        done = call([*SMALL, "--data", str(image_folder)], finished[0])
+    assert done.returncode == 75
+    assert "running already" in done.stderr
+
+
+def test_help_answers_at_once_with_examples_first():
+    started = time.monotonic()
+    done = call(["--help"], ROOT)
+    assert time.monotonic() - started < 1
+    assert done.returncode == 0
+    assert done.stdout.index("examples:") < done.stdout.index("options:")
+    for flag in ("--space", "--list-spaces", "--cv", "--gpus-per-trial", "--plan", "--json"):
+        assert flag in done.stdout
+
+
+def test_the_spaces_are_listed_without_importing_ray():
+    started = time.monotonic()
+    done = call(["--list-spaces"], ROOT)
+    assert [line.split()[0] for line in done.stdout.splitlines()] == ["cv_report", "exp_grid", "smoke", "vae_grid"]
+    assert time.monotonic() - started < 1
