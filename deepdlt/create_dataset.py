@@ -161,11 +161,9 @@ def write_report_layout(patches: Patches, root: Path, progress: Progress | None 
 
 def _crops_of(source: Source, image_id: int, options: CropOptions) -> tuple[np.ndarray, pd.DataFrame, str]:
     try:
-        with Image.open(source.path(image_id), formats=("PNG",)) as opened:
-            pixels = np.asarray(opened.convert("L"))
-    except (OSError, SyntaxError, ValueError) as error:
-        file = source.images.at[image_id, "file"]
-        return np.empty(0), pd.DataFrame(), f"{file}: cannot be decoded ({error}); export it again"
+        pixels = source.pixels(image_id)
+    except DataError as error:
+        return np.empty(0), pd.DataFrame(), str(error)
     rng = np.random.default_rng([options.seed, image_id])
     size, n = options.crop_size, options.crops_per_image
     y = rng.integers(0, pixels.shape[0] - size + 1, n)

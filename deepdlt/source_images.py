@@ -41,6 +41,19 @@ class Source:
         """Path of one image."""
         return self.folder / self.images.at[image_id, "file"]
 
+    def pixels(self, image_id: int) -> np.ndarray:
+        """Decode one image: (h, w) uint8.
+
+        Raises:
+            DataError: the file cannot be decoded.
+        """
+        try:
+            with Image.open(self.path(image_id), formats=("PNG",)) as image:
+                return np.asarray(image.convert("L"))
+        except (OSError, SyntaxError, ValueError) as error:
+            file = self.images.at[image_id, "file"]
+            raise DataError(f"{file}: cannot be decoded ({error}); export it again") from error
+
 
 def read_source(folder: Path, labels: tuple[str, ...] = ()) -> Source:
     """Read and check a folder of PNG images with one sheet.
