@@ -70,8 +70,11 @@ class SweepProgress(tune.Callback):
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """Tune hook: a trial raised or its process died."""
-        directory, cell = self.sweep / _name(trial), trial_cell(trial.config)
-        record = write_record(directory, cell, FAILED, error=_reason(trial))
+        directory = self.sweep / _name(trial)
+        record = read_record(directory)
+        if record is None or record["status"] != FAILED:
+            reason = "its process died (killed, or out of memory); fewer --max-concurrent may help"
+            record = write_record(directory, trial_cell(trial.config), FAILED, error=reason)
         self._finish(trial, record)
 
     def close(self) -> None:
@@ -123,13 +126,6 @@ class SweepProgress(tune.Callback):
 
 def _name(trial: Any) -> str:
     return trial.config["trial"]["name"]
-
-
-def _reason(trial: Any) -> str:
-    """The last line of a trial's error: the exception, without Ray's wrapping."""
-    error = trial.get_error()
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[-1] if lines else type(error).__name__
 
 
 def _span(seconds: float) -> str:

@@ -4,6 +4,7 @@ import argparse
 import logging
 import os
 import shutil
+import signal
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
@@ -204,6 +205,7 @@ def _ray(address: str | None, verbose: bool) -> Iterator[None]:
         runtime_env={"env_vars": WORKER_ENV},
         **options,
     )
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ray.init's own handler would hide the interruption
     try:
         yield
     finally:

@@ -9,7 +9,6 @@ examples:
 
 import argparse
 import shlex
-import signal
 import sys
 from pathlib import Path
 from typing import Any
@@ -122,7 +121,6 @@ def _run(args: argparse.Namespace) -> int:
         records.open_sweep(sweep, asked, sweep_data.FIXED)
         from sweeps.ray_runs import run_sweep
 
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
         run_sweep(request, resources, data, sweep, args)
         return _finish(asked, sweep, args.json)
 

@@ -14,7 +14,7 @@ from deepdlt.checkpoint import load_model
 from deepdlt.config import TrainConfig
 from deepdlt.stratified_split import Split
 from deepdlt.training import evaluate, fit, reconstruct, resolve_precision
-from sweeps.records import COMPLETE, Cell, write_record
+from sweeps.records import COMPLETE, FAILED, Cell, write_record
 from sweeps.tensorboard_logs import TrialLog
 
 SHOWN_CROPS = 8
@@ -42,39 +42,43 @@ def train_cell(config: dict[str, Any], crops: np.ndarray, job: Job) -> None:
         crops: (n, 1, size, size) uint8, read-only.
     """
     cell, directory = trial_cell(config), job.sweep / config["trial"]["name"]
+    try:
+        _train(cell, crops, job, directory)
+    except Exception as error:  # committed here, where the reason is known; Tune is told too
+        write_record(directory, cell, FAILED, error=f"{error}" or type(error).__name__)
+        raise
+
+
+def _train(cell: Cell, crops: np.ndarray, job: Job, directory: Path) -> None:
     train_config = TrainConfig(**cell.config)
     device = _prepare_worker(job)
     split = job.splits[cell.label, cell.fold]
     log = None
     started = time.perf_counter()
-    try:
-        for metrics in fit(train_config, crops, split, directory, device):
-            epoch = int(metrics["epoch"])
-            if log is None:
-                log = _open_log(directory, cell, first_epoch=epoch)
-            log.scalars(_epoch_scalars(metrics), epoch)
-            if epoch == train_config.epochs:
-                outcome = _test(train_config, crops, split, directory, device)
-                _log_outcome(log, outcome, crops, split, epoch)
-                log.flush()  # the record promises what the event file holds
-                write_record(
-                    directory,
-                    cell,
-                    COMPLETE,
-                    metrics=metrics,
-                    test=outcome.test,
-                    test_by_image=_by_image(outcome.per_crop, job.image_id[split.test]),
-                    parameters=sum(p.numel() for p in outcome.model.parameters()),
-                    seconds=time.perf_counter() - started,
-                    threads=torch.get_num_threads(),
-                    device=device,
-                    precision=str(resolve_precision(train_config, torch.device(device))).removeprefix("torch."),
-                )
-            log.flush()
-            tune.report({**{k: float(v) for k, v in metrics.items()}, "epoch": epoch})
-    finally:
-        if log is not None:
-            log.flush()  # quick: a slow exit would keep the actor from its next trial
+    for metrics in fit(train_config, crops, split, directory, device):
+        epoch = int(metrics["epoch"])
+        if log is None:
+            log = _open_log(directory, cell, first_epoch=epoch)
+        log.scalars(_epoch_scalars(metrics), epoch)
+        if epoch == train_config.epochs:
+            outcome = _test(train_config, crops, split, directory, device)
+            _log_outcome(log, outcome, crops, split, epoch)
+            log.flush()  # the record promises what the event file holds
+            write_record(
+                directory,
+                cell,
+                COMPLETE,
+                metrics=metrics,
+                test=outcome.test,
+                test_by_image=_by_image(outcome.per_crop, job.image_id[split.test]),
+                parameters=sum(p.numel() for p in outcome.model.parameters()),
+                seconds=time.perf_counter() - started,
+                threads=torch.get_num_threads(),
+                device=device,
+                precision=str(resolve_precision(train_config, torch.device(device))).removeprefix("torch."),
+            )
+        log.flush()
+        tune.report({name: float(value) for name, value in metrics.items()} | {"epoch": epoch})  # may stop the trial
 
 
 @dataclass(frozen=True)

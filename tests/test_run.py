@@ -59,7 +59,7 @@ def test_every_planned_trial_is_there_and_complete(sweep):
 
 
 def test_the_tables_hold_the_numbers_of_the_event_files(sweep):
-    rows = {row["name"]: row for row in table(sweep / "report" / "trials.csv")}
+    rows = {row["trial"]: row for row in table(sweep / "report" / "trials.csv")}
     assert len(rows) == 6
     for name, row in rows.items():
         scalars = read_trial(sweep / name).scalars
@@ -172,7 +172,7 @@ def test_an_interrupted_sweep_goes_on_where_it_was(tmp_path, image_folder, kill)
     assert len(records) == 4
     assert {r["status"] for r in records.values()} == {COMPLETE}
     assert all(path.read_bytes() == raw for path, raw in before.items())
-    assert len(list(sweep.glob("s*"))) == 4  # no trial was begun a second time under another name
+    assert len(list(sweep.glob("s0*"))) == 4  # no trial was begun a second time under another name
     for record in records.values():
         assert sorted(read_trial(sweep / record["name"]).scalars["val_loss"]) == [1, 2]
 
