@@ -93,7 +93,7 @@ class SweepProgress(tune.Callback):
         new = finished - self.before
         if new and finished < self.total:
             left = (time.monotonic() - self.started) / new * (self.total - finished)
-            parts.append(f"ETA {_span(0.8 * left)}-{_span(1.3 * left)}")
+            parts.append(f"ETA {_span(0.8 * left, 1.3 * left)}")
         return " · ".join(parts)
 
     def _finish(self, trial: Any, record: dict[str, Any]) -> None:
@@ -128,5 +128,6 @@ def _name(trial: Any) -> str:
     return trial.config["trial"]["name"]
 
 
-def _span(seconds: float) -> str:
-    return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"
+def _span(low: float, high: float) -> str:
+    """`40-65 s` or `12-16 min`."""
+    return f"{low:.0f}-{high:.0f} s" if high < 90 else f"{low / 60:.0f}-{high / 60:.0f} min"
