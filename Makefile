@@ -4,7 +4,7 @@ PY = .venv/bin/python
 SPACE ?= exp_grid
 SWEEP ?= $(shell ls -td ray_results/*/ 2>/dev/null | head -1)
 
-.PHONY: sweep test test-all setup lint fix report board bench clean
+.PHONY: sweep test test-all setup lint fix dlip report board bench clean
 
 sweep: setup  ## the main job: search, then cross-validate the best configuration
 	$(PY) sweeps/run.py --space $(SPACE) --cv
@@ -27,6 +27,9 @@ lint: setup-dev
 fix: setup-dev
 	.venv/bin/ruff check --fix .
 	.venv/bin/ruff format .
+
+dlip: setup  ## the 208 published micrographs into data/dlip (152 MB)
+	$(PY) -m deepdlt.download_dlip
 
 report: setup  ## of the newest sweep, or SWEEP=ray_results/<sweep>
 	$(PY) sweeps/report.py $(SWEEP)

@@ -38,17 +38,17 @@ def training_curves(series: Mapping[str, Series], highlight: Mapping[str, str]) 
         highlight: trial -> its name in the legend, at most 5; the other trials are thin and grey, without their
             training loss.
     """
-    figure = _figure(10, 3.7)
+    figure = new_figure(10, 3.7)
     panels = figure.subplots(1, 3)
     for axes, metric in zip(panels, ("val_loss", "val_psnr_db", "val_ssim"), strict=True):
         for trial in (t for t in series if t not in highlight):
             _line(axes, series[trial].get(metric, {}), color=FAINT, linewidth=0.8, zorder=1)
         for (trial, name), colour in zip(highlight.items(), COLOURS, strict=False):
             curves = series.get(trial, {})
-            _line(axes, curves.get(metric, {}), color=colour, linewidth=1.8, label=_plain(name), zorder=3)
+            _line(axes, curves.get(metric, {}), color=colour, linewidth=1.8, label=plain_text(name), zorder=3)
             if metric == "val_loss":
                 _line(axes, curves.get("train_loss", {}), color=colour, linewidth=1.4, linestyle="--", zorder=2)
-        _style(axes, "epoch", "loss" if metric == "val_loss" else TITLES[metric])
+        style_axes(axes, "epoch", "loss" if metric == "val_loss" else TITLES[metric])
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
     _log_if_wide(panels[0])
     panels[0].plot([], [], color=INK, linewidth=1.4, linestyle="--", label="training (dashed)")
@@ -72,7 +72,7 @@ def reconstruction_pairs(pairs: Sequence[tuple[np.ndarray, np.ndarray]], titles:
     if not pairs:
         raise ValueError("`pairs` must hold at least one (original, reconstruction), got none")
     columns = max(len(pairs), 4)  # few pairs stay small
-    figure = _figure(1.3 * columns, 2.95 if titles else 2.7)
+    figure = new_figure(1.3 * columns, 2.95 if titles else 2.7)
     figure.set_layout_engine("constrained", h_pad=0.03, w_pad=0.03, hspace=0, wspace=0)
     grid = figure.subplots(2, columns, squeeze=False)
     for axes in grid.flat:
@@ -85,7 +85,7 @@ def reconstruction_pairs(pairs: Sequence[tuple[np.ndarray, np.ndarray]], titles:
             axes.set(xticks=[], yticks=[])
             axes.spines[:].set_visible(False)
         if column < len(titles):
-            grid[0, column].set_title(_plain(titles[column]), fontsize=9, color=INK)
+            grid[0, column].set_title(plain_text(titles[column]), fontsize=9, color=INK)
     for axes, name in zip(grid[:, 0], ("original", "reconstruction"), strict=True):
         axes.set_ylabel(name, fontsize=10, color=INK)
     return figure
@@ -105,12 +105,12 @@ def axis_effects(rows: Sequence[Mapping[str, Any]], axes: Sequence[str], metric:
         raise ValueError("`axes` must name at least one hyperparameter, got none")
     columns = min(len(axes), 3)
     lines = math.ceil(len(axes) / columns)
-    figure = _figure(10, 2.7 * lines)
+    figure = new_figure(10, 2.7 * lines)
     panels = figure.subplots(lines, columns, sharey=True, squeeze=False).ravel()
     for panel, name in zip(panels, axes, strict=False):
         points = [(row[name], row[metric]) for row in rows if _given(row.get(name)) and _given(row.get(metric))]
         _strip(panel, points)
-        _style(panel, _plain(name), TITLES.get(metric, metric) if panel in panels[::columns] else "")
+        style_axes(panel, plain_text(name), TITLES.get(metric, metric) if panel in panels[::columns] else "")
     for panel in panels[len(axes) :]:
         panel.set_axis_off()
     return figure
@@ -134,12 +134,12 @@ def class_errors(table: Sequence[Mapping[str, Any]], average: float | None = Non
     columns = min(len(labels), 2)
     pairs = [groups[i : i + columns] for i in range(0, len(groups), columns)]
     heights = [1.0 + 0.3 * max(len(group) for group in line) for line in pairs]
-    figure = _figure(10, sum(heights))
+    figure = new_figure(10, sum(heights))
     panels = figure.subplots(len(pairs), columns, sharex=True, squeeze=False, height_ratios=heights)
     for panel, label, group in zip(panels.ravel(), labels, groups, strict=False):
         _class_panel(panel, group, average)
-        panel.set_title(_plain(label), fontsize=11, loc="left", color=INK, fontweight="bold")
-        _style(panel, "test PSNR (dB), mean over images with 95 % interval" if panel in panels[-1] else "", "")
+        panel.set_title(plain_text(label), fontsize=11, loc="left", color=INK, fontweight="bold")
+        style_axes(panel, "test PSNR (dB), mean over images with 95 % interval" if panel in panels[-1] else "", "")
     for panel in panels.ravel()[len(labels) :]:
         panel.set_axis_off()
     return figure
@@ -163,7 +163,7 @@ def _class_panel(axes: Axes, rows: Sequence[Mapping[str, Any]], average: float |
         axes.plot(row["psnr_db"], y, "o", color=colour, markersize=6)
     if average is not None:
         axes.axvline(average, color=GREY, linewidth=1, linestyle=":", zorder=0)
-    names = [f"{_plain(row['class'])}  (n = {row['n_images']})" for row in rows]
+    names = [f"{plain_text(row['class'])}  (n = {row['n_images']})" for row in rows]
     axes.set_yticks(range(len(rows)), names)
     axes.set_ylim(len(rows) - 0.5, -0.5)
 
@@ -199,7 +199,7 @@ def _strip(axes: Axes, points: Sequence[tuple[Any, float]]) -> None:
     margin = np.array([min(place.values(), default=0) - 0.5 * gap, max(place.values(), default=0) + 0.5 * gap])
     axes.set_xlim(*_back(margin, logarithmic))
     if few:
-        names = [f"{v:g}" if numeric else _plain(v) for v in distinct]
+        names = [f"{v:g}" if numeric else plain_text(v) for v in distinct]
         axes.xaxis.set_major_locator(FixedLocator(list(_back(np.array([place[v] for v in distinct]), logarithmic))))
         axes.xaxis.set_minor_locator(NullLocator())
         axes.set_xticklabels(names)
@@ -224,13 +224,15 @@ def _log_if_wide(axes: Axes) -> None:
         axes.set_yscale("log")
 
 
-def _figure(width: float, height: float) -> Figure:
+def new_figure(width: float, height: float) -> Figure:
+    """An empty white figure of that size in inches, without pyplot's global state."""
     figure = Figure(figsize=(width, height), layout="constrained", facecolor="white")
     FigureCanvasAgg(figure)
     return figure
 
 
-def _style(axes: Axes, x_label: str, y_label: str) -> None:
+def style_axes(axes: Axes, x_label: str, y_label: str) -> None:
+    """Labels, light grid, no box: how all our axes look."""
     axes.set_xlabel(x_label, fontsize=10, color=INK)
     axes.set_ylabel(y_label, fontsize=10, color=INK)
     axes.tick_params(labelsize=9, colors=INK, length=3)
@@ -244,7 +246,7 @@ def _given(value: Any) -> bool:
     return value is not None and not (isinstance(value, float) and not math.isfinite(value))
 
 
-def _plain(text: Any, length: int = 40) -> str:
+def plain_text(text: Any, length: int = 40) -> str:
     """Text as it is: no mathematics between dollar signs, one line, not endless."""
     line = " ".join(str(text).split())
     return (line if len(line) <= length else line[: length - 1] + "…").replace("$", r"\$")

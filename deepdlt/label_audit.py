@@ -1,0 +1,249 @@
+"""Does the picture show the period that its label says? The interference period of every image, by Fourier transform.
+
+Two beams of half-angle theta make fringes of period wavelength / (2 sin theta), so a wrong `angle` can be seen. The
+audit names the images that contradict their label; it never changes one.
+
+    python -m deepdlt.label_audit --data IMAGES --out audit.csv --figure audit.png
+"""
+
+import argparse
+import sys
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from deepdlt.figures import COLOURS, FAINT, GREY, INK, new_figure, plain_text, style_axes
+from deepdlt.fringe_period import NOISE, PERIODS_UM, field_um, measure_period
+from deepdlt.source_images import DataError, Source, read_source
+
+COLUMNS = ("angle", "PP1", "wavelength", "DimX")
+JUDGED_PERIODS = 5  # with fewer, a strong second harmonic passed for the period in 5 of 90 synthetic images
+TOLERANCE = 1.15  # factor; neighbouring angles of the published data differ by 1.24 or more, measured ones scatter 1.13
+DOUBLED_TOLERANCE = 1.10  # narrower, as twice the period at 19 deg is 1.10 times the period at 8.5 deg
+MIN_GROUP = 3  # images that share a wrong angle, before another is suggested
+Progress = Callable[[int, int], None]
+
+
+def audit(source: Source, progress: Progress | None = None) -> pd.DataFrame:
+    """Measured against expected period, one row per image.
+
+    Returns:
+        `image_id`, `file`, `pattern`, `angle` (sheet, deg), `period_um` (fringes, measured), `expected_um`, `ratio`,
+        `angle_measured` (deg), `score`, `doubled`, `verdict`, `suggested_angle` (deg, NaN without one).
+        `verdict`: `unclear` below score 1, or if the image has no room for five expected periods, or too coarse pixels;
+        else `agrees` within a factor of 1.15, else `contradicts`.
+        `doubled`: where the two pulses are polarised differently the relief may repeat at every second fringe only;
+        a relief of twice the expected period then agrees, and half of it is `period_um`.
+
+    Raises:
+        DataError: a column is missing or has a value without meaning, or an image cannot be decoded.
+    """
+    images = _checked(source)
+    wavelength_um = images["wavelength"] / 1000
+    expected = wavelength_um / (2 * np.sin(np.radians(images["angle"])))
+    period, score, shows = _measure_all(source, images.assign(expected=expected), progress)
+    table = images[["image_id", "file", "PP1", "angle"]].rename(columns={"PP1": "pattern"})
+    table["doubled"] = _crossed(images) & _within(period / expected / 2, DOUBLED_TOLERANCE)
+    table["period_um"] = (period / np.where(table["doubled"], 2, 1)).round(4)
+    table["expected_um"] = expected.round(4)
+    table["ratio"] = (table["period_um"] / expected).round(4)
+    table["angle_measured"] = np.degrees(np.arcsin(np.minimum(wavelength_um / (2 * table["period_um"]), 1))).round(2)
+    table["score"] = score.round(3)
+    agrees = np.where(table["doubled"] | _within(table["ratio"], TOLERANCE), "agrees", "contradicts")
+    table["verdict"] = np.where(shows & (table["score"] >= 1), agrees, "unclear")
+    table["suggested_angle"] = _suggestions(table)
+    first = ["image_id", "file", "pattern", "angle", "period_um", "expected_um", "ratio", "angle_measured", "score"]
+    return table[[*first, "doubled", "verdict", "suggested_angle"]]
+
+
+def _checked(source: Source) -> pd.DataFrame:
+    """The sheet with the columns that are needed as numbers."""
+    absent = [c for c in COLUMNS if c not in source.images]
+    if absent:
+        raise DataError(f"{source.folder}: the sheet has no column {', '.join(map(repr, absent))}; the audit needs it")
+    images = source.images.copy()
+    allowed = {"angle": (0.0, 90.0, "in (0, 90) deg"), "wavelength": (0.0, np.inf, "a length in nm")}
+    allowed["DimX"] = (0.0, np.inf, "the image's width in um")
+    wrong = [
+        f"{file}: `PP1` must be V, H or D, is {value!r}"
+        for file, value in zip(images["file"], images["PP1"], strict=True)
+        if value not in NOISE
+    ]
+    for column, (low, high, rule) in allowed.items():
+        numbers = pd.to_numeric(images[column], errors="coerce")
+        for row in images.index[~((numbers > low) & (numbers < high))]:
+            wrong.append(f"{images.at[row, 'file']}: `{column}` must be {rule}, is {images.at[row, column]!r}")
+        images[column] = numbers
+    if wrong:
+        raise DataError("\n  ".join([f"{source.folder}: {len(wrong)} cell(s) without meaning", *wrong[:20]]))
+    return images
+
+
+def _measure_all(
+    source: Source, images: pd.DataFrame, progress: Progress | None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(n,) period, score, and whether the image can show the expected period."""
+    found: list[tuple[float, float, bool]] = []
+    problems: list[str] = []
+
+    def measure(image_id: int) -> tuple[float, float, bool] | str:
+        row = images.loc[image_id]
+        try:
+            pixels = source.pixels(image_id)
+        except DataError as error:
+            return str(error)
+        pixel_um = row["DimX"] / pixels.shape[1]
+        longest = min(PERIODS_UM[-1] * TOLERANCE, field_um(pixels.shape, pixel_um, row["PP1"]) / JUDGED_PERIODS)
+        shows = max(PERIODS_UM[0] / TOLERANCE, 4 * pixel_um) <= row["expected"] <= longest
+        return (*measure_period(pixels, pixel_um, row["PP1"]), shows)
+
+    with ThreadPoolExecutor() as pool:
+        for done, result in enumerate(pool.map(measure, images.index), start=1):
+            if isinstance(result, str):
+                problems.append(result)
+            else:
+                found.append(result)
+            if progress:
+                progress(done, len(images))
+    if problems:
+        raise DataError("\n  ".join([f"{source.folder}: {len(problems)} damaged image(s)", *problems[:20]]))
+    period, score, shows = (np.array(column) for column in zip(*found, strict=True))
+    return period, score, shows
+
+
+def _within(ratio: pd.Series, factor: float) -> pd.Series:
+    return np.abs(np.log(ratio)) <= np.log(factor)
+
+
+def _crossed(images: pd.DataFrame) -> pd.Series:
+    """True where both pulses have a polarisation, and not the same."""
+    if not {"Pol 1", "Pol 2"} <= set(images.columns):
+        return pd.Series(False, index=images.index)
+    first, second = images["Pol 1"].astype(str), images["Pol 2"].astype(str)
+    return (first != second) & first.isin(["H", "V"]) & second.isin(["H", "V"])
+
+
+def _suggestions(table: pd.DataFrame) -> pd.Series:
+    """Median angle of the contradicting images of a folder that belong together; an angle of the sheet if near."""
+    suggested = pd.Series(np.nan, index=table.index)
+    wrong = table[table["verdict"] == "contradicts"]
+    for _, group in wrong.groupby(_folders(wrong["file"])):
+        angles = group["angle_measured"].sort_values()
+        cluster = (angles.pct_change() > 0.1).cumsum()  # a gap of 10 % starts another angle
+        for _, members in angles.groupby(cluster):
+            if len(members) >= MIN_GROUP:
+                median = float(members.median())
+                nearest = min(table["angle"].unique(), key=lambda known: abs(known / median - 1))
+                near = abs(nearest / median - 1) < 0.05
+                suggested[members.index] = nearest if near else round(median, 1)
+    return suggested
+
+
+def _folders(files: pd.Series) -> pd.Series:
+    return files.map(lambda file: str(Path(file).parent))
+
+
+def audit_figure(table: pd.DataFrame) -> Figure:
+    """Measured against expected period, logarithmic; contradicting images coloured by folder.
+
+    Args:
+        table: what `audit` returns.
+    """
+    figure = new_figure(8.2, 5.6)
+    axes = figure.subplots()
+    shown = table[table["period_um"].notna()]
+    span = np.array([1.2, 7.4])
+    axes.fill_between(span, span / TOLERANCE, span * TOLERANCE, color=FAINT, alpha=0.35, linewidth=0)
+    axes.plot(span, span, color=GREY, linewidth=1)
+    for verdict, style in (
+        ("agrees", {"color": GREY, "alpha": 0.55, "markeredgewidth": 0}),
+        ("unclear", {"markerfacecolor": "white", "markeredgecolor": INK}),
+    ):
+        rows = shown[shown["verdict"] == verdict]
+        _dots(axes, rows, f"{verdict}: {len(rows)} images", style)
+    wrong = shown[shown["verdict"] == "contradicts"]
+    for number, (folder, rows) in enumerate(wrong.groupby(_folders(wrong["file"]))):
+        colour = COLOURS[number % len(COLOURS)]
+        style = {"color": colour, "markeredgewidth": 0, "zorder": 3}
+        _dots(axes, rows, f"contradicts: {len(rows)} in {plain_text(folder, 60)}", style)
+        for (expected, angle), group in rows.groupby(["expected_um", "suggested_angle"]):
+            place = (expected * 1.05, group["period_um"].median())
+            axes.annotate(f"rather {angle:g}°", place, color=colour, fontsize=9, va="center")
+    for (angle, expected), _ in shown.groupby(["angle", "expected_um"]):
+        place = (expected, 0.02)
+        axes.annotate(f"{angle:g}°", place, xycoords=("data", "axes fraction"), color=INK, fontsize=9, ha="center")
+    axes.set(xscale="log", yscale="log", xlim=span, ylim=span)
+    style_axes(axes, "period that the sheet's angle gives (μm)", "period in the image (μm)")
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_ticks([1.5, 2, 3, 4, 5, 6, 7], labels=["1.5", "2", "3", "4", "5", "6", "7"])
+        axis.set_ticks([], minor=True)
+    figure.legend(loc="outside lower center", ncols=1, frameon=False, fontsize=9)
+    return figure
+
+
+def _dots(axes: Axes, rows: pd.DataFrame, name: str, style: dict) -> None:
+    """One dot per image, side by side in a narrow range as many have the same label."""
+    shift = 1.03 ** np.linspace(-1, 1, 7)[np.arange(len(rows)) % 7]
+    axes.plot(rows["expected_um"] * shift, rows["period_um"], "o", markersize=5, linestyle="none", label=name, **style)
+
+
+def contradictions(table: pd.DataFrame) -> str:
+    """The verdict in words: counts, then the contradicting images by folder.
+
+    Args:
+        table: what `audit` returns.
+    """
+    counts = table["verdict"].value_counts()
+    lines = [" · ".join(f"{counts.get(verdict, 0)} {verdict}" for verdict in ("agrees", "contradicts", "unclear"))]
+    wrong = table[table["verdict"] == "contradicts"]
+    for folder, images in wrong.groupby(_folders(wrong["file"])):
+        lines.append(f"\n{folder}: {len(images)} contradict")
+        keys = [images["angle"], images["suggested_angle"].fillna(images["angle_measured"].round(1))]
+        for (sheet, picture), rows in images.groupby(keys):
+            named = " ".join(Path(file).stem.replace(" ", "_") for file in rows["file"])
+            lines.append(f"  sheet {sheet:g} deg, picture {picture:g} deg: {named}")
+    if counts.get("unclear", 0):
+        unclear = table.loc[table["verdict"] == "unclear", "file"]
+        lines.append(f"\nunclear: {', '.join(unclear[:10])}{' ...' if len(unclear) > 10 else ''}")
+    return "\n".join(lines)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Command line; 0 done (contradictions or not), 2 refused input, 3 an output cannot be written."""
+    from deepdlt.atomic import write_atomic
+    from deepdlt.figures import png
+    from deepdlt.progress_bar import progress_bar
+
+    parser = argparse.ArgumentParser(
+        prog="python -m deepdlt.label_audit", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--data", type=Path, required=True, help="folder of images with their sheet")
+    parser.add_argument("--out", type=Path, metavar="CSV", help="write the table, one row per image")
+    parser.add_argument("--figure", type=Path, metavar="PNG", help="write measured against expected periods")
+    args = parser.parse_args(argv)
+    try:
+        source = read_source(args.data, COLUMNS)
+        with progress_bar("measuring", "images") as progress:
+            table = audit(source, progress)
+    except DataError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    print(contradictions(table))
+    try:
+        for path, content in ((args.out, table.to_csv(index=False).encode()), (args.figure, png(audit_figure(table)))):
+            if path:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                write_atomic(path, content)
+    except OSError as error:
+        print(f"error: cannot write {error.filename or args.out}: {error.strerror}", file=sys.stderr)
+        return 3
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
