@@ -1,8 +1,9 @@
 """What will be run, decided and checked before Ray starts: space, data, splits, trials, resources."""
 
+import math
 import os
 import re
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from sweeps.records import FAILED, Cell, SweepRefused, read_records
 
 LABELS = ("angle", "PP1", "NP", "EP1")
 MAX_TRIALS = 100_000
+CLUSTER_CONCURRENCY = 1000  # trials at a time, before the cluster's size is known
 TRIAL_MB = {"cnn_ae": 5.0, "cnn_vae": 80.0}  # two checkpoints with Adam's moments, and the event file
 
 
@@ -93,31 +95,41 @@ def make_request(args: Any) -> Request:
     return request
 
 
-def check_resources(cpus_per_trial: float, gpus_per_trial: float | None, max_concurrent: int | None) -> Resources:
+def check_resources(
+    cpus_per_trial: float, gpus_per_trial: float | None, max_concurrent: int | None, address: str | None = None
+) -> Resources:
     """Resources per trial against what this machine has; a quarter of a GPU each when there is one.
+
+    With an address the cluster's resources count; they are known when Ray has connected (`fit_to`).
 
     Raises:
         SweepRefused: more than there is, or not positive.
     """
-    cpus, gpus = len(os.sched_getaffinity(0)), _gpus()
+    here = address is None
+    cpus = float(len(os.sched_getaffinity(0))) if here else math.inf
+    gpus = float(_gpus()) if here else math.inf
+    where = f"this machine has {cpus:g} CPUs and {gpus:g} GPUs" if here else "the cluster decides how many there are"
     problems = []
     if not 0 < cpus_per_trial <= cpus:
-        problems.append(
-            f"--cpus-per-trial must be in (0, {cpus}], this machine has {cpus} CPUs; got {cpus_per_trial:g}"
-        )
+        problems.append(f"--cpus-per-trial must be in (0, {cpus:g}], {where}; got {cpus_per_trial:g}")
     if gpus_per_trial is not None and not 0 <= gpus_per_trial <= gpus:
-        problems.append(
-            f"--gpus-per-trial must be in [0, {gpus}], this machine has {gpus} GPUs; got {gpus_per_trial:g}"
-        )
+        problems.append(f"--gpus-per-trial must be in [0, {gpus:g}], {where}; got {gpus_per_trial:g}")
     if max_concurrent is not None and max_concurrent < 1:
         problems.append(f"--max-concurrent must be >= 1, got {max_concurrent}")
     if problems:
         raise SweepRefused("\n".join(problems))
-    share = gpus_per_trial if gpus_per_trial is not None else 0.25 if gpus else 0.0
-    fitting = int(cpus / cpus_per_trial)
+    share = gpus_per_trial if gpus_per_trial is not None else 0.25 if here and gpus else 0.0
+    resources = Resources(cpus_per_trial, share, max_concurrent or CLUSTER_CONCURRENCY)
+    return fit_to(resources, cpus, gpus) if here else resources
+
+
+def fit_to(resources: Resources, cpus: float, gpus: float) -> Resources:
+    """The same with no more trials at a time than fit; on one GPU 1/share of them, however many GPUs there are."""
+    share = resources.gpus_per_trial
+    fitting = cpus / resources.cpus_per_trial
     if share:
-        fitting = min(fitting, int(gpus / share) if share >= 1 else gpus * int(1 / share))
-    return Resources(cpus_per_trial, share, min(fitting, max_concurrent or fitting))
+        fitting = min(fitting, gpus / share if share >= 1 else gpus * int(1 / share))
+    return replace(resources, max_concurrent=max(1, int(min(fitting, resources.max_concurrent))))
 
 
 def check_labels(request: Request, images: pd.DataFrame) -> None:

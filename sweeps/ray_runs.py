@@ -117,10 +117,12 @@ class SweepRun:
     def _run(self, trials: list[dict[str, Any]] | DistinctOptunaSearch, total: int, missing: int) -> None:
         """Give Tune a list of trials, or a searcher to ask `missing` times."""
         self.start_ray()
+        there = ray.cluster_resources()
+        resources = plan.fit_to(self.resources, there.get("CPU", 0), there.get("GPU", 0))
         listed = isinstance(trials, list)
         phase = "cv" if listed and trials[0]["trial"]["cell"]["kind"] == "cv" else "search"
         progress = SweepProgress(self.sweep, total, done=total - missing, quiet=self.quiet)
-        amounts = {"cpu": self.resources.cpus_per_trial, "gpu": self.resources.gpus_per_trial}
+        amounts = {"cpu": resources.cpus_per_trial, "gpu": resources.gpus_per_trial}
         trainable = tune.with_parameters(train_cell, crops=self.data.patches.crops, job=self.job)
         tuner = tune.Tuner(
             tune.with_resources(trainable, amounts),
@@ -131,7 +133,7 @@ class SweepRun:
                 scheduler=search.make_scheduler(self.request.scheduler, self.request.epochs)
                 if phase == "search"
                 else None,
-                max_concurrent_trials=self.resources.max_concurrent,
+                max_concurrent_trials=resources.max_concurrent,
                 reuse_actors=True,
                 trial_dirname_creator=lambda trial: trial.config["trial"]["name"],
             ),
@@ -197,7 +199,9 @@ def _ray(address: str | None, verbose: bool) -> Iterator[None]:
     if not verbose:
         logging.getLogger("ray").setLevel(logging.CRITICAL)
         logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
-    options: dict[str, Any] = {"num_cpus": os.cpu_count(), "include_dashboard": False} if address is None else {}
+    options: dict[str, Any] = (
+        {"num_cpus": len(os.sched_getaffinity(0)), "include_dashboard": False} if address is None else {}
+    )
     ray.init(
         address=address or "local",
         log_to_driver=verbose,

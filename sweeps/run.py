@@ -106,7 +106,7 @@ def _run(args: argparse.Namespace) -> int:
     from sweeps.console import show_plan
 
     request = plan.make_request(args)
-    resources = plan.check_resources(args.cpus_per_trial, args.gpus_per_trial, args.max_concurrent)
+    resources = plan.check_resources(args.cpus_per_trial, args.gpus_per_trial, args.max_concurrent, args.address)
     data = sweep_data.load(args.data, request)
     sweep = args.storage.expanduser().resolve() / (args.name or sweep_data.default_name(request, data))
     asked = sweep_data.asked(request, data, _command())

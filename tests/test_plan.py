@@ -1,0 +1,82 @@
+"""The plan: resources, numbers of trials, splits, and what is refused."""
+
+import numpy as np
+import pytest
+
+from sweeps import plan
+from sweeps.records import SweepRefused
+from sweeps.run import make_parser
+
+
+def request(*arguments):
+    return plan.make_request(make_parser().parse_args(["--space", "exp_grid", *arguments]))
+
+
+@pytest.mark.parametrize(
+    ("cpus", "gpus", "per_cpu", "per_gpu", "expected"),
+    [
+        (2, 0, 1, 0, 2),
+        (8, 0, 2, 0, 4),
+        (2, 0, 0.5, 0, 4),
+        (16, 1, 1, 0.25, 4),
+        (16, 2, 1, 0.3, 6),  # a trial never spans two GPUs: 3 on each
+        (3, 4, 1, 0.25, 3),
+        (64, 4, 1, 2, 2),
+    ],
+)
+def test_as_many_trials_at_a_time_as_fit(cpus, gpus, per_cpu, per_gpu, expected):
+    resources = plan.Resources(per_cpu, per_gpu, max_concurrent=100)
+    assert plan.fit_to(resources, cpus, gpus).max_concurrent == expected
+
+
+def test_fewer_at_a_time_are_respected():
+    assert plan.fit_to(plan.Resources(1, 0, max_concurrent=2), 16, 0).max_concurrent == 2
+
+
+def test_a_cluster_is_not_measured_by_this_machine():
+    resources = plan.check_resources(512, 4, None, address="auto")
+    assert (resources.cpus_per_trial, resources.gpus_per_trial) == (512, 4)
+    with pytest.raises(SweepRefused, match="--cpus-per-trial must be in"):
+        plan.check_resources(-1, None, None, address="auto")
+
+
+def test_a_finite_space_bounds_the_number_of_trials():
+    assert plan.planned_trials(request("--trials", "500")) == (72, 0)
+    assert plan.planned_trials(request("--trials", "5", "--cv", "--folds", "3")) == (5, 12)
+    assert plan.planned_trials(request("--set", "lr=1e-3", "--trials", "500")) == (24, 0)
+
+
+def test_setting_an_axis_fixes_it():
+    fixed = request("--set", "optimizer=sgd", "--set", "momentum=0.5")
+    assert "optimizer" not in plan.search.axes(fixed.domains)
+    config = fixed.config({"lr": 1e-3, "dropout": 0.2, "activation": "elu", "kernel_size": 3})
+    assert (config.optimizer, config.momentum) == ("sgd", 0.5)
+    assert all("optimizer" not in point for point in fixed.points)
+
+
+def test_the_protocol_reaches_the_configuration():
+    assert request("--protocol", "report").config({}).protocol == "report"
+
+
+def test_a_space_that_lacks_a_part_is_refused(tmp_path, monkeypatch):
+    import search_spaces
+
+    (tmp_path / "halfdone.py").write_text('"""x"""\nSPACE = {}\n')
+    monkeypatch.setattr(search_spaces, "__path__", [*search_spaces.__path__, str(tmp_path)])
+    with pytest.raises(SweepRefused, match="must define TRIALS, EPOCHS"):
+        plan.make_request(make_parser().parse_args(["--space", "halfdone"]))
+
+
+def test_every_label_gets_its_folds_and_the_search_the_plain_split(patches):
+    asked = request("--cv", "--folds", "3", "--labels", "PP1,NP")
+    splits = plan.make_splits(asked, patches)
+    assert set(splits) == {("PP1", 0), *((label, k) for label in ("PP1", "NP") for k in (1, 2, 3))}
+    tested = np.concatenate([splits["NP", k].test for k in (1, 2, 3)])
+    assert np.array_equal(np.sort(tested), np.arange(len(patches.crops)))
+
+
+def test_classes_name_every_image_once_per_label(patches):
+    members = plan.class_members(request("--labels", "angle,PP1"), patches)
+    assert set(members["PP1"]) == {"V", "H", "D"}
+    assert set(members["angle"]) == {"5.5", "8.5", "19.0"}
+    assert sorted(i for ids in members["angle"].values() for i in ids) == list(range(12))
