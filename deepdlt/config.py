@@ -12,6 +12,7 @@ MODELS = ("cnn_ae", "cnn_vae")
 ACTIVATIONS = ("relu", "selu", "elu", "leaky_relu")
 OPTIMIZERS = ("adam", "sgd")
 INPUT_RANGES = ("unit", "symmetric")
+SYMMETRIES = ("none", "flips", "dihedral")
 METRICS = ("standard", "report")
 SPLIT_UNITS = ("condition", "image", "crop")
 HOLDOUTS = ("stratified", "halves")
@@ -80,6 +81,14 @@ class TrainConfig:
     """Crops per step, >= 2 (batch normalisation needs two)."""
     epochs: int = 10
     """Passes over the training crops, >= 1."""
+
+    # --- augmentation of the training crops, drawn anew in every epoch -----------------------------------------
+    augment_symmetry: str = "none"
+    """`none`, `flips` (and half turns: no label changes), or `dihedral` (quarter turns too: V and H exchange)."""
+    augment_brightness: float = 0.0
+    """Each crop times a factor of U(1 - a, 1 + a), a in [0, 1). The report bakes 0.2 into its crops instead."""
+    input_noise: float = 0.0
+    """Standard deviation of noise added to the input but not to the target (denoising), grey values in [0, 1]."""
 
     # --- protocol: `PROTOCOLS` sets these together, each can be set alone --------------------------------------
     input_range: str = "unit"
@@ -173,6 +182,7 @@ def _rules(config: TrainConfig) -> list[tuple[bool, str]]:
         "evaluate": EVALUATED_CHECKPOINTS,
         "vae_reduction": VAE_REDUCTIONS,
         "precision": PRECISIONS,
+        "augment_symmetry": SYMMETRIES,
     }
     rules = [
         (getattr(c, name) not in allowed, f"`{name}` must be one of {', '.join(allowed)}, got {getattr(c, name)!r}")
@@ -188,6 +198,8 @@ def _rules(config: TrainConfig) -> list[tuple[bool, str]]:
         ("momentum", 0 <= c.momentum < 1, "in [0, 1)"),
         ("batch_size", c.batch_size >= 2, ">= 2"),
         ("epochs", c.epochs >= 1, ">= 1"),
+        ("augment_brightness", 0 <= c.augment_brightness < 1, "in [0, 1)"),
+        ("input_noise", c.input_noise >= 0, ">= 0"),
         ("seed", 0 <= c.seed < 2**32, "in 0..2**32-1"),
     ]
     rules += [(not holds, f"`{name}` must be {rule}, got {getattr(c, name)!r}") for name, holds, rule in ranges]

@@ -1,42 +1,66 @@
-"""Source images -> random 64x64 crops with varied brightness, packed as one uint8 array (or BMP + CSV, as the report).
+"""Source images -> 64x64 crops with varied brightness, packed as one uint8 array (or BMP + CSV, as the report).
 
     python -m deepdlt.create_dataset --data IMAGES --out data/patches
     python -m deepdlt.create_dataset --data IMAGES --layout report --out data
+    python -m deepdlt.create_dataset --data IMAGES --sampling grid --crops-per-image 0 --brightness 0
 
 Packed sets are content-addressed: same images and options, same folder, made once, written atomically.
+`load_patches` reads both layouts.
 """
 
 import argparse
 import hashlib
+import io
 import json
-import shutil
 import sys
-import tempfile
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from PIL import Image
 
-from deepdlt.source_images import DataError, Source, read_source
+from deepdlt.atomic import made_beside
+from deepdlt.data_errors import DataError, listing
+from deepdlt.source_images import Progress, Source, read_source
 
-FORMAT_VERSION = 1
-Progress = Callable[[int, int], None]
+FORMAT_VERSION = 2
+SAMPLINGS = ("random", "grid")
+CROP_COLUMNS = ["image_id", "x", "y", "brightness"]
+REPORT_TABLES = "data_with_labels_csv"
 
 
 @dataclass(frozen=True, kw_only=True)
 class CropOptions:
-    """How crops are drawn. Source of the defaults: the report, section 2.1."""
+    """How crops are drawn. Source of the defaults: the report, section 2.1.
+
+    Raises:
+        DataError: a value outside its range; every problem is listed at once.
+    """
 
     crops_per_image: int = 100
+    """Random crops of each image, >= 1; with a grid the most tiles of each image, 0 for every tile."""
     crop_size: int = 64
-    """Side in pixels."""
+    """Side in pixels, >= 1; the autoencoders need 64."""
     brightness: float = 0.2
-    """Each crop is multiplied by a factor from U(1 - brightness, 1 + brightness), then clipped to 0..255."""
+    """Each crop is multiplied by a factor from U(1 - brightness, 1 + brightness), then clipped to 0..255; in [0, 1).
+    With 0 the crops are the image's own pixels, and `transforms.Brightness` can vary them in training alone."""
+    sampling: str = "random"
+    """`random`: crops anywhere, which may overlap (report). `grid`: distinct tiles of a grid from the top left."""
     seed: int = 42
+    """>= 0."""
+
+    def __post_init__(self) -> None:
+        rules = [
+            ("sampling", self.sampling in SAMPLINGS, f"be {' or '.join(SAMPLINGS)}"),
+            ("crops_per_image", self.crops_per_image >= (self.sampling != "grid"), "be >= 1 (0: all tiles of a grid)"),
+            ("crop_size", self.crop_size >= 1, "be >= 1"),
+            ("brightness", 0 <= self.brightness < 1, "be in [0, 1)"),
+            ("seed", self.seed >= 0, "be >= 0"),
+        ]
+        problems = [f"`{name}` must {rule}, got {getattr(self, name)!r}" for name, holds, rule in rules if not holds]
+        if problems:
+            raise DataError("\n".join(problems))
 
 
 @dataclass(frozen=True)
@@ -57,6 +81,17 @@ class Patches:
         """(n,) image of each crop."""
         return self.table["image_id"].to_numpy()
 
+    def rows(self) -> pd.DataFrame:
+        """One row per crop with the labels of its image, for the tables of the report.
+
+        Raises:
+            DataError: a label has the name of a column of the crops.
+        """
+        taken = sorted({"path", "crop", *CROP_COLUMNS[1:]} & set(self.images))
+        if taken:
+            raise DataError(f"label {taken[0]!r} has the name of a column of the crops; rename it in the sheet")
+        return self.table.merge(self.images, on="image_id", validate="many_to_one")
+
 
 def create_dataset(source: Source, root: Path, options: CropOptions, progress: Progress | None = None) -> Path:
     """Make the packed crops of a source below `root`, or find them there.
@@ -66,146 +101,178 @@ def create_dataset(source: Source, root: Path, options: CropOptions, progress: P
         (seed, image_id) only, not on the number of workers.
 
     Raises:
-        DataError: an image cannot be decoded; every such image is named.
+        DataError: an image cannot be decoded or is smaller than a crop; every such image is named.
     """
-    identity = json.dumps([FORMAT_VERSION, source.fingerprint, asdict(options)])
-    fingerprint = hashlib.sha256(identity.encode()).hexdigest()
+    fingerprint = _fingerprint(source, options)
     target = root / f"patches-{fingerprint[:12]}"
     if (target / "meta.json").is_file():
         return target
     crops, table = draw_crops(source, options, progress)
-    root.mkdir(parents=True, exist_ok=True)
-    work = Path(tempfile.mkdtemp(prefix=".making-", dir=root))
-    try:
+    with made_beside(root) as work:
         np.save(work / "crops.npy", crops)
         table.to_csv(work / "crops.csv", index=False)
         source.images.to_csv(work / "images.csv", index=False)
-        meta = {"fingerprint": fingerprint, "options": asdict(options), "source": source.folder.name}
+        meta = {
+            "fingerprint": fingerprint,
+            "options": asdict(options),
+            "source": source.folder.name,
+            "text": text_columns(source.images),
+        }
         (work / "meta.json").write_text(json.dumps(meta, indent=2), encoding="utf-8")
-        work.rename(target)
-    except OSError:
-        if not (target / "meta.json").is_file():  # else somebody made the same set meanwhile
-            raise
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
+        try:
+            work.rename(target)
+        except OSError:
+            if not (target / "meta.json").is_file():  # else somebody made the same set meanwhile
+                raise
     return target
 
 
 def load_patches(folder: Path) -> Patches:
-    """Read what `create_dataset` wrote.
+    """Read what `create_dataset` or `write_report_layout` wrote; the same crops and labels from either.
 
     Raises:
         DataError: a part is missing or does not fit the others.
     """
+    if (folder / REPORT_TABLES).is_dir():
+        from deepdlt.report_layout import load_report_layout
+
+        return load_report_layout(folder)
+    if not folder.is_dir():
+        raise DataError(f"no such folder: {folder}; make crops with python -m deepdlt.create_dataset")
     try:
         meta = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
         crops = np.load(folder / "crops.npy", allow_pickle=False)
         table = pd.read_csv(folder / "crops.csv")
-        images = pd.read_csv(folder / "images.csv", keep_default_na=False, na_values=[""])
-    except (OSError, ValueError, KeyError) as error:
+        images = read_images(folder / "images.csv", meta["text"])
+        fingerprint = meta["fingerprint"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(f"{folder}: damaged patches ({error}); delete the folder, it is made again") from error
     if len(crops) != len(table) or crops.dtype != np.uint8:
         raise DataError(f"{folder}: crops.npy does not fit crops.csv; delete the folder, it is made again")
-    return Patches(crops, table, images, meta["fingerprint"])
+    return Patches(crops, table, images, fingerprint)
 
 
 def draw_crops(
     source: Source, options: CropOptions, progress: Progress | None = None
 ) -> tuple[np.ndarray, pd.DataFrame]:
-    """Random crops of every image: (n, 1, size, size) uint8 and their table, in the order of `image_id`."""
-    total, n, size = len(source.images), options.crops_per_image, options.crop_size
-    crops = np.empty((total * n, 1, size, size), np.uint8)
+    """Crops of every image: (n, 1, size, size) uint8 and their table, in the order of `image_id`.
+
+    Raises:
+        DataError: an image cannot be decoded or is smaller than a crop; every such image is named.
+    """
+    total = len(source.images)
+    parts: list[np.ndarray] = []
     tables: list[pd.DataFrame] = []
     problems: list[str] = []
     with ThreadPoolExecutor() as pool:
-        for image_id, (drawn, table, problem) in enumerate(
-            pool.map(lambda i: _crops_of(source, i, options), range(total))
-        ):
-            if problem:
-                problems.append(problem)
-            else:
-                crops[image_id * n : (image_id + 1) * n, 0] = drawn
-                tables.append(table)
+        drawn_in_order = pool.map(lambda i: _crops_of(source, i, options), range(total))
+        for done, (drawn, table, problem) in enumerate(drawn_in_order, start=1):
+            parts.append(drawn)
+            tables.append(table)
+            problems += [problem] if problem else []
             if progress:
-                progress(image_id + 1, total)
+                progress(done, total)
     if problems:
-        raise DataError("\n  ".join([f"{source.folder}: {len(problems)} damaged image(s)", *problems[:20]]))
+        raise DataError(listing(f"{source.folder}: {len(problems)} image(s) cannot be cut", problems))
+    crops = np.empty((sum(map(len, parts)), 1, options.crop_size, options.crop_size), np.uint8)
+    filled = len(crops)
+    while parts:  # from the end and dropped at once, so that crops are never in memory twice
+        part = parts.pop()
+        crops[filled - len(part) : filled, 0] = part
+        filled -= len(part)
     return crops, pd.concat(tables, ignore_index=True)
 
 
-def write_report_layout(patches: Patches, root: Path, progress: Progress | None = None) -> Path:
-    """The report's tree: one BMP per crop and three CSVs with paths and labels, split 80/10/10 by image.
+def text_columns(images: pd.DataFrame) -> list[str]:
+    """Columns whose values are text, whatever they look like: `007` stays `007`."""
+    return [name for name in images if not pd.api.types.is_numeric_dtype(images[name])]
 
-    Returns:
-        root; the crops are in `root/2023_im_dataset_64x64/`, the tables in `root/data_with_labels_csv/`.
-    """
-    from deepdlt.stratified_split import plain_split
 
-    split = plain_split(patches.images, patches.image_id, unit="crop", seed=42)
-    rows = patches.table.merge(patches.images, on="image_id", validate="many_to_one")
-    number = rows.groupby("image_id").cumcount()
-    rows.insert(
-        0, "path", [f"2023_im_dataset_64x64/{i:03d}/{k:03d}.bmp" for i, k in zip(rows["image_id"], number, strict=True)]
-    )
-    for done, (path, crop) in enumerate(zip(rows["path"], patches.crops, strict=True), start=1):
-        (root / path).parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(crop[0]).save(root / path)
-        if progress and done % 100 == 0:
-            progress(done, len(rows))
-    tables = root / "data_with_labels_csv"
-    tables.mkdir(exist_ok=True)
-    for name, indices in (("training", split.train), ("validation", split.val), ("testing", split.test)):
-        rows.iloc[indices].to_csv(tables / f"{name}_data.csv", index=False)
-    return root
+def read_images(file: Path | io.StringIO, text: list[str]) -> pd.DataFrame:
+    """A table with labels as they were written; `text` names the columns that are not numbers."""
+    return pd.read_csv(file, dtype=dict.fromkeys(text, str), keep_default_na=False, na_values=[""])
+
+
+def _fingerprint(source: Source, options: CropOptions) -> str:
+    identity = json.dumps([FORMAT_VERSION, source.fingerprint, asdict(options)])
+    return hashlib.sha256(identity.encode()).hexdigest()
 
 
 def _crops_of(source: Source, image_id: int, options: CropOptions) -> tuple[np.ndarray, pd.DataFrame, str]:
+    """(n, size, size) crops of an image, their table, and why there are none or ''."""
+    size = options.crop_size
     try:
         pixels = source.pixels(image_id)
     except DataError as error:
         return np.empty(0), pd.DataFrame(), str(error)
+    height, width = pixels.shape
+    if min(height, width) < size:
+        problem = f"{source.images.at[image_id, 'file']}: is {width}x{height} px, smaller than one {size}x{size} crop"
+        return np.empty(0), pd.DataFrame(), f"{problem}; use a crop size of at most {min(height, width)}"
     rng = np.random.default_rng([options.seed, image_id])
-    size, n = options.crop_size, options.crops_per_image
-    y = rng.integers(0, pixels.shape[0] - size + 1, n)
-    x = rng.integers(0, pixels.shape[1] - size + 1, n)
-    factor = rng.uniform(1 - options.brightness, 1 + options.brightness, n)
-    windows = np.lib.stride_tricks.sliding_window_view(pixels, (size, size))[y, x]
-    crops = np.clip(windows * factor[:, None, None], 0, 255).astype(np.uint8)
+    if options.sampling == "grid":
+        columns, tiles = width // size, (width // size) * (height // size)
+        chosen = np.sort(rng.permutation(tiles)[: options.crops_per_image or tiles])
+        y, x = chosen // columns * size, chosen % columns * size
+    else:
+        y = rng.integers(0, height - size + 1, options.crops_per_image)
+        x = rng.integers(0, width - size + 1, options.crops_per_image)
+    factor = rng.uniform(1 - options.brightness, 1 + options.brightness, len(y))
+    crops = np.lib.stride_tricks.sliding_window_view(pixels, (size, size))[y, x]
+    if options.brightness:
+        crops = np.clip(crops * factor[:, None, None], 0, 255).astype(np.uint8)
     table = pd.DataFrame({"image_id": image_id, "x": x, "y": y, "brightness": factor.round(6)})
     return crops, table, ""
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Command line; 0 done, 2 refused input."""
+    """Command line; 0 done, 2 refused input, 3 cannot write."""
     from deepdlt.progress_bar import progress_bar
 
+    args = _parser().parse_args(argv)
+    out = args.out or Path("data/patches" if args.layout == "packed" else "data")
+    try:
+        options = CropOptions(**{name: getattr(args, name) for name in CropOptions.__dataclass_fields__})
+        source = read_source(args.data)
+        with progress_bar("cropping", "images") as progress:
+            if args.layout == "packed":
+                target = create_dataset(source, out, options, progress)
+            else:
+                patches = Patches(*draw_crops(source, options, progress), source.images, _fingerprint(source, options))
+        if args.layout == "report":
+            from deepdlt.report_layout import write_report_layout
+
+            with progress_bar("writing BMP", "crops") as progress:
+                target = write_report_layout(patches, out, progress)
+    except DataError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except OSError as error:
+        print(f"error: cannot write to {out} ({error.strerror}); choose another --out", file=sys.stderr)
+        return 3
+    print(target)
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    defaults = CropOptions()
     parser = argparse.ArgumentParser(
         prog="python -m deepdlt.create_dataset",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--data", type=Path, required=True, help="folder of PNG images with their sheet")
-    parser.add_argument("--out", type=Path, default=Path("data/patches"), help="where to write (default %(default)s)")
+    parser.add_argument("--data", type=Path, required=True, metavar="IMAGES", help="folder of images with their sheet")
+    parser.add_argument("--out", type=Path, metavar="FOLDER", help="default data/patches; with --layout report: data")
     parser.add_argument("--layout", choices=("packed", "report"), default="packed", help="default %(default)s")
-    parser.add_argument("--crops-per-image", type=int, default=100, metavar="N", help="default %(default)s")
-    parser.add_argument("--seed", type=int, default=42, help="default %(default)s")
-    args = parser.parse_args(argv)
-    if args.crops_per_image < 1:
-        parser.error(f"--crops-per-image must be >= 1, got {args.crops_per_image}")
-    options = CropOptions(crops_per_image=args.crops_per_image, seed=args.seed)
-    try:
-        source = read_source(args.data)
-        root = args.out if args.layout == "packed" else args.out / "patches"
-        with progress_bar("cropping", "images") as progress:
-            target = create_dataset(source, root, options, progress)
-        if args.layout == "report":
-            with progress_bar("writing BMP", "crops") as progress:
-                target = write_report_layout(load_patches(target), args.out, progress)
-    except DataError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    print(target)
-    return 0
+    crops = parser.add_argument_group("crops")
+    crops.add_argument("--sampling", choices=SAMPLINGS, default=defaults.sampling, help="default %(default)s")
+    number = "default %(default)s; with --sampling grid the most tiles, 0 for all"
+    crops.add_argument("--crops-per-image", type=int, default=defaults.crops_per_image, metavar="N", help=number)
+    crops.add_argument("--crop-size", type=int, default=defaults.crop_size, metavar="PX", help="default %(default)s")
+    factor = "factor 1 +- A of each crop, 0 for none; default %(default)s"
+    crops.add_argument("--brightness", type=float, default=defaults.brightness, metavar="A", help=factor)
+    crops.add_argument("--seed", type=int, default=defaults.seed, help="default %(default)s")
+    return parser
 
 
 if __name__ == "__main__":

@@ -7,9 +7,11 @@ audit names the images that contradict their label; it never changes one.
 """
 
 import argparse
+import hashlib
 import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +23,7 @@ from deepdlt.figures import COLOURS, FAINT, GREY, INK, new_figure, plain_text, s
 from deepdlt.fringe_period import NOISE, PERIODS_UM, field_um, measure_period
 from deepdlt.source_images import DataError, Source, read_source
 
+MEASURED_ANGLE = "angle_measured"
 COLUMNS = ("angle", "PP1", "wavelength", "DimX")
 JUDGED_PERIODS = 5  # with fewer, a strong second harmonic passed for the period in 5 of 90 synthetic images
 TOLERANCE = 1.15  # factor; neighbouring angles of the published data differ by 1.24 or more, measured ones scatter 1.13
@@ -59,6 +62,17 @@ def audit(source: Source, progress: Progress | None = None) -> pd.DataFrame:
     table["suggested_angle"] = _suggestions(table)
     first = ["image_id", "file", "pattern", "angle", "period_um", "expected_um", "ratio", "angle_measured", "score"]
     return table[[*first, "doubled", "verdict", "suggested_angle"]]
+
+
+def with_measured_angle(source: Source, progress: Progress | None = None) -> Source:
+    """The source with a label `angle_measured`: the sheet's angle, or what the pictures suggest where it is wrong.
+
+    The sheet's own column stays as it is. Raises DataError as `audit` does.
+    """
+    table = audit(source, progress)
+    angle = table["suggested_angle"].fillna(table["angle"]).to_numpy(float)
+    fingerprint = hashlib.sha256(source.fingerprint.encode() + angle.tobytes()).hexdigest()
+    return replace(source, images=source.images.assign(**{MEASURED_ANGLE: angle}), fingerprint=fingerprint)
 
 
 def _checked(source: Source) -> pd.DataFrame:

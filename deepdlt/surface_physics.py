@@ -8,20 +8,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import NamedTuple
 
 import numpy as np
 from PIL import Image, ImageDraw
 from scipy import fft, ndimage
 from scipy.special import ndtri
 
-# Laser and steel. Lengths in um, fluence in J/cm2; "tuned" = by eye and by statistics beside real micrographs.
-WAVELENGTH, PIXEL = 1.026, 40 / 1280  # wavelength; usual pitch of the micrographs
-SPOT_RADIUS = 150.0  # 1/e^2 radius w0, the sheet's "Spot size"
-THRESHOLD, INCUBATION = 0.09, 0.87  # F_th(N) = F_th(1) N^(S-1) as in Opt. Express 22, 12200; both values tuned
-SECOND_PULSE = 0.8  # share of the second pulse's energy that still acts after the delay; estimate
-PATTERN_PEAK = {"V": 2.0, "H": 2.0, "D": 4.0}  # peak over mean of two- and four-beam interference
-PATTERN_SHARE = {"V": 0.75, "H": 0.75, "D": 0.42}  # share of the energy that reaches the fringes; tuned
+from deepdlt.laser_condition import PATTERN_PEAK, PIXEL, SPOT_RADIUS, Condition, Truth, peak_ratios, ripple_share, truth
+
+# Lengths in um; "tuned" = by eye and by statistics beside real micrographs.
 WARP, WARP_SIZE = 0.05, 1.2  # displacement of the fringes and its correlation length; tuned
 SPECKLE, SPECKLE_SIZE = 0.10, 0.25  # sd of log fluence and its correlation length; tuned
 # Ripples: time step, number of steps, quadratic term and anisotropy of the Swift-Hohenberg equation; tuned.
@@ -32,56 +27,8 @@ ROUGHNESS = ((0.02, 0.003, 0.012), (0.06, 0.003, 0.012), (0.12, 0.003, 0.008))  
 # Grey per unit of tilt, edge, trench depth, relief between fringes, slope to the detector, ablation, crack; tuned.
 TILT, EDGE, SHADOW, RELIEF, DETECTOR, ABLATION, CRACK = 0.14, 1.6, 0.18, 0.7, 0.03, 0.10, 0.15
 GREY_MEAN, GREY_MEAN_SD, GREY_SD, GREY_SKEW = 0.358, 0.034, 0.170, 0.40  # first three: 208 real images; last tuned
+PROBE = 0.45 * PIXEL  # sd of the electron beam, um; tuned
 ELECTRONS, READ_NOISE = 500, 0.006  # dose per pixel and grey level; with the blur, sd .018 as in the real images
-
-
-@dataclass(frozen=True)
-class Condition:
-    """One row of the sheet in physical terms.
-
-    angle_deg: half-angle of the interfering beams, (0, 90) degrees; pattern: 'V' or 'H' lines, 'D' dot lattice;
-    n_pulses >= 1; energy_uj > 0: energy acting on the pattern, microjoule; polarization: 'H' or 'V';
-    image_size: (height, width) in pixels of pixel_um micrometres; seed >= 0: the same seed gives the same image.
-
-    Raises: ValueError naming the field that is out of range.
-    """
-
-    angle_deg: float
-    pattern: str
-    n_pulses: int
-    energy_uj: float
-    polarization: str = "H"
-    image_size: tuple[int, int] = (480, 640)
-    pixel_um: float = PIXEL
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        rules = {
-            "angle_deg": (0 < self.angle_deg < 90, "in (0, 90)"),
-            "pattern": (self.pattern in PATTERN_PEAK, "'V', 'H' or 'D'"),
-            "n_pulses": (self.n_pulses >= 1, "at least 1"),
-            "energy_uj": (self.energy_uj > 0, "positive"),
-            "polarization": (self.polarization in ("H", "V"), "'H' or 'V'"),
-            "image_size": (min(self.image_size) >= 32, "at least 32 x 32 pixels"),
-            "pixel_um": (self.pixel_um > 0, "positive"),
-        }
-        for name, (holds, rule) in rules.items():
-            if not holds:
-                raise ValueError(f"`{name}` must be {rule}, got {getattr(self, name)!r}")
-
-
-class Truth(NamedTuple):
-    """What a perfect analysis of the image would find.
-
-    Periods in um, fluence in J/cm2; ripple_angle_deg is the direction of the ripples' ridges from the x axis.
-    For pattern D, period_dlip_um is that of the projections on x and y; the lattice's own is sqrt(2) times as long.
-    """
-
-    period_dlip_um: float
-    period_lipss_um: float
-    ripple_angle_deg: float
-    fluence_ratio: float  # peak fluence over the incubated threshold
-    peak_fluence_j_cm2: float
 
 
 @dataclass(frozen=True)
@@ -92,22 +39,6 @@ class Surface:
     truth: Truth
 
 
-def truth(condition: Condition) -> Truth:
-    """Periods, ripple direction and fluence that follow from the process parameters alone.
-
-    Source: two-beam interference, period = wavelength / (2 sin theta); ripples lie perpendicular to the polarization.
-    """
-    mean_fluence = 2 * condition.energy_uj * 1e-6 / (np.pi * (SPOT_RADIUS * 1e-4) ** 2)
-    peak = mean_fluence * PATTERN_SHARE[condition.pattern] * PATTERN_PEAK[condition.pattern]
-    return Truth(
-        period_dlip_um=float(WAVELENGTH / (2 * np.sin(np.radians(condition.angle_deg)))),
-        period_lipss_um=float(WAVELENGTH * (0.88 - 0.05 * np.log10(condition.n_pulses / 10))),  # trend: estimate
-        ripple_angle_deg=90.0 if condition.polarization == "H" else 0.0,
-        fluence_ratio=float(peak / (THRESHOLD * condition.n_pulses ** (INCUBATION - 1))),
-        peak_fluence_j_cm2=float(peak),
-    )
-
-
 def surface(condition: Condition) -> Surface:
     """Simulate the SEM image of one laser-textured surface; the same condition gives the same bytes.
 
@@ -116,12 +47,15 @@ def surface(condition: Condition) -> Surface:
     """
     rng = np.random.default_rng(condition.seed)
     known = truth(condition)
-    coarse_ratio = _fluence_ratio(condition, known, rng)
-    coarse_ripples = _swift_hohenberg(coarse_ratio, condition, known.period_lipss_um, rng)
+    coarse_ratio, share = _fluence_ratio(condition, known, rng)
+    coarse_ripples = _swift_hohenberg(coarse_ratio, condition.polarization, condition, rng)
+    if condition.crossed:
+        across = _swift_hohenberg(coarse_ratio, condition.flat_polarization, condition, rng)
+        coarse_ripples = share * coarse_ripples + (1 - share) * across
     ratio, ripples = (_refine(field, condition.image_size) for field in (coarse_ratio, coarse_ripples))
     ablated = _logistic(6 * (ratio - 1))
     height = _relief(ratio, ripples, ablated, condition, rng) + _debris(ratio, condition, rng)
-    return Surface(_instrument(_electron_yield(height, ablated, condition, rng), rng), known)
+    return Surface(_instrument(_electron_yield(height, ablated, condition, rng), condition.pixel_um, rng), known)
 
 
 def _logistic(x: np.ndarray) -> np.ndarray:
@@ -138,8 +72,8 @@ def _noise(rng: np.random.Generator, shape: tuple[int, ...], sigma: float | tupl
     return field / field.std()
 
 
-def _fluence_ratio(condition: Condition, known: Truth, rng: np.random.Generator) -> np.ndarray:
-    """Local fluence over the ablation threshold, on the coarse grid."""
+def _fluence_ratio(condition: Condition, known: Truth, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Local fluence over the ablation threshold on the coarse grid, and the patterned pulse's share of the ripples."""
     cell = condition.pixel_um * COARSE
     shape = tuple(-(-n // COARSE) for n in condition.image_size)
     y, x = np.meshgrid(*(np.arange(n, dtype=np.float32) * cell for n in shape), indexing="ij")
@@ -152,19 +86,24 @@ def _fluence_ratio(condition: Condition, known: Truth, rng: np.random.Generator)
     else:
         fringes = 1 + np.cos(2 * q * (x if condition.pattern == "V" else y))
     speckle = np.exp(SPECKLE * _noise(rng, shape, SPECKLE_SIZE / cell))
-    return (known.fluence_ratio / PATTERN_PEAK[condition.pattern] * fringes * envelope * speckle).astype(np.float32)
+    patterned, flat = peak_ratios(condition)
+    local = patterned / PATTERN_PEAK[condition.pattern] * fringes
+    share = np.asarray(ripple_share(condition, fringes), np.float32)
+    return ((local + flat) * envelope * speckle).astype(np.float32), share
 
 
-def _swift_hohenberg(ratio: np.ndarray, condition: Condition, period_um: float, rng: np.random.Generator) -> np.ndarray:
+def _swift_hohenberg(
+    ratio: np.ndarray, polarization: str, condition: Condition, rng: np.random.Generator
+) -> np.ndarray:
     """Ripples u of du/dt = eps u - (1 + lap/k0^2)^2 u - a (k_perp/k0)^2 u + g u^2 - u^3, semi-implicit in Fourier."""
-    cells = period_um / (condition.pixel_um * COARSE)
+    cells = truth(condition).period_lipss_um / (condition.pixel_um * COARSE)
     ky, kx = fft.fftfreq(ratio.shape[0])[:, None] * cells, fft.rfftfreq(ratio.shape[1])[None] * cells
-    across = ky if condition.polarization == "H" else kx  # the selected wavevector is parallel to the polarization
+    across = ky if polarization == "H" else kx  # the selected wavevector is parallel to the polarization
     growth = np.clip(0.9 * np.tanh(1.5 * (ratio - 1)), -1.5, 0.9)
     ceiling = growth.max()  # the implicit part takes the uniform rate, the explicit part what a place falls short of it
     rate = ceiling - (1 - (kx**2 + ky**2)) ** 2 - ANISOTROPY * across**2
     implicit = (1 / (1 - np.minimum(TIME_STEP * rate, 0.9))).astype(np.float32)
-    u = rng.normal(0, 0.1, ratio.shape).astype(np.float32)
+    u = rng.normal(0, 0.1 * PIXEL / condition.pixel_um, ratio.shape).astype(np.float32)  # per area, not per cell
     spectrum = fft.rfft2(u)
     for _ in range(STEPS):
         spectrum += TIME_STEP * fft.rfft2((growth - ceiling + (QUADRATIC - u) * u) * u)
@@ -211,13 +150,16 @@ def _debris(ratio: np.ndarray, condition: Condition, rng: np.random.Generator) -
 def _cracks(image_size: tuple[int, ...], pixel_um: float, rng: np.random.Generator) -> np.ndarray:
     """Cracks of the steel, 1 = crack: jagged lines, one per 120 um2."""
     rows, columns = image_size
+    zoom = PIXEL / pixel_um  # lengths below are in pixels of the usual pitch
     canvas = Image.new("L", (columns, rows))
     for _ in range(rng.poisson(rows * columns * pixel_um**2 / 120)):
         heading = rng.uniform(0, np.pi) + rng.normal(0, 0.6, rng.integers(5, 40))
-        path = rng.uniform(0, (columns, rows)) + np.cumsum(6 * np.stack((np.cos(heading), np.sin(heading)), 1), 0)
+        path = rng.uniform(0, (columns, rows)) + np.cumsum(
+            6 * zoom * np.stack((np.cos(heading), np.sin(heading)), 1), 0
+        )
         for start, end in pairwise(path):
-            ImageDraw.Draw(canvas).line((*start, *end), fill=255, width=int(rng.integers(1, 5)))
-    return ndimage.gaussian_filter(np.asarray(canvas, np.float32) / 255, 1.0)
+            ImageDraw.Draw(canvas).line((*start, *end), fill=255, width=max(1, round(int(rng.integers(1, 5)) * zoom)))
+    return ndimage.gaussian_filter(np.asarray(canvas, np.float32) / 255, zoom)
 
 
 def _electron_yield(
@@ -235,10 +177,10 @@ def _electron_yield(
     return grey - CRACK * _cracks(grey.shape, px, rng)
 
 
-def _instrument(signal: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def _instrument(signal: np.ndarray, pixel_um: float, rng: np.random.Generator) -> np.ndarray:
     """Probe blur, contrast and brightness, drift, dose noise: electrons in, 8-bit grey out."""
     shape = signal.shape
-    signal = ndimage.gaussian_filter(signal, 0.45)
+    signal = ndimage.gaussian_filter(signal, PROBE / pixel_um)
     standard = np.clip((signal - signal.mean()) / signal.std(), -3, 4)
     signal = np.exp(GREY_SKEW * standard)  # few bright edges, blacks that keep their detail
     contrast, brightness = GREY_SD * rng.uniform(0.8, 1.2), rng.normal(GREY_MEAN, GREY_MEAN_SD)

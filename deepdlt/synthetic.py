@@ -8,132 +8,57 @@ from __future__ import annotations
 import argparse
 import hashlib
 import os
+import re
 import shutil
 import uuid
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from itertools import combinations
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 from PIL import Image
 
+from deepdlt.laser_condition import MAX_SIDE
 from deepdlt.progress_bar import progress_bar
-from deepdlt.surface_physics import PIXEL, SECOND_PULSE, SPOT_RADIUS, WAVELENGTH, Condition, surface, truth
+from deepdlt.surface_physics import surface
+from deepdlt.synthetic_design import PRESETS, condition_of, design
+
+GENERATOR_VERSION = 1  # part of the folder's name: raise it whenever the same sheet gives other pixels
+MAX_WORKERS = 16  # threads; each holds about 100 MB for an image of 960x1280
+
 
 GENERATOR_VERSION = 1  # part of the folder's name: raise it whenever the pixels or the sheet change
 
 
-class Block(NamedTuple):
-    """A measurement campaign: every factor's levels are spread evenly over its n images; repeat a level to weigh it."""
-
-    n: int
-    folders: tuple[str, ...]
-    angles: tuple[float, ...]
-    patterns: str
-    n_pulses: tuple[int, ...]
-    energies: tuple[int, ...]
-    delay_ps: int = 0  # more than 0: double pulses, both of the energy EP1
-    polarization: str = "H"
-
-
-SINGLE, DOUBLE = (26, 35, 40, 42, 50, 61, 78), (16, 20, 21, 23, 25, 35)  # EP1 in uJ
-# Image size (height, width) and campaigns. "full" follows the proportions of the 208 real images, angles corrected.
-PRESETS: dict[str, tuple[tuple[int, int], tuple[Block, ...]]] = {
-    "tiny": ((160, 200), (Block(12, ("Single pulses",), (5.5, 8.5, 19.0), "VHD", (10, 50, 100), (26, 42, 61)),)),
-    "small": (
-        (480, 640),
-        (
-            Block(30, ("Single pulses 1", "Single pulses 2"), (5.5, 8.5, 19.0), "VHD", (10, 20, 50, 100, 500),
-                  (26, 35, 42, 50, 61)),
-        ),
-    ),
-    "full": (
-        (960, 1280),
-        (
-            Block(36, ("Tuning",), (6.8, 8.5, 11.6), "V", (10, 20, 50), DOUBLE, 500),
-            Block(26, ("Vertical polarization",), (19.0,), "VHD", (20, 100, 100), DOUBLE, 500, "V"),
-            Block(39, ("Double pulses",), (5.5, 19.0), "VHD", (10, 50, 100), DOUBLE, 500),
-            Block(48, ("Single pulses 1",), (5.5, 5.5, 19.0, 19.0, 19.0), "VHD", (10, 50), SINGLE),
-            Block(28, ("Single pulses 2",), (19.0,), "VVHD", (10, 50, 100), SINGLE),
-            Block(31, ("Single pulses 3",), (8.5, 8.5, 8.5, 5.5), "VVHD", (10, 50, 500), SINGLE),
-        ),
-    ),
-}  # fmt: skip
-TRUE_COLUMNS = ("period_dlip_um", "period_lipss_um", "ripple_angle_deg", "fluence_ratio")
-
-
-def _spread(block: Block, rng: np.random.Generator, tries: int = 300) -> list[tuple]:
-    """Rows (angle, pattern, NP, EP1) with balanced levels: the shuffle with fewest repeats, then least association."""
-    factors = (block.angles, tuple(block.patterns), block.n_pulses, block.energies)
-    best, best_score = np.zeros((len(factors), 0), int), np.inf
-    for _ in range(tries):
-        codes = np.stack([rng.permutation(np.resize(np.arange(len(f)), block.n)) for f in factors])
-        repeats = block.n - len(np.unique(codes, axis=1).T)
-        chi2 = 0.0
-        for a, b in combinations(range(len(factors)), 2):
-            cells = np.bincount(codes[a] * len(factors[b]) + codes[b], minlength=len(factors[a]) * len(factors[b]))
-            chi2 += np.square(cells - cells.mean()).sum() / cells.mean()
-        if (score := 1e6 * repeats + chi2) < best_score:
-            best, best_score = codes, score
-    return [tuple(f[i] for f, i in zip(factors, row, strict=True)) for row in best.T.tolist()]
-
-
-def _condition(row: dict, image_size: tuple[int, int], seed: int = 0) -> Condition:
-    energy = row["EP1 [μJ]"] + SECOND_PULSE * row["EP2 [μJ]"]
-    return Condition(row["angle [deg]"], row["PP1"], row["NP"], energy, row["Pol 1"], image_size, seed=seed)
-
-
-def design(preset: str) -> pd.DataFrame:
-    """The sheet of a preset: one row per image, the real sheet's columns and units, then the truth as `true_*`.
-
-    Names end in '.bmp' where the file ends in '.png', and PP2, EP2, Pol 2 are 0 for single pulses, as in the real one.
-
-    Raises: ValueError for a preset that is not one of PRESETS.
-    """
-    if preset not in PRESETS:
-        raise ValueError(f"`preset` must be one of {', '.join(PRESETS)}, got {preset!r}")
-    image_size, blocks = PRESETS[preset]
-    rng = np.random.default_rng(0)  # the design is part of the preset; only the surfaces depend on the user's seed
-    rows = []
-    for block in blocks:
-        for i, (angle, pattern, n_pulses, energy) in enumerate(_spread(block, rng)):
-            double = block.delay_ps > 0
-            row = {
-                "Names": f"{block.folders[i % len(block.folders)]}/{i + 1:02d}.bmp",
-                "DimY [μm]": image_size[0] * PIXEL, "DimX [μm]": image_size[1] * PIXEL,
-                "wavelength [nm]": round(WAVELENGTH * 1000), "Spot size [μm]": round(SPOT_RADIUS),
-                "angle [deg]": angle, "PP1": pattern, "PP2": pattern if double else 0, "Δτ [ps]": block.delay_ps,
-                "NP": n_pulses, "EP1 [μJ]": energy, "EP2 [μJ]": energy if double else 0,
-                "Pol 1": block.polarization, "Pol 2": block.polarization if double else 0,
-            }  # fmt: skip
-            known = truth(_condition(row, image_size))
-            rows.append(row | {f"true_{name}": round(getattr(known, name), 6) for name in TRUE_COLUMNS})
-    return pd.DataFrame(rows)
-
-
 def make_synthetic(
-    root: Path, preset: str = "small", seed: int = 0, progress: Callable[[int, int], None] | None = None
+    root: Path,
+    preset: str = "small",
+    seed: int = 0,
+    progress: Callable[[int, int], None] | None = None,
+    image_size: tuple[int, int] | None = None,
+    label_noise: bool = False,
 ) -> Path:
     """Write the images (8-bit grey PNG) and all_images.xlsx of a preset to root/<preset>-<hash>, unless it is there.
 
     Built beside its place and renamed into it, so the folder is whole or absent; the same seed gives the same PNG
-    bytes. `progress(done, total)` is called after each image.
+    bytes. `progress(done, total)` is called after each image. `image_size`: (height, width) in pixels instead of the
+    preset's. `label_noise`: wrong angles as in the real sheet, the pictures stay (see `design`).
 
-    Returns: the folder. Raises: ValueError for an unknown preset or a negative seed.
+    Returns: the folder; its hash is that of the sheet, the size, the seed and the generator's version.
+    Raises: ValueError for an unknown preset, a negative seed or an image size out of range.
     """
-    sheet = design(preset)
+    sheet = design(preset, image_size, label_noise)
     if seed < 0:
         raise ValueError(f"`seed` must be at least 0, got {seed}")
-    digest = hashlib.sha256(f"{preset}-{seed}-{GENERATOR_VERSION}".encode()).hexdigest()[:8]
-    folder = Path(root) / f"{preset}-{digest}"
+    size = image_size or PRESETS[preset].image_size
+    content = f"{sheet.to_csv(index=False)}{size}-{seed}-{GENERATOR_VERSION}"
+    folder = Path(root) / f"{preset}-{hashlib.sha256(content.encode()).hexdigest()[:8]}"
     if folder.exists():
         return folder
     building = folder.with_name(f".{folder.name}-{uuid.uuid4().hex}")
     try:
-        _write_images(building, sheet, PRESETS[preset][0], seed, progress)
+        _write_images(building, sheet, size, seed, progress)
         sheet.to_excel(building / "all_images.xlsx", sheet_name="Sheet1", index=False)
         building.rename(folder)
     except OSError:
@@ -154,9 +79,9 @@ def _write_images(
         image_seed = int(np.random.SeedSequence([seed, index]).generate_state(1)[0])
         path = folder / f"{row['Names'][:-4]}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(surface(_condition(row, image_size, image_seed)).image).save(path)
+        Image.fromarray(surface(condition_of(row, image_size, image_seed)).image).save(path)
 
-    with ThreadPoolExecutor(workers or os.cpu_count()) as pool:
+    with ThreadPoolExecutor(workers or min(os.cpu_count() or 1, MAX_WORKERS)) as pool:
         jobs = [pool.submit(render, index, row) for index, row in enumerate(sheet.to_dict("records"))]
         try:
             for done, job in enumerate(as_completed(jobs), start=1):
@@ -174,17 +99,42 @@ def main() -> None:
         prog="python -m deepdlt.synthetic",
         description="Make SEM-like images of laser-textured steel, with their sheet all_images.xlsx and known truth.",
         epilog="example: python -m deepdlt.synthetic --preset small --out data/synthetic",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
-    parser.add_argument("--preset", choices=list(PRESETS), default="small", help="how many images, of which size")
-    parser.add_argument("--out", type=Path, default=Path("data/synthetic"), help="folder that receives the data set")
-    parser.add_argument("--seed", type=int, default=0, help="same seed, same images; at least 0")
+    sizes = ", ".join(
+        f"{name} {len(design(name))} of {'x'.join(map(str, p.image_size))}" for name, p in PRESETS.items()
+    )
+    parser.add_argument("--preset", choices=list(PRESETS), default="small", help=f"images: {sizes} pixels (small)")
+    parser.add_argument("--out", type=Path, default=Path("data/synthetic"),
+                        help="folder that receives the data set (data/synthetic)")  # fmt: skip
+    parser.add_argument("--seed", type=_seed, default=0, help="same seed, same images; at least 0 (0)")
+    parser.add_argument("--size", type=_image_size, metavar="HEIGHTxWIDTH",
+                        help="pixels of each image; the pitch stays, the field shrinks (the preset's)")  # fmt: skip
+    parser.add_argument("--label-noise", action="store_true",
+                        help="write a wrong angle on 44 of 208 images, as in the real sheet; true_* stay")  # fmt: skip
     options = parser.parse_args()
-    if options.seed < 0:
-        parser.error(f"argument --seed: must be at least 0, got {options.seed}")
-    with progress_bar(f"making synthetic images ({options.preset})", "images") as progress:
-        folder = make_synthetic(options.out, options.preset, options.seed, progress)
+    try:
+        with progress_bar(f"making synthetic images ({options.preset})", "images") as progress:
+            folder = make_synthetic(
+                options.out, options.preset, options.seed, progress, options.size, options.label_noise
+            )
+    except OSError as error:
+        parser.exit(3, f"{parser.prog}: error: cannot write to {options.out}: {error.strerror or error}\n")
+    except KeyboardInterrupt:
+        parser.exit(130, "interrupted; no half-made folder is left\n")
     print(folder)
+
+
+def _seed(text: str) -> int:
+    if not text.isascii() or not text.isdigit():
+        raise argparse.ArgumentTypeError(f"must be a whole number of at least 0, got {text!r}")
+    return int(text)
+
+
+def _image_size(text: str) -> tuple[int, int]:
+    found = re.fullmatch(r"(\d{1,5})x(\d{1,5})", text)
+    if not found or not all(32 <= int(side) <= MAX_SIDE for side in found.groups()):
+        raise argparse.ArgumentTypeError(f"must be HEIGHTxWIDTH, each 32 to {MAX_SIDE} pixels, got {text!r}")
+    return int(found[1]), int(found[2])
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ uninterrupted one, and its data order does not depend on anything else that uses
 
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,17 @@ from deepdlt.config import ConfigError, TrainConfig, config_dict
 from deepdlt.dataset_loader import batches
 from deepdlt.models import build_model
 from deepdlt.stratified_split import Split
+from deepdlt.transforms import Brightness, GaussianNoise, RandomDihedral
+
+EPOCH_METRICS = (
+    "epoch",
+    "train_loss",
+    *(f"{part}_{name}" for part in ("val", "best_val") for name in ("loss", "psnr_db", "ssim")),
+    "best_epoch",
+    "epoch_s",
+    "images_per_s",
+)
+"""The keys of what fit() yields."""
 
 
 @dataclass
@@ -40,8 +51,8 @@ def fit(
 ) -> Iterator[dict[str, float]]:
     """Train and validate; yield the metrics of each epoch.
 
-    Writes `last.pt` after every epoch and `best.pt` (lowest validation loss) into `directory`; when last.pt is there
-    already, training continues behind it, and a finished training yields its last epoch's metrics once more.
+    Writes `last.pt` after every epoch and `best.pt` (lowest validation loss) into `directory`. When last.pt is there
+    already, the metrics of its epoch are yielded once more and training continues behind it.
 
     Args:
         crops: (n, 1, 64, 64) uint8; moved to the device once.
@@ -59,8 +70,8 @@ def fit(
     directory.mkdir(parents=True, exist_ok=True)
     images, train, val = (torch.as_tensor(a).to(device) for a in (crops, split.train, split.val))
     run = _start(config, directory, torch.device(device))
-    if run.epoch >= config.epochs:
-        yield run.metrics
+    if run.epoch:
+        yield run.metrics  # again: whoever was told may not have written it down
     for epoch in range(run.epoch + 1, config.epochs + 1):
         started = time.perf_counter()
         train_loss = _train_epoch(run, config, images, train, epoch)
@@ -169,13 +180,14 @@ def _save(path: Path, config: TrainConfig, run: _Run) -> None:
 def _train_epoch(run: _Run, config: TrainConfig, crops: Tensor, indices: Tensor, epoch: int) -> float:
     """One pass over the training crops; the mean loss over images."""
     run.model.train()
-    torch.manual_seed(_seed(config, epoch))  # dropout and the VAE's noise
+    torch.manual_seed(_seed(config, epoch))  # dropout, augmentation and the VAE's noise
     order = torch.Generator().manual_seed(_seed(config, epoch))
     seen = []
-    for x in batches(crops, indices, config.batch_size, order):
+    for x in batches(crops, indices, config.batch_size, order, augmentation(config)):
         target = _scale(x, config)
+        noisy = _scale(GaussianNoise(config.input_noise)(x), config) if config.input_noise else target
         run.optimizer.zero_grad(set_to_none=True)
-        loss = _loss(_forward(run.model, config, target), target, config).mean()
+        loss = _loss(_forward(run.model, config, noisy), target, config).mean()
         loss.backward()
         run.optimizer.step()
         seen.append(loss.detach() * len(x))
@@ -186,6 +198,16 @@ def _train_epoch(run: _Run, config: TrainConfig, crops: Tensor, indices: Tensor,
             f"non-finite loss at epoch {epoch}, batch {batch}; try a smaller lr than {config.lr:g}"
         )
     return float(sums.sum() / len(indices))
+
+
+def augmentation(config: TrainConfig) -> Callable[[Tensor], Tensor] | None:
+    """What happens to a training batch (n, 1, h, w) in [0, 1], or None; draws from torch's global generator."""
+    steps: list[nn.Module] = []
+    if config.augment_symmetry != "none":
+        steps.append(RandomDihedral(turns=config.augment_symmetry == "dihedral"))
+    if config.augment_brightness:
+        steps.append(Brightness(config.augment_brightness))
+    return nn.Sequential(*steps) if steps else None
 
 
 def _make_optimizer(config: TrainConfig, model: nn.Module) -> torch.optim.Optimizer:

@@ -28,6 +28,7 @@ def show_plan(plan: dict[str, Any], as_json: bool = False, file: TextIO | None =
         "data": f"{plan['images']} images, {plan['crops']} crops"
         + (" (synthetic, small)" if plan["synthetic"] else ""),
         "protocol": plan["protocol"],
+        "leakage": _leakage(plan["leakage"]),
         "trials": f"{plan['search_trials']} search + {plan['cv_trials']} cross-validation,"
         f" {plan['epochs_per_trial']} epochs each; {plan['done_already']} done already",
         "resources": f"{resources['cpus_per_trial']:g} CPU + {resources['gpus_per_trial']:g} GPU per trial,"
@@ -35,7 +36,8 @@ def show_plan(plan: dict[str, Any], as_json: bool = False, file: TextIO | None =
         "disk": f"about {plan['disk_mb']} MB in {plan['sweep']}",
     }
     for name, text in rows.items():
-        table.add_row(name, text)
+        if text:
+            table.add_row(name, text)
     console.print(table)
 
 
@@ -89,6 +91,14 @@ def summary_json(
     counts = {s: sum(r["status"] == s for r in records) for s in (COMPLETE, PRUNED, FAILED)}
     content = {"sweep": str(sweep), "report": str(report), "trials": counts, "best": best, "cross_validation": averages}
     return json.dumps(content, indent=1)
+
+
+def _leakage(by_label: dict[str, dict[str, Any]]) -> str:
+    """`0 % of test crops overlap a training crop, 0 % of test images are trained on`: the worst label."""
+    if not by_label:
+        return ""
+    overlap, image = (max(shares[name] for shares in by_label.values()) for name in ("overlap_share", "image_share"))
+    return f"{overlap:.0%} of test crops overlap a training crop, {image:.0%} are of an image that is trained on"
 
 
 def _mean_sd(row: dict[str, Any], name: str, digits: int) -> str:

@@ -14,7 +14,7 @@ from ray.tune.search import Searcher
 from ray.tune.search.optuna import OptunaSearch
 
 from sweeps import search
-from sweeps.records import COMPLETE, PRUNED
+from sweeps.records import COMPLETE
 
 
 class DistinctOptunaSearch(OptunaSearch):
@@ -58,14 +58,18 @@ class DistinctOptunaSearch(OptunaSearch):
             storage=JournalStorage(JournalFileBackend(str(journal))),
         )
 
-    def add_known(self, settings: search.Settings, status: str, value: float | None) -> None:
-        """Tell the study of a trial that an earlier run finished, stopped early or saw fail."""
-        states = {COMPLETE: TrialState.COMPLETE, PRUNED: TrialState.PRUNED}
-        state = states.get(status, TrialState.FAIL)
+    def add_known(self, settings: search.Settings, record: dict[str, Any]) -> None:
+        """Tell the study of a trial that an earlier run completed or stopped early."""
+        value, epoch = record["metrics"][search.METRIC], record["metrics"]["epoch"]
         self._seen.add(search.key(settings))
-        value = None if state is TrialState.FAIL else value
         self._ot_study.add_trial(
-            optuna.trial.create_trial(state=state, params=settings, distributions=self._space, value=value)
+            optuna.trial.create_trial(
+                state=TrialState.COMPLETE if record["status"] == COMPLETE else TrialState.PRUNED,
+                params=settings,
+                distributions=self._space,
+                value=value,
+                intermediate_values={epoch: value},
+            )
         )
 
     def try_first(self, configurations: Iterable[search.Settings]) -> None:

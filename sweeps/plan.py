@@ -3,6 +3,7 @@
 import math
 import os
 import re
+import shutil
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -10,17 +11,21 @@ from typing import Any
 import pandas as pd
 
 import search_spaces
-from deepdlt.config import ConfigError, TrainConfig, config_dict, make_config
+from deepdlt.config import PROTOCOLS, ConfigError, TrainConfig, config_dict, make_config
 from deepdlt.create_dataset import Patches
 from deepdlt.source_images import DataError
-from deepdlt.stratified_split import Split, bin_label, check_folds, plain_split, stratified_folds
+from deepdlt.stratified_split import Split, bin_label, check_folds, class_name, plain_split, stratified_folds
 from sweeps import search
 from sweeps.records import FAILED, Cell, SweepRefused, read_records
 
 LABELS = ("angle", "PP1", "NP", "EP1")
+MEASURED_ANGLE = "angle_measured"  # a label that deepdlt.label_audit adds
 MAX_TRIALS = 100_000
+OPTIONS = ("epochs", "seed")  # of the command line: the plan and the schedulers count on them
+PROTOCOL_FIELDS = tuple(PROTOCOLS["report"])
+SIMPLE = (str, int, float)
 CLUSTER_CONCURRENCY = 1000  # trials at a time, before the cluster's size is known
-TRIAL_MB = {"cnn_ae": 5.0, "cnn_vae": 80.0}  # two checkpoints with Adam's moments, and the event file
+TRIAL_MB = {"cnn_ae": 8.0, "cnn_vae": 80.0}  # two checkpoints with Adam's moments, and the event file
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,8 +45,11 @@ class Request:
     epochs: int
     cv: bool
     labels: tuple[str, ...]
+    """To stratify the folds by; empty when nothing is cross-validated and none was named."""
     folds: int
     seed: int
+    group_by: str | None = None
+    pixel_pitch: str = "native"
 
     def config(self, settings: dict[str, Any]) -> TrainConfig:
         """The full configuration of one point of the space."""
@@ -85,11 +93,13 @@ def make_request(args: Any) -> Request:
         search=args.search,
         scheduler=args.scheduler,
         trials=module.TRIALS if args.trials is None else args.trials,
-        epochs=overrides.get("epochs", module.EPOCHS) if args.epochs is None else args.epochs,
+        epochs=module.EPOCHS if args.epochs is None else args.epochs,
         cv=args.cv or cv_only,
-        labels=LABELS if args.labels is None else tuple(args.labels.split(",")),
+        labels=_labels(args.labels, args.cv or cv_only),
         folds=args.folds,
         seed=args.seed,
+        group_by=args.group_by,
+        pixel_pitch=args.pixel_pitch,
     )
     _check_request(request, args.name)
     return request
@@ -132,6 +142,12 @@ def fit_to(resources: Resources, cpus: float, gpus: float) -> Resources:
     return replace(resources, max_concurrent=max(1, int(min(fitting, resources.max_concurrent))))
 
 
+def search_label(images: pd.DataFrame, labels: tuple[str, ...]) -> str:
+    """The label that stratifies the search's plain split, "" for none: a rule that --labels cannot change half-way."""
+    usable = [name for name in LABELS if name in images.columns and images[name].notna().all()]
+    return (usable or list(labels) or [""])[0]
+
+
 def check_labels(request: Request, images: pd.DataFrame) -> None:
     """Refuse folds that the labels of these images do not allow; every such label is listed.
 
@@ -149,20 +165,21 @@ def check_labels(request: Request, images: pd.DataFrame) -> None:
 
 
 def make_splits(request: Request, patches: Patches) -> dict[tuple[str, int], Split]:
-    """(label, fold) -> crop indices; fold 0 is the plain split that the search uses, stratified by the first label."""
-    config, first = request.config({}), request.labels[0]
+    """(label, fold) -> crop indices; fold 0 is the plain split that all search trials share."""
+    config, first = request.config({}), search_label(patches.images, request.labels)
     images, image_id = patches.images, patches.image_id
-    splits = {(first, 0): plain_split(images, image_id, label=first, unit=config.split_unit, seed=request.seed)}
-    options: dict[str, Any] = {"unit": config.split_unit, "holdout": config.holdout, "seed": request.seed}
+    unit, seed = config.split_unit, request.seed
+    splits = {(first, 0): plain_split(images, image_id, label=first or None, unit=unit, seed=seed)}
+    options: dict[str, Any] = {"unit": unit, "holdout": config.holdout, "seed": seed}
     for label in request.labels if request.cv else ():
         folds = stratified_folds(images, image_id, label, request.folds, **options)
         splits |= {(label, k): split for k, split in enumerate(folds, start=1)}
     return splits
 
 
-def search_cell(request: Request, settings: dict[str, Any], data: str) -> Cell:
-    """The cell that trains one configuration on the plain split."""
-    return Cell("search", config_dict(request.config(settings)), request.labels[0], 0, 0, data)
+def search_cell(request: Request, settings: dict[str, Any], label: str, data: str) -> Cell:
+    """The cell that trains one configuration on the plain split, which `label` stratifies."""
+    return Cell("search", config_dict(request.config(settings)), label, 0, 0, data)
 
 
 def searched_settings(request: Request) -> list[dict[str, Any]] | None:
@@ -176,16 +193,15 @@ def searched_settings(request: Request) -> list[dict[str, Any]] | None:
 
 def class_members(request: Request, patches: Patches) -> dict[str, dict[str, list[int]]]:
     """label -> class name -> image ids, for the report's error per class."""
+    images = patches.images
     members: dict[str, dict[str, list[int]]] = {}
     for label in request.labels:
-        values = patches.images[label]
-        codes = bin_label(values)
-        members[label] = {}
-        for code in sorted(set(codes)):
-            chosen = values[codes == code]
-            low, high = chosen.min(), chosen.max()
-            name = f"{low}" if low == high else f"{low} to {high}"
-            members[label][name] = patches.images.loc[chosen.index, "image_id"].tolist()
+        values = images[label]
+        codes = bin_label(values, "report" if request.config({}).split_unit == "crop" else "corrected")
+        members[label] = {
+            class_name(values, codes, code): images.loc[codes == code, "image_id"].tolist()
+            for code in sorted(set(codes))
+        }
     return members
 
 
@@ -204,6 +220,7 @@ def describe(request: Request, resources: Resources, asked: dict[str, Any], swee
         "done_already": len(done),
         "epochs_per_trial": request.epochs,
         **{key: asked["data"][key] for key in ("images", "crops", "synthetic")},
+        "leakage": asked["leakage"],
         "resources": asdict(resources),
         "disk_mb": round((n_search + n_cv) * TRIAL_MB[request.config({}).model], 1),
     }
@@ -216,6 +233,24 @@ def planned_trials(request: Request) -> tuple[int, int]:
         return 0, n_cv
     finite = search.grid(request.domains, request.points)
     return min(request.trials, len(finite)) if finite is not None else request.trials, n_cv
+
+
+def check_storage(sweep: Path, plan: dict[str, Any]) -> None:
+    """Refuse a place that cannot be written or is too small, before anything is started.
+
+    Raises:
+        SweepRefused: not a folder, not writable, or less free than the plan needs.
+    """
+    there = next(path for path in (sweep, *sweep.parents) if path.exists())
+    if not there.is_dir():
+        raise SweepRefused(f"--storage: {there} is a file; name a folder")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise SweepRefused(f"--storage: {there} cannot be written; choose another folder")
+    missing = max(0, plan["search_trials"] + plan["cv_trials"] - plan["done_already"])
+    needed = plan["disk_mb"] * missing / max(1, plan["search_trials"] + plan["cv_trials"])
+    free = shutil.disk_usage(there).free / 1e6
+    if needed > free:
+        raise SweepRefused(f"--storage: about {needed:.0f} MB are needed at {there}, {free:.0f} MB are free")
 
 
 def _gpus() -> int:
@@ -237,21 +272,36 @@ def _check_request(request: Request, name: str | None) -> None:
         problems.append(f"--folds must be at least 2, got {request.folds}")
     if len(set(request.labels)) < len(request.labels) or not all(request.labels):
         problems.append(f"--labels must be distinct names separated by commas, got {','.join(request.labels)!r}")
+    problems += _space_problems(request)
+    if problems:
+        raise SweepRefused("\n".join(dict.fromkeys(problems)))
+
+
+def _space_problems(request: Request) -> list[str]:
+    where = f"space {request.space}"
+    foreign = [n for n, v in request.domains.items() if not isinstance(v, SIMPLE) and not search.is_axis(v)]
+    if foreign:
+        return [f"{where}: `{n}` must be a value, tune.choice, or a range such as tune.loguniform" for n in foreign]
     swept = search.axes(request.domains)
+    problems = [f"{where}: `{n}` is not for a space or --set; use --{n}" for n in OPTIONS if n in request.domains]
+    problems += [f"{where}: `{n}` changes what is measured; it cannot be swept" for n in PROTOCOL_FIELDS if n in swept]
     if request.search == "grid" and any(isinstance(values, dict) for values in swept.values()):
         ranges = ", ".join(name for name, values in swept.items() if isinstance(values, dict))
         problems.append(f"--search grid needs a finite space; {ranges} of {request.space} is a range")
-    problems += [
-        f"space {request.space}: a point lacks {set(swept) - set(p)}" for p in request.points if set(p) != set(swept)
-    ]
-    trials = [{name: value} for name, values in swept.items() for value in _probes(values)]
-    for settings in [{}, *trials, *request.points]:
+    outside = [point for point in request.points if not search.contains(request.domains, point)]
+    problems += [f"{where}: the point {point} is not in the space" for point in outside]
+    for settings in [{}, *({name: value} for name, values in swept.items() for value in _probes(values))]:
         try:
             request.config(settings)
         except ConfigError as error:
-            problems += [f"space {request.space}: {line}" for line in str(error).splitlines()]
-    if problems:
-        raise SweepRefused("\n".join(dict.fromkeys(problems)))
+            problems += [f"{where}: {line}" for line in str(error).splitlines()]
+    return problems
+
+
+def _labels(text: str | None, cv: bool) -> tuple[str, ...]:
+    if text is None:
+        return LABELS if cv else ()
+    return tuple(label.strip() for label in text.split(","))
 
 
 def _probes(values: list[Any] | dict[str, float]) -> list[Any]:

@@ -1,5 +1,7 @@
 """What a person sees while trials run, and the records of trials that could not write their own."""
 
+import errno
+import shutil
 import sys
 import time
 from pathlib import Path
@@ -7,10 +9,13 @@ from typing import Any
 
 from ray import tune
 
+from deepdlt.training import EPOCH_METRICS
 from sweeps.records import COMPLETE, FAILED, PRUNED, read_record, write_record
 from sweeps.search import METRIC
 from sweeps.tensorboard_logs import TrialLog
 from sweeps.trainable import trial_cell
+
+FULL_DISK = 10_000_000  # bytes; a trial's checkpoints and logs need about as many
 
 
 class SweepProgress(tune.Callback):
@@ -62,20 +67,21 @@ class SweepProgress(tune.Callback):
         directory, cell = self.sweep / _name(trial), trial_cell(trial.config)
         record = read_record(directory)
         if record is None or record["status"] != COMPLETE:
-            last = trial.last_result
-            names = ("epoch", "train_loss", "val_loss", "val_psnr_db", "val_ssim", "best_epoch", "best_val_loss",
-                     "best_val_psnr_db", "best_val_ssim", "epoch_s", "images_per_s")  # fmt: skip
-            record = write_record(directory, cell, PRUNED, metrics={n: last[n] for n in names if n in last})
+            metrics = {name: value for name, value in trial.last_result.items() if name in EPOCH_METRICS}
+            record = write_record(directory, cell, PRUNED, metrics=metrics)
         self._finish(trial, record)
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """Tune hook: a trial raised or its process died."""
         directory = self.sweep / _name(trial)
         record = read_record(directory)
-        if record is None or record["status"] != FAILED:
+        if record is None:  # the trainable could not say why
             reason = "its process died (killed, or out of memory); fewer --max-concurrent may help"
             record = write_record(directory, trial_cell(trial.config), FAILED, error=reason)
         self._finish(trial, record)
+        free = shutil.disk_usage(self.sweep).free
+        if record["status"] == FAILED and free < FULL_DISK:  # every further trial would fail the same way
+            raise OSError(errno.ENOSPC, f"only {free / 1e6:.0f} MB left", str(self.sweep))
 
     def close(self) -> None:
         """Give the terminal back."""

@@ -5,6 +5,7 @@ import logging
 import os
 import shutil
 import signal
+import socket
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
@@ -26,15 +27,16 @@ from ray import tune
 from sweeps import cross_validation, plan, search
 from sweeps.optuna_search import DistinctOptunaSearch
 from sweeps.progress import SweepProgress
-from sweeps.records import COMPLETE, PRUNED, Cell, read_records
-from sweeps.sweep_data import SweepData
+from sweeps.records import COMPLETE, FAILED, PRUNED, Cell, SweepRefused, read_record, read_records
+from sweeps.sweep_data import SweepData, git_commit, versions
 from sweeps.tensorboard_logs import TrialLog, read_trial
 from sweeps.trainable import Job, train_cell, trial_config
 
+ROOT = Path(__file__).resolve().parent.parent
 WORKER_ENV = {
     "TUNE_FUNCTION_THREAD_TIMEOUT_S": "600",  # a reused actor waits for its last trial to end (else Tune hangs)
     "RAY_CHDIR_TO_TRIAL_DIR": "0",
-    "PYTHONPATH": str(Path(__file__).resolve().parent.parent),
+    "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")])),
 }
 
 
@@ -51,68 +53,64 @@ class SweepRun:
         start_ray: Callable[[], None],
     ) -> None:
         self.request, self.resources, self.data, self.sweep = request, resources, data, sweep
+        self.fingerprint = data.patches.fingerprint
+        self.label = plan.search_label(data.patches.images, request.labels)
         self.quiet, self.start_ray = quiet, start_ray
-        self.job = Job(sweep, data.splits, data.patches.image_id, resources.cpus_per_trial, resources.gpus_per_trial)
+        code = {"versions": versions(), "git_commit": git_commit()}
+        amounts = resources.cpus_per_trial, resources.gpus_per_trial
+        self.job = Job(sweep, data.splits, data.patches.image_id, *amounts, code)
 
     def run_search(self) -> None:
-        """Run the search trials that are missing."""
+        """Run the search trials that are missing; those of an edited space's former choices do not count."""
+        swept = list(search.domains(self.request.domains))
         records = [r for r in read_records(self.sweep).values() if r["kind"] == "search"]
-        done = {r["identity"] for r in records if r["status"] in (COMPLETE, PRUNED)}
-        names = _Names(self.sweep)
+        inside = [r for r in records if search.contains(self.request.domains, {n: r["config"][n] for n in swept})]
+        done = {r["identity"]: r for r in inside if r["status"] in (COMPLETE, PRUNED)}
         total, _ = plan.planned_trials(self.request)
         missing = total - len(done)
         if missing <= 0:
             return
+        names = _Names(self.sweep)
         configurations = plan.searched_settings(self.request)
         if configurations is not None:
             cells = [self._search_cell(settings) for settings in configurations]
-            trials = [names.trial(cell) for cell in cells if cell.identity not in done]
-            self._run(trials, total, missing=len(trials))
+            trials = [names.trial(cell) for cell in cells if cell.identity not in done][:missing]
+            self._run(trials, total, len(trials))
             return
         searcher = DistinctOptunaSearch(
             self.request.domains,
-            partial(_suggested, names, self.request, self._fingerprint),
+            partial(_suggested, names, self.request, self.label, self.fingerprint),
             epochs=self.request.epochs,
             seed=self.request.seed + len(records),
             journal=self.sweep / "optuna.journal",
         )
-        swept = search.domains(self.request.domains)
-        for record in records:
-            if record["identity"] in done:
-                settings = {name: record["config"][name] for name in swept}
-                searcher.add_known(settings, record["status"], record["metrics"][search.METRIC])
-        searcher.try_first([*self._interrupted(swept), *self.request.points])
+        for record in done.values():
+            searcher.add_known({name: record["config"][name] for name in swept}, record)
+        searcher.try_first([*self._begun(), *self.request.points])
         self._run(searcher, total, missing)
 
-    def run_folds(self) -> None:
-        """Run the missing cells of the label x fold grid for the best configuration, or for the space's only one."""
+    def run_folds(self, cells: list[Cell]) -> None:
+        """Run those of these label x fold cells that are not complete."""
         records = read_records(self.sweep)
-        if self.request.cv_only:
-            config = self._search_cell({}).config
-        else:
-            best = cross_validation.best_record(records.values())
-            if best is None:
-                return  # every trial failed; the report says so
-            config = best["config"]
-        cells = cross_validation.fold_cells(config, self.request.labels, self.request.folds, self._fingerprint)
         done = {identity for identity, record in records.items() if record["status"] == COMPLETE}
         trials = [trial_config(cell, cell.name()) for cell in cells if cell.identity not in done]
         if trials:
-            self._run(trials, len(cells), missing=len(trials))
-
-    @property
-    def _fingerprint(self) -> str:
-        return self.data.patches.fingerprint
+            self._run(trials, len(cells), len(trials))
 
     def _search_cell(self, settings: dict[str, Any]) -> Cell:
-        return plan.search_cell(self.request, settings, self._fingerprint)
+        return plan.search_cell(self.request, settings, self.label, self.fingerprint)
 
-    def _interrupted(self, swept: dict[str, Any]) -> Iterator[dict[str, Any]]:
-        """Settings of search trials that have logs but no record: they go on from their checkpoints."""
-        for directory in sorted(self.sweep.glob("s[0-9]*")):
-            hparams = read_trial(directory).hparams
-            if not (directory / "trial.json").exists() and set(swept) <= set(hparams):
-                yield {name: search.as_value(domain, hparams[name]) for name, domain in swept.items()}
+    def _begun(self) -> Iterator[dict[str, Any]]:
+        """Settings of search trials that were interrupted, failed or damaged: they are tried again, first."""
+        swept = search.domains(self.request.domains)
+        for directory in sorted(self.sweep.glob("s[0-9]*-*")):
+            record = read_record(directory)
+            if record is not None and record["status"] != FAILED:
+                continue
+            logged = record["config"] if record else read_trial(directory).hparams
+            settings = {name: search.as_value(domain, logged[name]) for name, domain in swept.items() if name in logged}
+            if search.contains(self.request.domains, settings):
+                yield settings
 
     def _run(self, trials: list[dict[str, Any]] | DistinctOptunaSearch, total: int, missing: int) -> None:
         """Give Tune a list of trials, or a searcher to ask `missing` times."""
@@ -165,43 +163,50 @@ def run_sweep(
                 stack.enter_context(_ray(args.address, args.verbose))
 
         run = SweepRun(request, resources, data, sweep, args.quiet, start_ray)
+        stack.callback(shutil.rmtree, sweep / ".ray", ignore_errors=True)
         if not request.cv_only:
             run.run_search()
         if request.cv:
-            run.run_folds()
-    shutil.rmtree(sweep / ".ray", ignore_errors=True)
+            run.run_folds(cross_validation.planned_folds(request, read_records(sweep), run.fingerprint))
 
 
 class _Names:
     """Numbers search trials in the order of their start; a trial that was begun before keeps its name."""
 
     def __init__(self, sweep: Path) -> None:
+        self.known = {identity: record["name"] for identity, record in read_records(sweep).items()}
         directories = sorted(path.name for path in sweep.glob("s[0-9]*-*"))
-        self.by_hash = {name.rpartition("-")[2]: name for name in directories}
+        self.begun = {name.rpartition("-")[2]: name for name in directories if name not in self.known.values()}
         self.next = 1 + max((int(name[1:].partition("-")[0]) for name in directories), default=0)
 
     def trial(self, cell: Cell) -> dict[str, Any]:
-        digest = cell.identity[:6]
-        if digest not in self.by_hash:
-            self.by_hash[digest] = cell.name(self.next)
+        name = self.known.get(cell.identity) or self.begun.pop(cell.identity[:6], None)
+        if name is None:
+            name = cell.name(self.next)
             self.next += 1
-        return trial_config(cell, self.by_hash[digest])
+        self.known[cell.identity] = name
+        return trial_config(cell, name)
 
 
-def _suggested(names: _Names, request: plan.Request, data: str, settings: dict[str, Any]) -> dict[str, Any]:
+def _suggested(names: _Names, request: plan.Request, label: str, data: str, settings: dict[str, Any]) -> dict[str, Any]:
     """What Tune runs for a suggestion; a function of plain values, because Tune pickles its searcher."""
-    return names.trial(plan.search_cell(request, settings, data))
+    return names.trial(plan.search_cell(request, settings, label, data))
 
 
 @contextmanager
 def _ray(address: str | None, verbose: bool) -> Iterator[None]:
-    """Ray on this machine, or the cluster at an address."""
+    """Ray on this machine, or the cluster at an address.
+
+    Raises:
+        SweepRefused: nothing answers at the address.
+    """
     if not verbose:
         logging.getLogger("ray").setLevel(logging.CRITICAL)
         logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
     options: dict[str, Any] = (
         {"num_cpus": len(os.sched_getaffinity(0)), "include_dashboard": False} if address is None else {}
     )
+    _check_address(address)
     ray.init(
         address=address or "local",
         log_to_driver=verbose,
@@ -216,10 +221,25 @@ def _ray(address: str | None, verbose: bool) -> Iterator[None]:
         ray.shutdown()
 
 
+def _check_address(address: str | None) -> None:
+    """Ask a host:port for a connection first: Ray itself goes on trying for minutes."""
+    host, colon, port = (address or "").removeprefix("ray://").rpartition(":")
+    if not colon or not port.isdigit():
+        return
+    try:
+        socket.create_connection((host, int(port)), timeout=5).close()
+    except OSError as error:
+        raise SweepRefused(f"no Ray cluster answers at --address {address} ({error}); is its head running?") from error
+
+
 def _hparam_domains(request: plan.Request) -> tuple[dict[str, Any], dict[str, Any]]:
     """Columns of the HPARAMS tab: the swept fields, and what kind of trial it is."""
     swept = {
         name: values if isinstance(values, list) else (values["low"], values["high"])
         for name, values in search.axes(request.domains).items()
     }
-    return swept, {"kind": ["search", "cv"], "label": list(request.labels), "fold": list(range(request.folds + 1))}
+    return swept, {
+        "kind": ["search", "cv"],
+        "label": [*plan.LABELS, *request.labels],
+        "fold": list(range(request.folds + 1)),
+    }

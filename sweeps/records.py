@@ -6,6 +6,9 @@ A trial is complete if and only if its trial.json verifies. It is written last, 
 import fcntl
 import hashlib
 import json
+import os
+import re
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -48,7 +51,8 @@ class Cell:
 
     def name(self, number: int = 0) -> str:
         """Directory name: `s0007-3fa2c1` (search trial number 7) or `cv-angle-f3-3fa2c1`."""
-        prefix = f"s{number:04d}" if self.kind == "search" else f"cv-{self.label}-f{self.fold}"
+        label = re.sub(r"[^A-Za-z0-9]+", "-", self.label).strip("-")
+        prefix = f"s{number:04d}" if self.kind == "search" else f"cv-{label}-f{self.fold}"
         return f"{prefix}-{self.identity[:6]}"
 
 
@@ -71,15 +75,17 @@ def read_record(directory: Path) -> dict[str, Any] | None:
     return record if stated == _digest(record) else None
 
 
+def forget_failure(directory: Path) -> None:
+    """Remove the record of a failed trial, which is about to be tried again."""
+    record = read_record(directory)
+    if record is not None and record["status"] == FAILED:
+        (directory / "trial.json").unlink()
+
+
 def read_records(sweep: Path) -> dict[str, dict[str, Any]]:
     """All verified records of a sweep by identity, in the order of their names."""
     found = (read_record(path.parent) for path in sorted(sweep.glob("*/trial.json")))
     return {record["identity"]: record for record in found if record}
-
-
-def cell_of(record: dict[str, Any]) -> Cell:
-    """The cell that a record is about."""
-    return Cell(**{name: record[name] for name in Cell.__dataclass_fields__})
 
 
 def open_sweep(sweep: Path, asked: dict[str, Any], fixed: tuple[str, ...]) -> None:
@@ -92,15 +98,20 @@ def open_sweep(sweep: Path, asked: dict[str, Any], fixed: tuple[str, ...]) -> No
     Raises:
         SweepRefused: a fixed key differs; every difference is listed.
     """
-    path = sweep / "sweep.json"
     check_sweep(sweep, asked, fixed)
+    before = read_sweep(sweep) or {}
+    kept = {key: before[key] for key in ("created",) if key in before}
+    if before.get("cv") and not asked.get("cv"):  # what was cross-validated stays in the report
+        kept |= {key: before[key] for key in ("cv", "labels", "folds", "classes") if key in before}
     sweep.mkdir(parents=True, exist_ok=True)
-    write_atomic(path, json.dumps(asked, indent=1).encode())
+    write_atomic(sweep / "sweep.json", json.dumps(asked | kept, indent=1).encode())
 
 
 def check_sweep(sweep: Path, asked: dict[str, Any], fixed: tuple[str, ...]) -> None:
     """The refusals of `open_sweep`, without writing anything."""
     before = read_sweep(sweep)
+    if before is None and (sweep / "sweep.json").exists():
+        raise SweepRefused(f"{sweep}/sweep.json is damaged; delete it and it is written anew from the command")
     if before is None:
         return
     different = [key for key in fixed if before.get(key) != json.loads(json.dumps(asked[key]))]
@@ -132,9 +143,11 @@ def sweep_lock(sweep: Path) -> Iterator[None]:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            raise AlreadyRunning(
-                f"the sweep {sweep} is running already; wait for it or choose another --name"
-            ) from error
+            holder = (sweep / ".lock").read_text(encoding="utf-8").strip() or "another process"
+            problem = f"the sweep {sweep} is running already ({holder}); wait for it or choose another --name"
+            raise AlreadyRunning(problem) from error
+        file.truncate(0)
+        print(f"process {os.getpid()} on {socket.gethostname()}", file=file, flush=True)
         yield
 
 

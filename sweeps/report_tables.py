@@ -60,7 +60,9 @@ def fold_tables(logs: SweepLogs, group: str) -> list[FoldTable]:
     folds = trials[(trials["kind"] == "cv") & (trials["group"] == group)]
     asked = logs.asked.get("labels") or []
     labels = list(dict.fromkeys([*map(str, asked), *sorted(folds["label"])]))
-    n_folds = max(int(folds["n_folds"].max()), int(folds["fold"].max()))
+    wanted = logs.asked.get("folds")
+    n_folds = wanted if isinstance(wanted, int) and wanted in set(folds["n_folds"]) else int(folds["n_folds"].max())
+    folds = folds[folds["n_folds"] == n_folds]  # 3 of 3 folds and 3 of 5 folds have nothing in common
     return [_fold_table(folds[folds["label"] == label], group, label, n_folds) for label in labels]
 
 

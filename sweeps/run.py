@@ -9,6 +9,7 @@ examples:
 
 import argparse
 import shlex
+import signal
 import sys
 from pathlib import Path
 from typing import Any
@@ -35,11 +36,13 @@ def make_parser() -> argparse.ArgumentParser:
     add("--protocol", choices=("corrected", "report"), default="corrected",
         help="report: repeat the report, mistakes included; corrected: without them (default)")  # fmt: skip
     add = parser.add_argument_group("data").add_argument
+    add("--data", type=Path, metavar="FOLDER", help="images with a sheet of labels (default: built-in synthetic set)")
+    add("--group-by", metavar="COLUMN", help="rows with the same value are never split (default: the process columns)")
     add(
-        "--data",
-        type=Path,
-        metavar="FOLDER",
-        help="PNG images with a sheet of labels (default: built-in synthetic set)",
+        "--pixel-pitch",
+        default="native",
+        metavar="P",
+        help="native, exclude (other scales) or nm per pixel (default native)",
     )
     add = parser.add_argument_group("search").add_argument
     add("--search", choices=("optuna", "grid", "random"), default="optuna", help="default %(default)s")
@@ -80,11 +83,15 @@ def main(argv: list[str] | None = None) -> int:
     args = make_parser().parse_args(argv)
     if args.list_spaces:
         return _list_spaces()
-    from deepdlt.config import ConfigError
-    from deepdlt.source_images import DataError
-    from sweeps.records import AlreadyRunning, SweepRefused
-
     try:
+        from deepdlt.config import ConfigError
+        from deepdlt.source_images import DataError
+        from sweeps.records import AlreadyRunning, SweepRefused
+    except ModuleNotFoundError as error:
+        _say(f"error: {error.name} is not installed for {sys.executable}; run `make setup`, then use .venv/bin/python")
+        return REFUSED
+    try:
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
         return _run(args)
     except (ConfigError, DataError, SweepRefused) as error:
         _say(f"error: {error}")
@@ -112,6 +119,7 @@ def _run(args: argparse.Namespace) -> int:
     asked = sweep_data.asked(request, data, _command())
     records.check_sweep(sweep, asked, sweep_data.FIXED)
     shown = plan.describe(request, resources, asked, sweep)
+    plan.check_storage(sweep, shown)
     if args.plan:
         show_plan(shown, args.json)
         return DONE
@@ -122,7 +130,7 @@ def _run(args: argparse.Namespace) -> int:
         from sweeps.ray_runs import run_sweep
 
         run_sweep(request, resources, data, sweep, args)
-        return _finish(asked, sweep, args.json)
+        return _finish(request, asked, sweep, args.json)
 
 
 def _check_space(name: str | None) -> None:
@@ -135,21 +143,26 @@ def _check_space(name: str | None) -> None:
         raise SweepRefused(f"{problem}; spaces: {', '.join(search_spaces.names())}")
 
 
-def _finish(asked: dict[str, Any], sweep: Path, as_json: bool) -> int:
+def _finish(request: Any, asked: dict[str, Any], sweep: Path, as_json: bool) -> int:
     """Write the report, print the summary on stdout, return the exit code."""
     from sweeps.console import show_summary, summary_json
-    from sweeps.cross_validation import best_record, fold_averages
+    from sweeps.cross_validation import best_record, fold_averages, planned_folds
     from sweeps.records import FAILED, read_records
     from sweeps.report import make_report
 
     report = make_report(sweep) / "report.html"
-    records = list(read_records(sweep).values())
-    averages = fold_averages(records, asked["labels"]) if asked["cv"] else []
+    by_identity = read_records(sweep)
+    records = list(by_identity.values())
+    cells = planned_folds(request, by_identity, asked["data_fingerprint"]) if request.cv else []
+    averages = fold_averages(by_identity, cells)
+    if request.cv and not cells:
+        _say("no search trial was completed, so nothing was cross-validated")
     if as_json:
         print(summary_json(sweep, report, records, averages, best_record(records)))
     else:
         show_summary(records, averages, list(asked["axes"]), sys.stdout)
-        print(f"report: {_short(report)}\ncompare: tensorboard --logdir {_short(sweep.parent)}")
+        board = Path(sys.executable).with_name("tensorboard")
+        print(f"report: {_short(report)}\ncompare: {_short(board)} --logdir {_short(sweep.parent)}")
     return SOME_FAILED if any(r["status"] == FAILED for r in records) else DONE
 
 
@@ -168,7 +181,7 @@ def _list_spaces() -> int:
 
 def _command() -> str:
     """What was typed, to be typed again."""
-    return shlex.join(["python", *sys.argv])
+    return shlex.join([str(_short(Path(sys.executable))), *sys.argv])
 
 
 def _short(path: Path) -> Path:

@@ -6,11 +6,9 @@ from typing import Any
 
 import numpy as np
 from ray import tune
-from ray.tune.search.sample import Categorical, Domain, Integer
+from ray.tune.search.sample import Categorical, Domain, Float, Integer
 
 METRIC, MODE = "best_val_psnr_db", "max"
-SEARCHES = ("optuna", "grid", "random")
-SCHEDULERS = ("none", "asha", "median")
 Settings = dict[str, Any]
 
 
@@ -32,6 +30,11 @@ def axes(space: Settings) -> dict[str, list[Any] | dict[str, float]]:
     }
 
 
+def is_axis(value: Any) -> bool:
+    """Is this one of the domains that can be listed or bounded?"""
+    return isinstance(value, Categorical | Integer | Float)
+
+
 def domains(space: Settings) -> dict[str, Domain]:
     """The swept fields with Tune's domains; the others are constants."""
     return {name: domain for name, domain in space.items() if isinstance(domain, Domain)}
@@ -49,12 +52,24 @@ def grid(space: Settings, points: Iterable[Settings]) -> list[Settings] | None:
 def random_configurations(space: Settings, points: Iterable[Settings], n: int, seed: int) -> list[Settings]:
     """n distinct configurations, `points` first, then draws from the space; fewer when the space has fewer."""
     rng = np.random.RandomState(seed)
-    drawn = distinct(points)
+    drawn = {key(settings): settings for settings in points}
     for _ in range(100 * n):
         if len(drawn) >= n:
             break
-        drawn = distinct([*drawn, draw(space, rng)])
-    return drawn[:n]
+        settings = draw(space, rng)
+        drawn.setdefault(key(settings), settings)
+    return list(drawn.values())[:n]
+
+
+def contains(space: Settings, settings: Settings) -> bool:
+    """Is this a configuration of the space's swept fields? A space that was edited leaves old trials outside."""
+    swept = axes(space)
+    if set(settings) != set(swept):
+        return False
+    return all(
+        settings[name] in values if isinstance(values, list) else values["low"] <= settings[name] <= values["high"]
+        for name, values in swept.items()
+    )
 
 
 def as_value(domain: Domain, logged: float | str) -> Any:

@@ -5,22 +5,25 @@ import json
 import platform
 import re
 import subprocess
-from dataclasses import dataclass
+import sys
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from deepdlt.create_dataset import CropOptions, Patches, create_dataset, load_patches
+from deepdlt.leakage import Leakage, leakage, mean_leakage
 from deepdlt.progress_bar import progress_bar
-from deepdlt.source_images import read_source
+from deepdlt.source_images import DataError, Source, read_source
 from deepdlt.stratified_split import Split
 from deepdlt.synthetic import make_synthetic
 from sweeps import plan, search
+from sweeps.records import SweepRefused
 
 CACHE = Path("data")
 SYNTHETIC_CROPS_PER_IMAGE = 32  # 30 images x 32 crops: a sweep of minutes on a laptop
-FIXED = ("space", "protocol", "epochs", "seed", "settings", "data_fingerprint")
+FIXED = ("space", "protocol", "epochs", "seed", "settings", "search_label", "data_fingerprint")
 """Keys of sweep.json that cannot change within a sweep; trials, labels, folds and search may."""
 
 
@@ -32,6 +35,8 @@ class SweepData:
     splits: dict[tuple[str, int], Split]
     name: str
     synthetic: bool
+    leakage: dict[str, dict[str, float | None]]
+    """Of the cross-validation's folds; see deepdlt.leakage."""
 
 
 def load(folder: Path | None, request: plan.Request) -> SweepData:
@@ -41,16 +46,55 @@ def load(folder: Path | None, request: plan.Request) -> SweepData:
         DataError, SweepRefused: images, labels or folds cannot be used; nothing but the cache was written.
     """
     synthetic = folder is None
-    if folder is None:
-        with progress_bar("making synthetic images", "images") as progress:
-            folder = make_synthetic(CACHE / "synthetic", "small", progress=progress)
-    source = read_source(folder, request.labels)
-    plan.check_labels(request, source.images)
-    options = CropOptions(crops_per_image=SYNTHETIC_CROPS_PER_IMAGE) if synthetic else CropOptions()
-    with progress_bar("cutting crops", "images") as progress:
-        patches = load_patches(create_dataset(source, CACHE / "patches", options, progress))
+    try:
+        if folder is None:
+            with progress_bar("making synthetic images", "images") as progress:
+                folder = make_synthetic(CACHE / "synthetic", "small", progress=progress)
+        source = _read(folder, request)
+        for note in source.notes:
+            print(f"note: {note}", file=sys.stderr)
+        plan.check_labels(request, source.images)
+        options = CropOptions(
+            crops_per_image=SYNTHETIC_CROPS_PER_IMAGE if synthetic else CropOptions().crops_per_image,
+            # varied while training, then not baked in as well
+            brightness=0.0 if "augment_brightness" in request.domains else CropOptions().brightness,
+        )
+        with progress_bar("cutting crops", "images") as progress:
+            patches = load_patches(create_dataset(source, CACHE / "patches", options, progress))
+    except OSError as error:
+        raise SweepRefused(
+            f"the crops cannot be kept in {CACHE.resolve()}: {error}; run this from a folder of yours"
+        ) from error
     name = "synthetic" if synthetic else _slug(folder.resolve().name)
-    return SweepData(patches, plan.make_splits(request, patches), name, synthetic)
+    splits = plan.make_splits(request, patches)
+    return SweepData(patches, splits, name, synthetic, _leakage(splits, patches))
+
+
+def _read(folder: Path, request: plan.Request) -> Source:
+    """The checked images; `angle_measured` among the labels is measured now (seconds)."""
+    labels = tuple(label for label in request.labels if label != plan.MEASURED_ANGLE)
+    try:
+        source = read_source(folder, labels, group_by=request.group_by, pixel_pitch=request.pixel_pitch)
+    except DataError as error:
+        if labels == plan.LABELS and "unknown label" in str(error):
+            raise SweepRefused(f"{error}\nname labels of this sheet with --labels") from error
+        raise
+    if labels == request.labels:
+        return source
+    from deepdlt.label_audit import with_measured_angle
+
+    with progress_bar("measuring fringes", "images") as progress:
+        return with_measured_angle(source, progress)
+
+
+def _leakage(splits: dict[tuple[str, int], Split], patches: Patches) -> dict[str, dict[str, float | None]]:
+    """Label -> shares of the test crops' images, conditions, crops and pixels that were trained on, mean over folds."""
+    folds: dict[str, list[Leakage]] = {}
+    for (label, fold), split in splits.items():
+        if fold:
+            size = patches.crops.shape[-1]
+            folds.setdefault(label, []).append(leakage(patches.table, split, size, patches.images))
+    return {label: asdict(mean_leakage(found)) for label, found in folds.items()}
 
 
 def default_name(request: plan.Request, data: SweepData) -> str:
@@ -75,6 +119,7 @@ def asked(request: plan.Request, data: SweepData, command: str) -> dict[str, Any
         "scheduler": request.scheduler,
         "trials": request.trials,
         "cv": request.cv,
+        "search_label": plan.search_label(data.patches.images, request.labels),
         "labels": list(request.labels),
         "folds": request.folds,
         "data_fingerprint": data.patches.fingerprint,
@@ -87,9 +132,10 @@ def asked(request: plan.Request, data: SweepData, command: str) -> dict[str, Any
             "fingerprint": data.patches.fingerprint,
             "files": data.patches.images["file"].tolist(),
         },
+        "leakage": data.leakage,
         "classes": plan.class_members(request, data.patches),
-        "versions": _versions(),
-        "git_commit": _git_commit(),
+        "versions": versions(),
+        "git_commit": git_commit(),
         "command": command,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
     }
@@ -99,7 +145,8 @@ def _slug(name: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:40] or "images"
 
 
-def _versions() -> dict[str, str]:
+def versions() -> dict[str, str]:
+    """Of Python and of the packages that decide the numbers."""
     found = {"python": platform.python_version()}
     for package in ("deepdlt-sweeps", "torch", "torchvision", "ray", "optuna", "tensorboard", "numpy", "scikit-learn"):
         try:
@@ -109,7 +156,7 @@ def _versions() -> dict[str, str]:
     return found
 
 
-def _git_commit() -> str | None:
+def git_commit() -> str | None:
     """Commit of this checkout, `+` behind it when files differ; None outside git."""
     command = ["git", "describe", "--always", "--dirty=+", "--exclude=*"]
     try:

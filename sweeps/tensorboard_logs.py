@@ -41,17 +41,12 @@ class TrialLog:
     """Event file of one trial (or of the sweep). A context manager; `flush` before anything may kill the process.
 
     Args:
-        directory: where the event file goes.
-        purge_step: when continuing after a checkpoint, the first step that is written again; TensorBoard then drops
-            what an interrupted run wrote from there on.
+        directory: where the event file goes; created if absent.
     """
 
-    def __init__(self, directory: Path, purge_step: int | None = None) -> None:
+    def __init__(self, directory: Path) -> None:
         directory.mkdir(parents=True, exist_ok=True)
         self._writer = EventFileWriter(str(directory))
-        if purge_step is not None:
-            restart = SessionLog(status=SessionLog.START)
-            self._writer.add_event(Event(wall_time=time.time(), step=purge_step, session_log=restart))
 
     def __enter__(self) -> "TrialLog":
         return self
@@ -82,6 +77,11 @@ class TrialLog:
     def session_start(self, name: str, hparams: Mapping[str, bool | int | float | str]) -> None:
         """Announce a trial with its hyperparameters; TensorBoard shows it from now on."""
         self._add(summary_v2.hparams_pb(dict(hparams), trial_id=name))
+
+    def restart(self, step: int) -> None:
+        """What an interrupted run wrote from this step on is void; it is written again."""
+        restart = SessionLog(status=SessionLog.START)
+        self._writer.add_event(Event(wall_time=time.time(), step=step, session_log=restart))
 
     def session_end(self, status: str) -> None:
         """`complete`, `pruned` or `failed`; without it TensorBoard shows the trial as of unknown status."""

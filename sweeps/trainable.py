@@ -10,11 +10,11 @@ import numpy as np
 import torch
 from ray import tune
 
-from deepdlt.checkpoint import load_model
+from deepdlt.checkpoint import DamagedCheckpoint, load_model
 from deepdlt.config import TrainConfig
 from deepdlt.stratified_split import Split
 from deepdlt.training import evaluate, fit, reconstruct, resolve_precision
-from sweeps.records import COMPLETE, FAILED, Cell, write_record
+from sweeps.records import COMPLETE, FAILED, Cell, forget_failure, write_record
 from sweeps.tensorboard_logs import TrialLog
 
 SHOWN_CROPS = 8
@@ -33,6 +33,8 @@ class Job:
     """(n_crops,) image of each crop."""
     cpus: float
     gpus: float
+    code: dict[str, Any]
+    """Versions and commit, for the record of each trial."""
 
 
 def train_cell(config: dict[str, Any], crops: np.ndarray, job: Job) -> None:
@@ -42,26 +44,43 @@ def train_cell(config: dict[str, Any], crops: np.ndarray, job: Job) -> None:
         crops: (n, 1, size, size) uint8, read-only.
     """
     cell, directory = trial_cell(config), job.sweep / config["trial"]["name"]
+    forget_failure(directory)
     try:
-        _train(cell, crops, job, directory)
+        with TrialLog(directory) as log:
+            hparams = {
+                **cell.config,
+                "kind": cell.kind,
+                "label": cell.label,
+                "fold": cell.fold,
+                "n_folds": cell.n_folds,
+            }
+            log.session_start(directory.name, hparams)
+            log.flush()  # a trial that ends in its first epoch is still known by its settings
+            _train(cell, crops, job, directory, log)
     except Exception as error:  # committed here, where the reason is known; Tune is told too
         write_record(directory, cell, FAILED, error=f"{error}" or type(error).__name__)
         raise
 
 
-def _train(cell: Cell, crops: np.ndarray, job: Job, directory: Path) -> None:
+def _train(cell: Cell, crops: np.ndarray, job: Job, directory: Path, log: TrialLog) -> None:
     train_config = TrainConfig(**cell.config)
     device = _prepare_worker(job)
     split = job.splits[cell.label, cell.fold]
-    log = None
     started = time.perf_counter()
+    first_epoch = True
     for metrics in fit(train_config, crops, split, directory, device):
         epoch = int(metrics["epoch"])
-        if log is None:
-            log = _open_log(directory, cell, first_epoch=epoch)
+        if first_epoch:
+            log.restart(epoch)
+            first_epoch = False
         log.scalars(_epoch_scalars(metrics), epoch)
         if epoch == train_config.epochs:
-            outcome = _test(train_config, crops, split, directory, device)
+            try:
+                outcome = _test(train_config, crops, split, directory, device)
+            except DamagedCheckpoint:  # nothing to test: train again
+                for name in ("best.pt", "last.pt"):
+                    (directory / name).unlink(missing_ok=True)
+                return _train(cell, crops, job, directory, log)
             _log_outcome(log, outcome, crops, split, epoch)
             log.flush()  # the record promises what the event file holds
             write_record(
@@ -76,9 +95,11 @@ def _train(cell: Cell, crops: np.ndarray, job: Job, directory: Path) -> None:
                 threads=torch.get_num_threads(),
                 device=device,
                 precision=str(resolve_precision(train_config, torch.device(device))).removeprefix("torch."),
+                **job.code,
             )
         log.flush()
         tune.report({name: float(value) for name, value in metrics.items()} | {"epoch": epoch})  # may stop the trial
+    return None
 
 
 @dataclass(frozen=True)
@@ -99,12 +120,6 @@ def _prepare_worker(job: Job) -> str:
     if job.gpus < 1:
         torch.cuda.set_per_process_memory_fraction(job.gpus)
     return "cuda"
-
-
-def _open_log(directory: Path, cell: Cell, first_epoch: int) -> TrialLog:
-    log = TrialLog(directory, purge_step=first_epoch)
-    log.session_start(directory.name, {**cell.config, "kind": cell.kind, "label": cell.label, "fold": cell.fold})
-    return log
 
 
 def _epoch_scalars(metrics: dict[str, float]) -> dict[str, float]:

@@ -33,6 +33,9 @@ from deepdlt.config import PROTOCOLS, ConfigError, TrainConfig, config_dict, mak
         ("evaluate", "first"),
         ("vae_reduction", "max"),
         ("precision", "fp8"),
+        ("augment_symmetry", "mirror"),
+        ("augment_brightness", 1.0),
+        ("input_noise", -0.1),
     ],
 )
 def test_a_value_outside_its_range_is_refused_by_name(field, value):

@@ -1,19 +1,19 @@
-"""The Dataset, the loaders, the on-device batches and the transforms."""
+"""The Dataset, the loaders and the on-device batches, which give the same numbers."""
+
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
-from scipy.signal import wiener
+from torchvision.transforms import v2
 
-from deepdlt.dataset_loader import (
-    FourierMagnitude,
-    GaussianNoise,
-    LaserDataset,
-    WienerDenoise,
-    batches,
-    prepare_and_load_data,
-)
+from deepdlt.create_dataset import CropOptions, create_dataset, load_patches
+from deepdlt.dataset_loader import LaserDataset, batches, prepare_and_load_data
+from deepdlt.source_images import DataError
 from deepdlt.stratified_split import plain_split
+from deepdlt.transforms import Brightness, FourierMagnitude, GaussianNoise, RandomDihedral, WienerDenoise
+
+DENOISED_SPECTRUM = v2.Compose([WienerDenoise(3), FourierMagnitude()])
 
 
 def test_images_are_unit_floats_and_labels_are_tensors(patches):
@@ -26,13 +26,18 @@ def test_images_are_unit_floats_and_labels_are_tensors(patches):
     assert int(labels["PP1"]) == {"V": 0, "H": 1, "D": 2}[row["PP1"]]
 
 
-def test_loaders_give_the_numbers_of_the_on_device_batches(patches):
+@pytest.mark.parametrize("transform", [None, DENOISED_SPECTRUM])
+def test_loaders_give_the_numbers_of_the_on_device_batches(patches, transform):
     split = plain_split(patches.images, patches.image_id)
-    _, val, _ = prepare_and_load_data(patches, split, batch_size=6)
-    ours = list(batches(torch.from_numpy(patches.crops), torch.from_numpy(split.val), 6))
+    _, val, _ = prepare_and_load_data(patches, split, batch_size=6, transform=transform)
+    ours = list(batches(torch.from_numpy(patches.crops), torch.from_numpy(split.val), 6, transform=transform))
     theirs = [image for image, _ in val]
-    assert len(ours) == len(theirs)
-    assert all(torch.equal(a, b) for a, b in zip(ours, theirs, strict=True))
+    with_labels = list(LaserDataset(patches, split.val, transform=transform).on_device("cpu", 6))
+    assert len(ours) == len(theirs) == len(with_labels)
+    for a, b, (c, labels), (_, expected) in zip(ours, theirs, with_labels, val, strict=True):
+        torch.testing.assert_close(a, b)
+        assert torch.equal(a, c)
+        assert all(torch.equal(labels[name], expected[name]) for name in expected)
 
 
 def test_training_batches_are_a_permutation_that_the_generator_decides(patches):
@@ -45,29 +50,86 @@ def test_training_batches_are_a_permutation_that_the_generator_decides(patches):
     assert torch.equal(first.flatten(1).sum(1).sort()[0], other.flatten(1).sum(1).sort()[0])
 
 
+def test_on_device_batches_keep_each_image_with_its_labels_in_any_order(patches):
+    dataset = LaserDataset(patches, np.arange(0, 96, 3), labels=("image_id",))
+    shuffled = dataset.on_device("cpu", 5, torch.Generator().manual_seed(3))
+    seen = [(image, int(i)) for images, labels in shuffled for image, i in zip(images, labels["image_id"], strict=True)]
+    assert len(seen) == 32
+    for image, image_id in seen:
+        crops = patches.crops[patches.image_id == image_id]
+        assert (crops == (image * 255).round().byte().numpy()).all((1, 2, 3)).any()
+
+
 def test_a_last_batch_of_one_joins_the_one_before(patches):
     sizes = [len(b) for b in batches(torch.from_numpy(patches.crops), torch.arange(17), 8)]
     assert sizes == [8, 9]
 
 
-def test_wiener_denoise_equals_scipy():
-    x = torch.rand(1, 64, 64, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
-    expected = wiener(x[0].numpy(), mysize=3)
-    np.testing.assert_allclose(WienerDenoise(3)(x)[0], expected, atol=1e-9)
-
-
-def test_denoising_brings_a_noisy_image_closer_to_the_clean_one():
-    x = torch.arange(64).expand(64, 64)
-    clean = (0.5 + 0.3 * torch.sin(2 * np.pi * x / 24))[None]
+def test_only_training_crops_are_augmented_and_their_labels_with_them(patches):
+    split = plain_split(patches.images, patches.image_id)
     torch.manual_seed(0)
-    noisy = GaussianNoise(0.1)(clean)
-    assert (WienerDenoise(5)(noisy) - clean).square().mean() < 0.5 * (noisy - clean).square().mean()
+    options = {"labels": ("PP1", "angle"), "augment": v2.Compose([RandomDihedral(), Brightness(0.2)])}
+    train, val, test = prepare_and_load_data(patches, split, **options)
+    plain_train, plain_val, plain_test = prepare_and_load_data(patches, split, labels=("PP1", "angle"))
+    for loader, plain in ((val, plain_val), (test, plain_test)):
+        assert all(torch.equal(a, b) for (a, _), (b, _) in zip(loader, plain, strict=True))
+    images, labels = (torch.cat(parts) for parts in zip(*((x, y["PP1"]) for x, y in train), strict=True))
+    originals, before = (torch.cat(parts) for parts in zip(*((x, y["PP1"]) for x, y in plain_train), strict=True))
+    assert not torch.equal(images, originals)
+    changed = labels != before
+    assert changed.any()
+    assert torch.equal(labels[changed] + before[changed], torch.ones(int(changed.sum()), dtype=torch.int64))
 
 
-def test_fourier_magnitude_peaks_at_the_period():
-    x = torch.arange(64).float()
-    image = (0.5 + 0.4 * torch.cos(2 * np.pi * x / 8)).expand(1, 64, 64)
-    magnitude = FourierMagnitude()(image)[0]
-    magnitude[32, 32] = 0  # zero frequency
-    assert divmod(int(magnitude.argmax()), 64) in {(32, 32 - 8), (32, 32 + 8)}
-    assert magnitude.max() <= 1
+def test_augmentation_is_drawn_anew_each_time_and_repeats_with_the_seed(patches):
+    dataset = LaserDataset(patches, augment=Brightness(0.3))
+    torch.manual_seed(1)
+    first, second = dataset[0][0], dataset[0][0]
+    torch.manual_seed(1)
+    again = dataset[0][0]
+    assert not torch.equal(first, second)
+    assert torch.equal(first, again)
+
+
+def test_brightness_in_training_equals_brightness_baked_into_the_crops(source, patches, tmp_path):
+    plain = load_patches(create_dataset(source, tmp_path, CropOptions(crops_per_image=8, brightness=0)))
+    factors = torch.tensor(patches.table["brightness"].to_numpy(), dtype=torch.float32)
+    torch.manual_seed(0)
+    drawn, _ = next(LaserDataset(plain, augment=Brightness(0.2)).on_device("cpu", 96))
+    original, _ = next(LaserDataset(plain).on_device("cpu", 96))
+    baked, _ = next(LaserDataset(patches).on_device("cpu", 96))
+    torch.testing.assert_close((original * factors.reshape(-1, 1, 1, 1)).clamp(0, 1), baked, atol=1.01 / 255, rtol=0)
+    ratio = drawn.sum((1, 2, 3)) / original.sum((1, 2, 3))
+    assert ratio.std() == pytest.approx(float(factors.std()), rel=0.3)
+
+
+def test_noise_leaves_the_clean_image_as_the_target(patches):
+    torch.manual_seed(0)
+    dataset = LaserDataset(patches, transform=WienerDenoise(3), noise=GaussianNoise(0.1))
+    noisy, labels = dataset[3]
+    assert torch.equal(labels["clean"], LaserDataset(patches, transform=WienerDenoise(3))[3][0])
+    assert (noisy - labels["clean"]).std() == pytest.approx(0.1, rel=0.15)
+    images, labels = next(iter(dataset.on_device("cpu", 4)))
+    assert images.shape == labels["clean"].shape == (4, 1, 64, 64)
+
+
+def test_text_is_coded_over_all_images_so_that_the_parts_of_a_split_agree(patches):
+    images = patches.images.assign(material=["steel", "copper", "brass"] * 4)
+    named = replace(patches, images=images)
+    codes = {"brass": 0, "copper": 1, "steel": 2}
+    for image_id in range(3):
+        dataset = LaserDataset(named, np.flatnonzero(patches.image_id == image_id), labels=("material",))
+        assert int(dataset[0][1]["material"]) == codes[images["material"][image_id]]
+
+
+@pytest.mark.parametrize(
+    ("change", "label", "problem"),
+    [
+        ({}, "colour", "unknown label 'colour'; labels: image_id, condition"),
+        ({"NP": np.nan}, "NP", "'NP' has no value for 12 of 12 images"),
+        ({"PP1": "X"}, "PP1", "'PP1' must be one of V, H, D, 0, got X"),
+    ],
+)
+def test_labels_that_cannot_be_tensors_are_refused(patches, change, label, problem):
+    with pytest.raises(DataError, match=problem):
+        LaserDataset(replace(patches, images=patches.images.assign(**change)), labels=(label,))

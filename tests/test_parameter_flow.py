@@ -16,6 +16,7 @@ from deepdlt.models import build_model
 from deepdlt.stratified_split import plain_split
 from deepdlt.training import evaluate, fit, resolve_precision
 from sweeps import plan, trainable
+from sweeps.run import make_parser
 
 TINY = TrainConfig(epochs=1, batch_size=16)
 
@@ -98,6 +99,25 @@ def epochs_arrives(patches, tmp_path):
     return len(history(patches, tmp_path, epochs=2)) == 2
 
 
+def augment_symmetry_arrives(patches, tmp_path):
+    x = torch.arange(16.0).reshape(1, 1, 4, 4).repeat(64, 1, 1, 1)
+    images = {s: len({tuple(i.flatten().tolist()) for i in training.augmentation(TrainConfig(augment_symmetry=s))(x)})
+              for s in ("flips", "dihedral")}  # fmt: skip
+    plain, turned = (history(patches, tmp_path / s, augment_symmetry=s)[0]["train_loss"] for s in ("none", "flips"))
+    return images == {"flips": 4, "dihedral": 8} and plain != turned
+
+
+def augment_brightness_arrives(patches, tmp_path):
+    x = torch.full((500, 1, 2, 2), 0.5)
+    factors = training.augmentation(TrainConfig(augment_brightness=0.4))(x)[:, 0, 0, 0] / 0.5
+    return bool(0.6 <= factors.min() < 0.65 and 1.35 < factors.max() <= 1.4)
+
+
+def input_noise_arrives(patches, tmp_path):
+    clean, noisy = (history(patches, tmp_path / str(s), input_noise=s)[0]["train_loss"] for s in (0.0, 0.5))
+    return noisy != clean
+
+
 def input_range_arrives(patches, tmp_path):
     target = torch.full((1, 1, 64, 64), 0.25)
     return float(training._scale(target, TrainConfig(input_range="symmetric"))[0, 0, 0, 0]) == -0.5
@@ -154,6 +174,28 @@ def seed_arrives(patches, tmp_path):
 
 
 WITNESSES = {name.removesuffix("_arrives"): f for name, f in list(globals().items()) if name.endswith("_arrives")}
+
+
+OTHER = {
+    "model": "cnn_vae", "activation": "elu", "dropout": 0.31, "kernel_size": 7, "latent_dim": 9, "beta": 0.3,
+    "optimizer": "sgd", "lr": 0.017, "weight_decay": 0.02, "momentum": 0.4, "batch_size": 48, "epochs": 3,
+    "input_range": "symmetric", "metrics": "report", "split_unit": "image", "evaluate": "last",
+    "vae_reduction": "batch_sum", "precision": "fp32", "seed": 5, "augment_symmetry": "flips",
+    "augment_brightness": 0.1, "input_noise": 0.05,
+}  # fmt: skip
+
+
+def test_every_field_travels_from_the_command_line_to_the_trial():
+    """`--set` and options -> Request -> Cell -> what Tune carries -> TrainConfig, each field unlike its default."""
+    words = ["--space", "smoke", "--epochs", "3", "--seed", "5"]
+    for name, value in OTHER.items():
+        words += [] if name in ("epochs", "seed") else ["--set", f"{name}={value}"]
+    request = plan.make_request(make_parser().parse_args(words))
+    cell = trainable.trial_cell(trainable.trial_config(plan.search_cell(request, {}, "angle", "data"), "s0001"))
+    arrived = TrainConfig(**cell.config)
+    assert {name: getattr(arrived, name) for name in OTHER} == OTHER
+    unlike = {f.name for f in fields(TrainConfig) if getattr(arrived, f.name) != getattr(TrainConfig(), f.name)}
+    assert unlike | {"holdout"} == {f.name for f in fields(TrainConfig)}  # holdout: halves needs split_unit crop
 
 
 def test_no_field_is_without_a_witness():

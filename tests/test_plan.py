@@ -70,7 +70,7 @@ def test_a_space_that_lacks_a_part_is_refused(tmp_path, monkeypatch):
 def test_every_label_gets_its_folds_and_the_search_the_plain_split(patches):
     asked = request("--cv", "--folds", "3", "--labels", "PP1,NP")
     splits = plan.make_splits(asked, patches)
-    assert set(splits) == {("PP1", 0), *((label, k) for label in ("PP1", "NP") for k in (1, 2, 3))}
+    assert set(splits) == {("angle", 0), *((label, k) for label in ("PP1", "NP") for k in (1, 2, 3))}
     tested = np.concatenate([splits["NP", k].test for k in (1, 2, 3)])
     assert np.array_equal(np.sort(tested), np.arange(len(patches.crops)))
 
@@ -80,3 +80,50 @@ def test_classes_name_every_image_once_per_label(patches):
     assert set(members["PP1"]) == {"V", "H", "D"}
     assert set(members["angle"]) == {"5.5", "8.5", "19.0"}
     assert sorted(i for ids in members["angle"].values() for i in ids) == list(range(12))
+
+
+def test_the_searchs_split_does_not_depend_on_the_order_of_the_labels(patches):
+    assert plan.search_label(patches.images, ("PP1", "angle")) == "angle"
+    assert plan.search_label(patches.images.drop(columns=list(plan.LABELS)), ("Pol 1",)) == "Pol 1"
+    assert plan.search_label(patches.images.drop(columns=list(plan.LABELS)), ()) == ""
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ('"epochs": 3', "use --epochs"),
+        ('"metrics": tune.choice(["standard", "report"])', "cannot be swept"),
+        ('"lr": tune.grid_search([1e-3])', "must be a value, tune.choice, or a range"),
+        ('"lr": tune.sample_from(lambda spec: 1e-3)', "must be a value, tune.choice, or a range"),
+        ('"lr": tune.choice([1e-3, -1])', "`lr` must be > 0"),
+        ('"droput": tune.choice([0.1])', "did you mean `dropout`"),
+    ],
+)
+def test_a_space_with_a_mistake_is_refused_with_the_remedy(tmp_path, monkeypatch, line, words):
+    import search_spaces
+
+    name = f"space_{abs(hash(line))}"
+    (tmp_path / f"{name}.py").write_text(f'"""x"""\nfrom ray import tune\nTRIALS = EPOCHS = 1\nSPACE = {{{line}}}\n')
+    monkeypatch.setattr(search_spaces, "__path__", [*search_spaces.__path__, str(tmp_path)])
+    with pytest.raises(SweepRefused, match=words):
+        plan.make_request(make_parser().parse_args(["--space", name]))
+
+
+def test_a_point_outside_the_space_is_refused(tmp_path, monkeypatch):
+    import search_spaces
+
+    code = 'from ray import tune\nTRIALS = EPOCHS = 1\nSPACE = {"lr": tune.choice([1e-3])}\nPOINTS = [{"lr": 1e-2}]\n'
+    (tmp_path / "offpoint.py").write_text(code)
+    monkeypatch.setattr(search_spaces, "__path__", [*search_spaces.__path__, str(tmp_path)])
+    with pytest.raises(SweepRefused, match="is not in the space"):
+        plan.make_request(make_parser().parse_args(["--space", "offpoint"]))
+
+
+def test_a_place_that_cannot_hold_the_sweep_is_refused(tmp_path):
+    needs = {"search_trials": 10, "cv_trials": 0, "done_already": 0, "disk_mb": 80.0}
+    plan.check_storage(tmp_path / "new" / "sweep", needs)
+    with pytest.raises(SweepRefused, match="are free"):
+        plan.check_storage(tmp_path, needs | {"disk_mb": 1e12})
+    (tmp_path / "file").write_text("")
+    with pytest.raises(SweepRefused, match="is a file"):
+        plan.check_storage(tmp_path / "file" / "sweep", needs)

@@ -12,7 +12,6 @@ from sweeps.records import (
     AlreadyRunning,
     Cell,
     SweepRefused,
-    cell_of,
     check_sweep,
     open_sweep,
     read_record,
@@ -52,7 +51,7 @@ def test_a_record_comes_back_with_its_cell(tmp_path):
     write_record(tmp_path / "t", CELL, COMPLETE, metrics={"val_loss": 0.1})
     record = read_record(tmp_path / "t")
     assert record["metrics"] == {"val_loss": 0.1}
-    assert cell_of(record) == CELL
+    assert (record["identity"], record["config"]) == (CELL.identity, CELL.config)
     assert list(read_records(tmp_path)) == [CELL.identity]
 
 
@@ -78,6 +77,25 @@ def test_a_sweep_may_grow_but_not_change_its_data(tmp_path):
     assert json.loads((tmp_path / "s" / "sweep.json").read_text())["trials"] == 9
     with pytest.raises(SweepRefused, match="data: 'a' there, 'b' asked"):
         check_sweep(tmp_path / "s", {"data": "b", "trials": 9}, fixed=("data",))
+
+
+def test_what_was_cross_validated_stays_known_when_only_the_search_is_extended(tmp_path):
+    first = {"data": "a", "cv": True, "labels": ["NP"], "folds": 3, "classes": {"NP": {}}, "created": "then"}
+    open_sweep(tmp_path, first, fixed=("data",))
+    open_sweep(
+        tmp_path, {"data": "a", "cv": False, "labels": [], "folds": 5, "classes": {}, "created": "now"}, ("data",)
+    )
+    assert json.loads((tmp_path / "sweep.json").read_text()) == first
+
+
+def test_a_damaged_sweep_json_is_refused_with_the_remedy(tmp_path):
+    (tmp_path / "sweep.json").write_text("{")
+    with pytest.raises(SweepRefused, match="delete it"):
+        check_sweep(tmp_path, {"data": "a"}, ("data",))
+
+
+def test_a_label_with_odd_characters_makes_one_folder_name():
+    assert Cell("cv", {}, "E/t [a.u.]", 1, 3, "d").name().startswith("cv-E-t-a-u-f1-")
 
 
 def hold(sweep, ready):

@@ -93,7 +93,7 @@ def test_every_image_is_tested_once_per_label(sweep):
 def test_the_answer_names_report_and_tensorboard_on_stdout(finished, sweep):
     out = finished[1].stdout
     assert "report: ray_results/t/report/report.html" in out
-    assert "tensorboard --logdir ray_results" in out
+    assert re.search(r"tensorboard --logdir ray_results$", out, re.MULTILINE)
     assert (sweep / "report" / "report.html").stat().st_size > 20_000
 
 
@@ -104,9 +104,21 @@ def test_progress_is_a_line_per_trial_without_a_terminal_and_ray_is_silent(finis
     assert "Warning" not in finished[1].stderr
 
 
-def test_nothing_is_left_running(finished):
-    found = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
-    assert str(finished[0]) not in found
+def test_nothing_is_left_running(tmp_path, image_folder):
+    """Ray's processes name its session folder, whose name ends with the driver's process number."""
+    process = subprocess.Popen([*RUN, "--space", "smoke", "--trials", "1", "--data", str(image_folder)], cwd=tmp_path)
+    mark, seen = re.compile(rf"session_[-_0-9]+_{process.pid}\b"), False
+    while process.poll() is None:
+        seen = seen or bool(mark.search(processes()))
+        time.sleep(0.3)
+    assert process.returncode == 0
+    assert seen
+    time.sleep(2)
+    assert not mark.search(processes())
+
+
+def processes():
+    return subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
 
 
 def test_the_same_command_again_runs_nothing_and_starts_no_ray(finished, sweep, image_folder):
@@ -148,33 +160,61 @@ def test_a_plan_starts_nothing_and_is_json_on_request(tmp_path, image_folder):
     assert not (tmp_path / "ray_results").exists()
 
 
+def test_folds_of_another_number_stay_out_of_the_average(finished, image_folder, tmp_path):
+    copied = shutil.copytree(finished[0], tmp_path / "copy")
+    command = ["--space", "smoke", "--cv", "--labels", "PP1", "--folds", "3", "--name", "t", "--json"]
+    done = call([*command, "--data", str(image_folder)], copied)
+    assert done.returncode == 0, done.stderr
+    records = read_records(copied / "ray_results" / "t").values()
+    folds = [r["test"]["loss"] for r in records if (r["kind"], r["label"], r["n_folds"]) == ("cv", "PP1", 3)]
+    row = json.loads(done.stdout)["cross_validation"][0]
+    assert (row["folds"], len(folds)) == (3, 3)
+    assert row["test_loss_mean"] == pytest.approx(np.mean(folds))
+    shown = [r for r in table(copied / "ray_results" / "t" / "report" / "cv.csv") if r["label"] == "PP1"]
+    assert [float(r["test_loss"]) for r in shown if r["fold"].isdigit()] == pytest.approx(folds, rel=1e-6)
+
+
 @pytest.mark.parametrize("kill", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL], ids=lambda s: s.name)
 def test_an_interrupted_sweep_goes_on_where_it_was(tmp_path, image_folder, kill):
-    command = ["--space", "smoke", "--epochs", "2", "--trials", "4", "--scheduler", "none", "--name", "t"]
-    command += ["--data", str(image_folder)]
+    command = ["--space", "exp_grid", "--epochs", "2", "--trials", "3", "--scheduler", "none", "--name", "t"]
+    command += ["--data", str(image_folder), "--set", "kernel_size=3", "--max-concurrent", "1"]
     sweep = tmp_path / "ray_results" / "t"
     process = subprocess.Popen([*RUN, *command], cwd=tmp_path, stderr=subprocess.PIPE, text=True)
     deadline = time.monotonic() + 120
-    while not list(sweep.glob("*/trial.json")):  # at least one complete, others half-way
+    while not (list(sweep.glob("*/trial.json")) and len(list(sweep.glob("s0*"))) > 1):  # one complete, one begun
         assert time.monotonic() < deadline
         assert process.poll() is None
-        time.sleep(0.2)
+        time.sleep(0.1)
+    time.sleep(1)
     process.send_signal(kill)
     _, stderr = process.communicate(timeout=60)
     before = {path: path.read_bytes() for path in sweep.glob("*/trial.json")}
-    assert 1 <= len(before) < 4
+    begun = {path.name for path in sweep.glob("s0*")}
+    assert 1 <= len(before) < 3
     if kill != signal.SIGKILL:
         assert process.returncode == 130
-        assert "To go on: python" in stderr
+        assert "To go on: " in stderr
     done = call(command, tmp_path)
     assert done.returncode == 0, done.stderr
     records = read_records(sweep)
-    assert len(records) == 4
+    assert len(records) == 3
     assert {r["status"] for r in records.values()} == {COMPLETE}
     assert all(path.read_bytes() == raw for path, raw in before.items())
-    assert len(list(sweep.glob("s0*"))) == 4  # no trial was begun a second time under another name
+    assert begun <= {r["name"] for r in records.values()}  # the begun trial was finished, not replaced
     for record in records.values():
         assert sorted(read_trial(sweep / record["name"]).scalars["val_loss"]) == [1, 2]
+
+
+def test_a_damaged_record_is_run_again_under_its_name(finished, image_folder, tmp_path):
+    copied = shutil.copytree(finished[0], tmp_path / "copy")
+    record = next((copied / "ray_results" / "t").glob("s0001-*")) / "trial.json"
+    whole = json.loads(record.read_text())
+    record.write_bytes(record.read_bytes()[:300])
+    done = call(["--space", "smoke", "--name", "t", "--data", str(image_folder), "-q"], copied)
+    assert done.returncode == 0, done.stderr
+    again = read_records(copied / "ray_results" / "t")[whole["identity"]]
+    assert again["metrics"]["val_loss"] == whole["metrics"]["val_loss"]
+    assert len(list((copied / "ray_results" / "t").glob("s0*"))) == 2
 
 
 def test_a_trial_that_diverges_fails_alone_and_is_never_ranked(tmp_path, image_folder):
@@ -207,6 +247,10 @@ REFUSALS = [
     (["--space", "smoke", "--set", "lr=fast"], "`lr` must be float, got 'fast'"),
     (["--space", "smoke", "--set", "lr"], "--set takes KEY=VALUE"),
     (["--space", "smoke", "--name", "../escape", "--data", "IMAGES"], "--name"),
+    (["--space", "smoke", "--set", "epochs=3"], "use --epochs"),
+    (["--space", "smoke", "--data", "IMAGES", "--group-by", "batch"], "batch"),
+    (["--space", "smoke", "--data", "IMAGES", "--pixel-pitch", "wide"], "wide"),
+    (["--space", "smoke", "--address", "127.0.0.1:1", "--data", "IMAGES"], "no Ray cluster answers"),
 ]
 
 

@@ -9,9 +9,11 @@ from sweeps.tensorboard_logs import TrialLog, read_trial
 HPARAMS = {"lr": 1e-3, "activation": "relu", "kernel_size": 3}
 
 
-def write(directory, steps, purge_step=None, offset=0.0):
-    with TrialLog(directory, purge_step) as log:
+def write(directory, steps, restart=None, offset=0.0):
+    with TrialLog(directory) as log:
         log.session_start(directory.name, HPARAMS)
+        if restart is not None:
+            log.restart(restart)
         for step in steps:
             log.scalars({"val_loss": step + offset, "val_ssim": -step}, step)
 
@@ -36,13 +38,13 @@ def test_we_read_what_we_write(tmp_path):
 
 def test_a_resumed_run_replaces_the_steps_it_repeats(tmp_path):
     write(tmp_path, range(1, 6))
-    write(tmp_path, range(3, 5), purge_step=3, offset=100)
+    write(tmp_path, range(3, 5), restart=3, offset=100)
     assert read_trial(tmp_path).scalars["val_loss"] == {1: 1, 2: 2, 3: 103, 4: 104}
 
 
 def test_tensorboard_too_forgets_the_steps_that_are_repeated(tmp_path):
     write(tmp_path, range(1, 6))
-    write(tmp_path, range(3, 5), purge_step=3, offset=100)
+    write(tmp_path, range(3, 5), restart=3, offset=100)
     accumulator = EventAccumulator(str(tmp_path), size_guidance={"scalars": 0}).Reload()
     assert [e.value for e in accumulator.Scalars("val_loss")] == [1, 2, 103, 104]
 

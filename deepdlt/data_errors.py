@@ -1,0 +1,50 @@
+"""Problems of a person's data -> messages that say what is wrong, where, and what to do."""
+
+import difflib
+import unicodedata
+from collections.abc import Iterable, Sequence
+
+SHOWN = 10  # rows or classes in one message
+
+
+class DataError(ValueError):
+    """The images or their sheet cannot be used; the message has one line per problem: what, where, remedy."""
+
+
+def listing(head: str, problems: list[str], shown: int = 20) -> str:
+    """A message of many lines: the first problems and the number of the others."""
+    more = [f"and {len(problems) - shown} more"] if len(problems) > shown else []
+    return "\n  ".join([head, *problems[:shown], *more])
+
+
+def row_list(rows: Sequence[int]) -> str:
+    """`row 3` or `rows 3, 4`."""
+    return f"row{'s' if len(rows) > 1 else ''} {some(rows)}"
+
+
+def some(items: Sequence[object], shown: int = SHOWN) -> str:
+    """The first items, with commas, and the number of the others."""
+    listed = ", ".join(short(i) if isinstance(i, str) else str(i) for i in items[:shown])
+    return listed + (f" and {len(items) - shown} more" if len(items) > shown else "")
+
+
+def short(text: str, length: int = 60) -> str:
+    """Text in quotes, cut after `length` characters."""
+    return repr(text if len(text) <= length else text[:length] + "…")
+
+
+def hint(name: str, known: Iterable[str]) -> str:
+    """` (did you mean 'x'?)` for the most similar known name, or ''."""
+    folded = {fold(k): k for k in known}
+    near = difflib.get_close_matches(fold(name), list(folded), 1, 0.75)
+    return f" (did you mean {folded[near[0]]!r}?)" if near else ""
+
+
+def fold(text: str) -> str:
+    """Text without what the eye does not see: capitals, spaces, Unicode form."""
+    return "".join(unicodedata.normalize("NFKC", text).casefold().split())
+
+
+def has_control(text: str) -> bool:
+    """True if text would move a terminal's cursor, change its colours or hide what it says."""
+    return any(unicodedata.category(c) in ("Cc", "Cf", "Zl", "Zp") for c in text)
