@@ -16,8 +16,9 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 COMMANDS = re.findall(r"(?:^    |`)python (sweeps/run\.py[^`#\n]*)", README, re.MULTILINE)
 
 
-def test_it_is_short():
+def test_it_is_short_and_finished():
     assert len(README.splitlines()) < 150
+    assert not re.search(r"PLACEHOLDER|TODO|FIXME", README)
 
 
 @pytest.mark.parametrize("command", COMMANDS)
