@@ -12,6 +12,7 @@ MODELS = ("cnn_ae", "cnn_vae")
 ACTIVATIONS = ("relu", "selu", "elu", "leaky_relu")
 OPTIMIZERS = ("adam", "sgd")
 INPUT_RANGES = ("unit", "symmetric")
+EVAL_CROPS = ("random", "grid")
 SYMMETRIES = ("none", "flips", "dihedral")
 METRICS = ("standard", "report")
 SPLIT_UNITS = ("condition", "image", "crop")
@@ -89,6 +90,9 @@ class TrainConfig:
     """Each crop times a factor of U(1 - a, 1 + a), a in [0, 1). The report bakes 0.2 into its crops instead."""
     input_noise: float = 0.0
     """Standard deviation of noise added to the input but not to the target (denoising), grey values in [0, 1]."""
+
+    eval_crops: str = "random"
+    """Crops to validate and test on: `random` like those trained on, or the `grid` of tiles, each pixel once."""
 
     # --- protocol: `PROTOCOLS` sets these together, each can be set alone --------------------------------------
     input_range: str = "unit"
@@ -183,6 +187,7 @@ def _rules(config: TrainConfig) -> list[tuple[bool, str]]:
         "vae_reduction": VAE_REDUCTIONS,
         "precision": PRECISIONS,
         "augment_symmetry": SYMMETRIES,
+        "eval_crops": EVAL_CROPS,
     }
     rules = [
         (getattr(c, name) not in allowed, f"`{name}` must be one of {', '.join(allowed)}, got {getattr(c, name)!r}")
@@ -203,10 +208,15 @@ def _rules(config: TrainConfig) -> list[tuple[bool, str]]:
         ("seed", 0 <= c.seed < 2**32, "in 0..2**32-1"),
     ]
     rules += [(not holds, f"`{name}` must be {rule}, got {getattr(c, name)!r}") for name, holds, rule in ranges]
-    rules.append(
+    crops_divided = c.split_unit == "crop"
+    rules += [
         (
-            c.holdout == "halves" and c.split_unit != "crop",
+            c.holdout == "halves" and not crops_divided,
             "`holdout` halves needs `split_unit` crop: halves of sorted rows cut through images",
-        )
-    )
+        ),
+        (
+            c.eval_crops == "grid" and crops_divided,
+            "`eval_crops` grid needs whole images on one side: `split_unit` condition or image, not crop",
+        ),
+    ]
     return rules

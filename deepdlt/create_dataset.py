@@ -25,7 +25,7 @@ from deepdlt.data_errors import DataError, listing
 from deepdlt.source_images import Progress, Source, read_source
 
 FORMAT_VERSION = 2
-SAMPLINGS = ("random", "grid")
+SAMPLINGS = ("random", "grid", "grid_eval")
 CROP_COLUMNS = ["image_id", "x", "y", "brightness"]
 REPORT_TABLES = "data_with_labels_csv"
 
@@ -46,7 +46,8 @@ class CropOptions:
     """Each crop is multiplied by a factor from U(1 - brightness, 1 + brightness), then clipped to 0..255; in [0, 1).
     With 0 the crops are the image's own pixels, and `transforms.Brightness` can vary them in training alone."""
     sampling: str = "random"
-    """`random`: crops anywhere, which may overlap (report). `grid`: distinct tiles of a grid from the top left."""
+    """`random`: crops anywhere, which may overlap (report). `grid`: distinct tiles of a grid from the top left.
+    `grid_eval`: random crops to train on and, marked `tile` in the table, all tiles as they are, to evaluate on."""
     seed: int = 42
     """>= 0."""
 
@@ -210,19 +211,34 @@ def _crops_of(source: Source, image_id: int, options: CropOptions) -> tuple[np.n
         problem = f"{source.images.at[image_id, 'file']}: is {width}x{height} px, smaller than one {size}x{size} crop"
         return np.empty(0), pd.DataFrame(), f"{problem}; use a crop size of at most {min(height, width)}"
     rng = np.random.default_rng([options.seed, image_id])
-    if options.sampling == "grid":
-        columns, tiles = width // size, (width // size) * (height // size)
-        chosen = np.sort(rng.permutation(tiles)[: options.crops_per_image or tiles])
-        y, x = chosen // columns * size, chosen % columns * size
-    else:
-        y = rng.integers(0, height - size + 1, options.crops_per_image)
-        x = rng.integers(0, width - size + 1, options.crops_per_image)
+    y, x, tile = _positions(height, width, options, rng)
     factor = rng.uniform(1 - options.brightness, 1 + options.brightness, len(y))
+    if options.sampling == "grid_eval":
+        factor[tile] = 1.0
     crops = np.lib.stride_tricks.sliding_window_view(pixels, (size, size))[y, x]
     if options.brightness:
         crops = np.clip(crops * factor[:, None, None], 0, 255).astype(np.uint8)
     table = pd.DataFrame({"image_id": image_id, "x": x, "y": y, "brightness": factor.round(6)})
-    return crops, table, ""
+    return crops, table.assign(tile=tile) if options.sampling == "grid_eval" else table, ""
+
+
+def _positions(
+    height: int, width: int, options: CropOptions, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """y, x of the top left corners in px, and whether each crop is a tile of the grid."""
+    size, n = options.crop_size, options.crops_per_image
+    columns, tiles = width // size, (width // size) * (height // size)
+    chosen = np.arange(tiles)
+    if options.sampling == "grid":
+        chosen = np.sort(rng.permutation(tiles)[: n or tiles])
+    grid = chosen // columns * size, chosen % columns * size
+    if options.sampling == "grid":
+        return *grid, np.ones(len(chosen), bool)
+    anywhere = rng.integers(0, height - size + 1, n), rng.integers(0, width - size + 1, n)
+    if options.sampling == "random":
+        return *anywhere, np.zeros(n, bool)
+    y, x = (np.concatenate(pair) for pair in zip(anywhere, grid, strict=True))
+    return y, x, np.arange(len(y)) >= n
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -233,6 +249,8 @@ def main(argv: list[str] | None = None) -> int:
     out = args.out or Path("data/patches" if args.layout == "packed" else "data")
     try:
         options = CropOptions(**{name: getattr(args, name) for name in CropOptions.__dataclass_fields__})
+        if args.layout == "report" and options.sampling == "grid_eval":
+            raise DataError("`--layout report` holds one kind of crops; use --sampling random or grid")
         source = read_source(args.data)
         with progress_bar("cropping", "images") as progress:
             if args.layout == "packed":

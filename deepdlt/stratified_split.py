@@ -131,6 +131,14 @@ def plain_split(
     return _expand(images, image_id, rest[train], rest[val], test)
 
 
+def evaluate_on_tiles(split: Split, table: pd.DataFrame) -> Split:
+    """Of crops drawn with `grid_eval`: train on the random ones, validate and test on the tiles; else unchanged."""
+    if "tile" not in table:
+        return split
+    tile = table["tile"].to_numpy(bool)
+    return Split(split.train[~tile[split.train]], split.val[tile[split.val]], split.test[tile[split.test]])
+
+
 def check_folds(images: pd.DataFrame, image_id: np.ndarray, label: Labels, n_folds: int, unit: str) -> None:
     """Refuse a number of folds that the smallest class of a label does not allow; every such label is named."""
     if n_folds < 2:

@@ -14,7 +14,15 @@ import search_spaces
 from deepdlt.config import PROTOCOLS, ConfigError, TrainConfig, config_dict, make_config
 from deepdlt.create_dataset import Patches
 from deepdlt.source_images import DataError
-from deepdlt.stratified_split import Split, bin_label, check_folds, class_name, plain_split, stratified_folds
+from deepdlt.stratified_split import (
+    Split,
+    bin_label,
+    check_folds,
+    class_name,
+    evaluate_on_tiles,
+    plain_split,
+    stratified_folds,
+)
 from sweeps import search
 from sweeps.records import FAILED, Cell, SweepRefused, read_records
 
@@ -22,7 +30,7 @@ LABELS = ("angle", "PP1", "NP", "EP1")
 MEASURED_ANGLE = "angle_measured"  # a label that deepdlt.label_audit adds
 MAX_TRIALS = 100_000
 OPTIONS = ("epochs", "seed")  # of the command line: the plan and the schedulers count on them
-PROTOCOL_FIELDS = tuple(PROTOCOLS["report"])
+FIXED_FIELDS = (*PROTOCOLS["report"], "eval_crops")
 SIMPLE = (str, int, float)
 CLUSTER_CONCURRENCY = 1000  # trials at a time, before the cluster's size is known
 TRIAL_MB = {"cnn_ae": 8.0, "cnn_vae": 80.0}  # two checkpoints with Adam's moments, and the event file
@@ -174,7 +182,7 @@ def make_splits(request: Request, patches: Patches) -> dict[tuple[str, int], Spl
     for label in request.labels if request.cv else ():
         folds = stratified_folds(images, image_id, label, request.folds, **options)
         splits |= {(label, k): split for k, split in enumerate(folds, start=1)}
-    return splits
+    return {key: evaluate_on_tiles(split, patches.table) for key, split in splits.items()}
 
 
 def search_cell(request: Request, settings: dict[str, Any], label: str, data: str) -> Cell:
@@ -284,7 +292,7 @@ def _space_problems(request: Request) -> list[str]:
         return [f"{where}: `{n}` must be a value, tune.choice, or a range such as tune.loguniform" for n in foreign]
     swept = search.axes(request.domains)
     problems = [f"{where}: `{n}` is not for a space or --set; use --{n}" for n in OPTIONS if n in request.domains]
-    problems += [f"{where}: `{n}` changes what is measured; it cannot be swept" for n in PROTOCOL_FIELDS if n in swept]
+    problems += [f"{where}: `{n}` changes what is measured; it cannot be swept" for n in FIXED_FIELDS if n in swept]
     if request.search == "grid" and any(isinstance(values, dict) for values in swept.values()):
         ranges = ", ".join(name for name, values in swept.items() if isinstance(values, dict))
         problems.append(f"--search grid needs a finite space; {ranges} of {request.space} is a range")

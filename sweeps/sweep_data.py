@@ -57,6 +57,7 @@ def load(folder: Path | None, request: plan.Request) -> SweepData:
         options = CropOptions(
             crops_per_image=SYNTHETIC_CROPS_PER_IMAGE if synthetic else CropOptions().crops_per_image,
             # varied while training, then not baked in as well
+            sampling="grid_eval" if request.config({}).eval_crops == "grid" else "random",
             brightness=0.0 if "augment_brightness" in request.domains else CropOptions().brightness,
         )
         with progress_bar("cutting crops", "images") as progress:

@@ -36,6 +36,7 @@ from deepdlt.config import PROTOCOLS, ConfigError, TrainConfig, config_dict, mak
         ("augment_symmetry", "mirror"),
         ("augment_brightness", 1.0),
         ("input_noise", -0.1),
+        ("eval_crops", "centre"),
     ],
 )
 def test_a_value_outside_its_range_is_refused_by_name(field, value):
@@ -86,3 +87,8 @@ def test_defaults_are_the_reports_cross_validation_under_the_corrected_protocol(
     )
     assert config.protocol == "corrected"
     assert TrainConfig(**config_dict(config)) == config
+
+
+def test_tiles_need_whole_images_on_one_side():
+    with pytest.raises(ConfigError, match="`eval_crops` grid"):
+        make_config("report", eval_crops="grid")

@@ -15,6 +15,7 @@ from deepdlt.create_dataset import CropOptions, create_dataset, draw_crops, load
 from deepdlt.dataset_loader import LaserDataset
 from deepdlt.report_layout import write_report_layout
 from deepdlt.source_images import DataError, Source, read_source
+from deepdlt.stratified_split import evaluate_on_tiles, plain_split
 
 TABLES = ("training", "validation", "testing")
 
@@ -148,7 +149,7 @@ def test_images_smaller_than_a_crop_are_named_with_the_size_that_fits(source, tm
         ({"crop_size": 0}, "`crop_size` must be >= 1, got 0"),
         ({"brightness": 1.0}, r"`brightness` must be in \[0, 1\), got 1.0"),
         ({"brightness": float("nan")}, "`brightness` must be in"),
-        ({"sampling": "spiral"}, "`sampling` must be random or grid, got 'spiral'"),
+        ({"sampling": "spiral"}, "`sampling` must be random or grid or grid_eval, got 'spiral'"),
         ({"seed": -1}, "`seed` must be >= 0, got -1"),
     ],
 )
@@ -311,3 +312,22 @@ def test_a_folder_without_crops_is_refused(tmp_path):
         load_patches(tmp_path / "none")
     with pytest.raises(DataError, match="damaged patches"):
         load_patches(tmp_path)
+
+
+def test_evaluation_tiles_cover_every_image_once_and_are_never_trained_on(source, tmp_path):
+    options = CropOptions(crops_per_image=3, sampling="grid_eval")
+    patches = load_patches(create_dataset(source, tmp_path, options))
+    tiles = patches.table[patches.table["tile"]]
+    assert (patches.table["tile"] == False).sum() == 3 * 12  # noqa: E712
+    assert tiles.groupby("image_id").size().tolist() == [(160 // 64) * (200 // 64)] * 12
+    assert (tiles["brightness"] == 1).all()
+    row = tiles.iloc[7]
+    pixels = source.pixels(int(row.image_id))
+    window = pixels[int(row.y) : int(row.y) + 64, int(row.x) : int(row.x) + 64]
+    assert np.array_equal(patches.crops[tiles.index[7], 0], window)
+    split = evaluate_on_tiles(plain_split(patches.images, patches.image_id, label="PP1"), patches.table)
+    tile = patches.table["tile"].to_numpy()
+    assert not tile[split.train].any()
+    assert tile[split.val].all()
+    assert tile[split.test].all()
+    assert len(split.test)

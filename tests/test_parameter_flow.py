@@ -118,6 +118,15 @@ def input_noise_arrives(patches, tmp_path):
     return noisy != clean
 
 
+def eval_crops_arrives(patches, tmp_path):
+    words = ["--space", "smoke", "--set", "eval_crops=grid", "--cv", "--labels", "PP1", "--folds", "3"]
+    request = plan.make_request(make_parser().parse_args(words))
+    half = np.arange(len(patches.crops)) % 2 == 1
+    tiled = replace(patches, table=patches.table.assign(tile=half))
+    split = plan.make_splits(request, tiled)["PP1", 2]
+    return request.config({}).eval_crops == "grid" and not half[split.train].any() and half[split.test].all()
+
+
 def input_range_arrives(patches, tmp_path):
     target = torch.full((1, 1, 64, 64), 0.25)
     return float(training._scale(target, TrainConfig(input_range="symmetric"))[0, 0, 0, 0]) == -0.5
@@ -181,7 +190,7 @@ OTHER = {
     "optimizer": "sgd", "lr": 0.017, "weight_decay": 0.02, "momentum": 0.4, "batch_size": 48, "epochs": 3,
     "input_range": "symmetric", "metrics": "report", "split_unit": "image", "evaluate": "last",
     "vae_reduction": "batch_sum", "precision": "fp32", "seed": 5, "augment_symmetry": "flips",
-    "augment_brightness": 0.1, "input_noise": 0.05,
+    "augment_brightness": 0.1, "input_noise": 0.05, "eval_crops": "grid",
 }  # fmt: skip
 
 
