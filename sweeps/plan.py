@@ -4,6 +4,7 @@ import math
 import os
 import re
 import shutil
+import socket
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -139,6 +140,21 @@ def check_resources(
     share = gpus_per_trial if gpus_per_trial is not None else 0.25 if here and gpus else 0.0
     resources = Resources(cpus_per_trial, share, max_concurrent or CLUSTER_CONCURRENCY)
     return fit_to(resources, cpus, gpus) if here else resources
+
+
+def check_address(address: str | None) -> None:
+    """Ask a host:port for a connection first: Ray itself goes on trying for minutes.
+
+    Raises:
+        SweepRefused: nothing answers there.
+    """
+    host, colon, port = (address or "").removeprefix("ray://").rpartition(":")
+    if not colon or not port.isdigit():
+        return
+    try:
+        socket.create_connection((host, int(port)), timeout=5).close()
+    except OSError as error:
+        raise SweepRefused(f"no Ray cluster answers at --address {address} ({error}); is its head running?") from error
 
 
 def fit_to(resources: Resources, cpus: float, gpus: float) -> Resources:

@@ -5,7 +5,6 @@ import logging
 import os
 import shutil
 import signal
-import socket
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
@@ -27,7 +26,7 @@ from ray import tune
 from sweeps import cross_validation, plan, search
 from sweeps.optuna_search import DistinctOptunaSearch
 from sweeps.progress import SweepProgress
-from sweeps.records import COMPLETE, FAILED, PRUNED, Cell, SweepRefused, read_record, read_records
+from sweeps.records import COMPLETE, FAILED, PRUNED, Cell, read_record, read_records
 from sweeps.sweep_data import SweepData, git_commit, versions
 from sweeps.tensorboard_logs import TrialLog, read_trial
 from sweeps.trainable import Job, train_cell, trial_config
@@ -195,18 +194,13 @@ def _suggested(names: _Names, request: plan.Request, label: str, data: str, sett
 
 @contextmanager
 def _ray(address: str | None, verbose: bool) -> Iterator[None]:
-    """Ray on this machine, or the cluster at an address.
-
-    Raises:
-        SweepRefused: nothing answers at the address.
-    """
+    """Ray on this machine, or the cluster at an address."""
     if not verbose:
         logging.getLogger("ray").setLevel(logging.CRITICAL)
         logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
     options: dict[str, Any] = (
         {"num_cpus": len(os.sched_getaffinity(0)), "include_dashboard": False} if address is None else {}
     )
-    _check_address(address)
     ray.init(
         address=address or "local",
         log_to_driver=verbose,
@@ -219,17 +213,6 @@ def _ray(address: str | None, verbose: bool) -> Iterator[None]:
         yield
     finally:
         ray.shutdown()
-
-
-def _check_address(address: str | None) -> None:
-    """Ask a host:port for a connection first: Ray itself goes on trying for minutes."""
-    host, colon, port = (address or "").removeprefix("ray://").rpartition(":")
-    if not colon or not port.isdigit():
-        return
-    try:
-        socket.create_connection((host, int(port)), timeout=5).close()
-    except OSError as error:
-        raise SweepRefused(f"no Ray cluster answers at --address {address} ({error}); is its head running?") from error
 
 
 def _hparam_domains(request: plan.Request) -> tuple[dict[str, Any], dict[str, Any]]:

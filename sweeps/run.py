@@ -114,6 +114,7 @@ def _run(args: argparse.Namespace) -> int:
 
     request = plan.make_request(args)
     resources = plan.check_resources(args.cpus_per_trial, args.gpus_per_trial, args.max_concurrent, args.address)
+    plan.check_address(args.address)
     data = sweep_data.load(args.data, request)
     sweep = args.storage.expanduser().resolve() / (args.name or sweep_data.default_name(request, data))
     asked = sweep_data.asked(request, data, _command())
