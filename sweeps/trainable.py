@@ -14,7 +14,7 @@ from deepdlt.checkpoint import DamagedCheckpoint, load_model
 from deepdlt.config import TrainConfig
 from deepdlt.stratified_split import Split
 from deepdlt.training import evaluate, fit, reconstruct, resolve_precision
-from sweeps.records import COMPLETE, FAILED, Cell, forget_failure, write_record
+from sweeps.records import COMPLETE, FAILED, Cell, forget_failure, read_record, write_record
 from sweeps.tensorboard_logs import TrialLog
 
 SHOWN_CROPS = 8
@@ -58,7 +58,9 @@ def train_cell(config: dict[str, Any], crops: np.ndarray, job: Job) -> None:
             log.flush()  # a trial that ends in its first epoch is still known by its settings
             _train(cell, crops, job, directory, log)
     except Exception as error:  # committed here, where the reason is known; Tune is told too
-        write_record(directory, cell, FAILED, error=f"{error}" or type(error).__name__)
+        record = read_record(directory)
+        if record is None or record["status"] != COMPLETE:
+            write_record(directory, cell, FAILED, error=f"{error}" or type(error).__name__)
         raise
 
 
