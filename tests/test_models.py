@@ -56,3 +56,19 @@ def test_activation_modules_are_not_shared():
     model = CNNAutoencoder(TrainConfig(activation="elu"))
     activations = [m for m in model.modules() if isinstance(m, torch.nn.ELU)]
     assert len({id(m) for m in activations}) == 5
+
+
+@pytest.mark.parametrize("activation", ["relu", "selu", "elu", "leaky_relu"])
+def test_pooling_before_the_activation_changes_neither_output_nor_gradients(activation):
+    torch.manual_seed(0)
+    encoder = CNNAutoencoder(TrainConfig(activation=activation, dropout=0.4)).encoder
+    x = torch.rand(4, 1, 64, 64)
+    results = []
+    for forward in (encoder, torch.nn.Sequential(*encoder)):  # ours, and layer by layer
+        torch.manual_seed(1)
+        encoder.zero_grad()
+        out = forward(x)
+        out.square().mean().backward()
+        results.append((out.detach(), [p.grad.clone() for p in encoder.parameters()]))
+    assert torch.equal(results[0][0], results[1][0])
+    torch.testing.assert_close(results[0][1], results[1][1], rtol=1e-4, atol=1e-7)
