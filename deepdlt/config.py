@@ -8,16 +8,22 @@ import math
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-MODELS = ("cnn_ae", "cnn_vae")
-ACTIVATIONS = ("relu", "selu", "elu", "leaky_relu")
-OPTIMIZERS = ("adam", "sgd")
+MODELS = ("cnn_ae", "cnn_vae", "res_ae", "res_vae")
+VAES = ("cnn_vae", "res_vae")
+ACTIVATIONS = ("relu", "selu", "elu", "leaky_relu", "silu")
+INITS = ("default", "matched")
+LOSSES = ("mse", "l1", "charbonnier")
+OPTIMIZERS = ("adam", "adamw", "sgd")
+SCHEDULES = ("constant", "cosine", "onecycle", "plateau")
 INPUT_RANGES = ("unit", "symmetric")
 EVAL_CROPS = ("random", "grid")
 SYMMETRIES = ("none", "flips", "dihedral")
 METRICS = ("standard", "report")
 SPLIT_UNITS = ("condition", "image", "crop")
 HOLDOUTS = ("stratified", "halves")
+VAE_LIKELIHOODS = ("optimal", "gaussian", "squared_error")
 VAE_REDUCTIONS = ("mean", "batch_sum")
+TRAIN_LOSS_MODES = ("eval", "running")
 EVALUATED_CHECKPOINTS = ("best", "last")
 PRECISIONS = ("auto", "fp32", "bf16")
 
@@ -29,6 +35,8 @@ PROTOCOLS: dict[str, dict[str, str]] = {
         "split_unit": "condition",
         "holdout": "stratified",
         "evaluate": "best",
+        "train_loss_mode": "eval",
+        "vae_likelihood": "optimal",
         "vae_reduction": "mean",
     },
     # The report exactly, mistakes included, so that its tables can be compared.
@@ -38,6 +46,8 @@ PROTOCOLS: dict[str, dict[str, str]] = {
         "split_unit": "crop",
         "holdout": "halves",
         "evaluate": "last",
+        "train_loss_mode": "running",
+        "vae_likelihood": "squared_error",
         "vae_reduction": "batch_sum",
     },
 }
@@ -57,31 +67,65 @@ class TrainConfig:
 
     # --- model -----------------------------------------------------------------------------------------------
     model: str = "cnn_ae"
-    """`cnn_ae` (report, Table 1) or `cnn_vae` (report, Table 7)."""
+    """`cnn_ae` (report, Table 1), `cnn_vae` (report, Table 7), or their residual successors `res_ae`, `res_vae`."""
     activation: str = "relu"
-    """`relu`, `selu`, `elu` or `leaky_relu` (slope 0.1, the report's choice for the VAE)."""
+    """`relu`, `selu`, `elu`, `silu` or `leaky_relu` (slope 0.1, the report's choice for the VAE)."""
+    init: str = "default"
+    """PyTorch's `default` weights, or `matched` to the activation (LeCun for SELU, He for the rectifiers)."""
     dropout: float = 0.2
     """Dropout2d probability in each encoder block, in [0, 1). Whole channels are dropped."""
     kernel_size: int = 3
     """Side of the encoder's convolutions in pixels; odd, 1 to 15. The report used 3 and 5 (Experiment 3)."""
+    decoder_kernel_size: int = 2
+    """Side of the CNN models' transposed convolutions: 2 (original code, Table 7) or 3 (the report's Table 1)."""
+    width: int = 32
+    """Channels of the residual models at 32x32; twice as many at 16x16, four times at 8x8. A multiple of 8."""
+    blocks: int = 1
+    """Residual blocks per resolution in encoder and decoder of the residual models, 1 to 8."""
+    latent_channels: int = 128
+    """Channels of the residual models' 8x8 latent map; 0 for a vector of `latent_dim` numbers instead."""
     latent_dim: int = 128
-    """Length of the VAE's latent vector; the plain autoencoder's latent is 128x8x8 and ignores it."""
+    """Length of the latent vector of the VAE and of residual models without a latent map."""
+
+    # --- loss ------------------------------------------------------------------------------------------------
+    loss: str = "mse"
+    """Autoencoders: `mse`, `l1` or `charbonnier` (smooth L1), per pixel. A VAE's is its `vae_likelihood`."""
+    ms_ssim_weight: float = 0.0
+    """Autoencoders: this times 1 - MS-SSIM (3 scales) is added to the loss, >= 0."""
+    focal_frequency_weight: float = 0.0
+    """Autoencoders: this times the focal frequency loss (Jiang et al. 2021) is added, >= 0."""
+    spectrum_weight: float = 0.0
+    """Autoencoders: this times the mean difference of the log10 radial power spectra is added, >= 0."""
     beta: float = 1.0
     """Weight of the VAE's KL term, >= 0 (Higgins et al. 2017). The report's loss has 1."""
+    decoder_sigma: float = 0.1
+    """Standard deviation of the `gaussian` likelihood in grey values of [0, 1], > 0."""
+    kl_warmup: int = 0
+    """Epochs over which the KL term's weight rises linearly from 0 to `beta`, >= 0."""
+    free_bits: float = 0.0
+    """Nats per latent number below which its KL is not pressed further (Kingma et al. 2016), >= 0."""
 
     # --- optimisation ----------------------------------------------------------------------------------------
     optimizer: str = "adam"
-    """`adam` (with `weight_decay`) or `sgd` (with `momentum`, no decay: the report's Experiment 2)."""
+    """`adam` (L2 in the gradient), `adamw` (decoupled, not on norms and biases), or `sgd` (Experiment 2; no decay)."""
     lr: float = 5e-4
-    """Learning rate, > 0."""
+    """Learning rate, > 0; the highest one of a schedule."""
+    schedule: str = "constant"
+    """`constant`, `cosine` to 0, `onecycle` (Smith & Topin 2018), or `plateau`: x 0.3 after 3 epochs without progress."""
+    warmup: float = 0.0
+    """Share of all steps in which lr rises linearly to its value, in [0, 1); `onecycle` takes 0.3 where this is 0."""
     weight_decay: float = 1e-5
-    """L2 penalty of Adam, >= 0."""
+    """L2 penalty of Adam, decoupled decay of AdamW, >= 0."""
     momentum: float = 0.9
     """Momentum of SGD, in [0, 1)."""
+    ema: float = 0.0
+    """Decay per step of the averaged weights that are validated, tested and kept as best; in [0, 1), 0 for none."""
     batch_size: int = 32
     """Crops per step, >= 2 (batch normalisation needs two)."""
     epochs: int = 10
     """Passes over the training crops, >= 1."""
+    early_stopping: int = 0
+    """Stop after this many epochs without a lower validation loss; 0 for never."""
 
     # --- augmentation of the training crops, drawn anew in every epoch -----------------------------------------
     augment_symmetry: str = "none"
@@ -106,6 +150,11 @@ class TrainConfig:
     evaluate: str = "best"
     """Which weights meet the test set: `best` by validation loss, or those of the `last` epoch (report)."""
 
+    train_loss_mode: str = "eval"
+    """`eval`: over as many training crops as are validated, dropout off; `running`: over the epoch, on (report)."""
+    vae_likelihood: str = "optimal"
+    """`optimal`: Gaussian with the variance that fits best (sigma-VAE, Rybkin et al. 2021); `gaussian`: with
+    `decoder_sigma`; `squared_error`: the report's, a variance of 0.5 without its constant."""
     vae_reduction: str = "mean"
     """The VAE's loss per batch: `mean` over images, or `batch_sum` (report: the logged value is about 32 x larger)."""
 
@@ -121,6 +170,13 @@ class TrainConfig:
             problems = [message for broken, message in _rules(self) if broken]
         if problems:
             raise ConfigError("\n".join(problems))
+
+    @property
+    def latent_size(self) -> int:
+        """How many numbers describe a crop of 64x64."""
+        if self.model == "cnn_ae":
+            return 128 * 8 * 8
+        return self.latent_channels * 8 * 8 if self.model != "cnn_vae" and self.latent_channels else self.latent_dim
 
     @property
     def protocol(self) -> str:
@@ -178,12 +234,17 @@ def _rules(config: TrainConfig) -> list[tuple[bool, str]]:
     choices = {
         "model": MODELS,
         "activation": ACTIVATIONS,
+        "init": INITS,
+        "loss": LOSSES,
+        "schedule": SCHEDULES,
         "optimizer": OPTIMIZERS,
         "input_range": INPUT_RANGES,
         "metrics": METRICS,
         "split_unit": SPLIT_UNITS,
         "holdout": HOLDOUTS,
         "evaluate": EVALUATED_CHECKPOINTS,
+        "train_loss_mode": TRAIN_LOSS_MODES,
+        "vae_likelihood": VAE_LIKELIHOODS,
         "vae_reduction": VAE_REDUCTIONS,
         "precision": PRECISIONS,
         "augment_symmetry": SYMMETRIES,
@@ -196,19 +257,40 @@ def _rules(config: TrainConfig) -> list[tuple[bool, str]]:
     ranges = [
         ("dropout", 0 <= c.dropout < 1, "in [0, 1)"),
         ("kernel_size", 1 <= c.kernel_size <= 15 and c.kernel_size % 2 == 1, "odd and in 1..15"),
+        ("decoder_kernel_size", c.decoder_kernel_size in (2, 3), "2 or 3"),
+        ("width", c.width >= 8 and c.width % 8 == 0, "a multiple of 8"),
+        ("blocks", 1 <= c.blocks <= 8, "in 1..8"),
+        ("latent_channels", c.latent_channels >= 0, ">= 0"),
         ("latent_dim", c.latent_dim >= 1, ">= 1"),
+        ("ms_ssim_weight", c.ms_ssim_weight >= 0, ">= 0"),
+        ("focal_frequency_weight", c.focal_frequency_weight >= 0, ">= 0"),
+        ("spectrum_weight", c.spectrum_weight >= 0, ">= 0"),
         ("beta", c.beta >= 0, ">= 0"),
+        ("decoder_sigma", c.decoder_sigma > 0, "> 0"),
+        ("kl_warmup", c.kl_warmup >= 0, ">= 0"),
+        ("free_bits", c.free_bits >= 0, ">= 0"),
         ("lr", c.lr > 0, "> 0"),
+        ("warmup", 0 <= c.warmup < 1, "in [0, 1)"),
         ("weight_decay", c.weight_decay >= 0, ">= 0"),
         ("momentum", 0 <= c.momentum < 1, "in [0, 1)"),
+        ("ema", 0 <= c.ema < 1, "in [0, 1)"),
         ("batch_size", c.batch_size >= 2, ">= 2"),
         ("epochs", c.epochs >= 1, ">= 1"),
+        ("early_stopping", c.early_stopping >= 0, ">= 0"),
         ("augment_brightness", 0 <= c.augment_brightness < 1, "in [0, 1)"),
         ("input_noise", c.input_noise >= 0, ">= 0"),
         ("seed", 0 <= c.seed < 2**32, "in 0..2**32-1"),
     ]
     rules += [(not holds, f"`{name}` must be {rule}, got {getattr(c, name)!r}") for name, holds, rule in ranges]
     crops_divided = c.split_unit == "crop"
+    for_autoencoders = ("loss", "ms_ssim_weight", "focal_frequency_weight", "spectrum_weight")
+    rules += [
+        (
+            c.model in VAES and getattr(c, name) not in ("mse", 0),
+            f"`{name}` is for autoencoders, got {getattr(c, name)!r} with {c.model}; see `vae_likelihood`",
+        )
+        for name in for_autoencoders
+    ]
     rules += [
         (
             c.holdout == "halves" and not crops_divided,
