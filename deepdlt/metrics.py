@@ -1,16 +1,22 @@
-"""PSNR and SSIM on the device, one value per image, in the standard definition and in the report's.
+"""PSNR, SSIM and MS-SSIM on the device, one value per image, in the standard definition and in the report's.
 
 `standard` is what the literature means: data range 1, Gaussian-weighted SSIM (Wang et al. 2004). `report` repeats the
 report: PSNR with the range of each image in [-1, 1] against an output in [0, 1], SSIM after separate min-max
 normalisation of both images, which hides every error of brightness and contrast.
 """
 
+import math
+from contextlib import AbstractContextManager, nullcontext
 from functools import cache
 
 import torch
 from torch import Tensor
+from torch.nn.functional import avg_pool2d
 
 K1, K2 = 0.01, 0.03  # Wang et al. 2004
+WINDOWS = {"gaussian": (11, 1.5), "uniform": (5, math.inf)}  # side in pixels, sigma
+SCALE_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)  # Wang et al. 2003, finest first
+LOWEST_CONTRAST = 1e-3  # x**weight has an infinite slope at 0 and no value below
 
 
 def psnr_db(x_recon: Tensor, target: Tensor, data_range: float | Tensor = 1.0) -> Tensor:
@@ -30,17 +36,40 @@ def ssim(x_recon: Tensor, target: Tensor, window: str = "gaussian") -> Tensor:
     use_sample_covariance=False). `uniform`: 5x5, equals structural_similarity(win_size=5).
     Filtering is two matrix products with a band matrix: 30 times faster on a CPU than a convolution of one channel.
     """
-    x, y = x_recon.float().flatten(0, 1), target.float().flatten(0, 1)
-    rows = _filter_matrix(x.shape[-2], window, x.device)
-    columns = _filter_matrix(x.shape[-1], window, x.device)
-    maps = rows @ torch.stack([x, y, x * x, y * y, x * y]) @ columns.T
-    mu_x, mu_y, xx, yy, xy = maps
-    n = 5 * 5
-    unbiased = n / (n - 1) if window == "uniform" else 1.0
-    var_x, var_y, cov = ((m - p) * unbiased for m, p in ((xx, mu_x * mu_x), (yy, mu_y * mu_y), (xy, mu_x * mu_y)))
-    c1, c2 = K1**2, K2**2
-    index = ((2 * mu_x * mu_y + c1) * (2 * cov + c2)) / ((mu_x**2 + mu_y**2 + c1) * (var_x + var_y + c2))
-    return index.flatten(1).mean(1)
+    size, sigma = WINDOWS[window]
+    unbiased = size**2 / (size**2 - 1) if window == "uniform" else 1.0
+    luminance, contrast = _ssim_parts(x_recon.float(), target.float(), size, sigma, unbiased)
+    return (luminance * contrast).flatten(1).mean(1)
+
+
+def ms_ssim(x_recon: Tensor, target: Tensor, scales: int = 3, window: int = 7, sigma: float = 1.5) -> Tensor:
+    """Multi-scale structural similarity with data range 1: two (batch, 1, h, w) -> (batch,) in (0, 1].
+
+    Contrast and structure at every scale but the coarsest, where it is the whole SSIM; 2x2 means in between. The usual
+    5 scales of an 11x11 window need over 160 px, so a 64 px crop gets 3 of 7x7, with the weights of those 3 made to sum
+    to 1. A factor below 1e-3, as of an inverted image, counts as 1e-3 and has no gradient.
+
+    Raises:
+        ValueError: the coarsest scale is smaller than the window, or `scales` is not in 1..5.
+
+    Source: Wang et al. 2003, "Multiscale structural similarity for image quality assessment".
+    """
+    if not 1 <= scales <= len(SCALE_WEIGHTS):
+        raise ValueError(f"`scales` must be in 1..{len(SCALE_WEIGHTS)}, got {scales}")
+    coarsest = min(target.shape[-2:]) >> (scales - 1)
+    if coarsest < window:
+        raise ValueError(f"{scales} scales leave {coarsest} px, less than the window's {window}; use fewer `scales`")
+    x, y = x_recon.float(), target.float()
+    factors = []
+    for scale in range(scales):
+        if scale:
+            x, y = avg_pool2d(x, 2), avg_pool2d(y, 2)
+        luminance, contrast = _ssim_parts(x, y, window, sigma)
+        index = luminance * contrast if scale == scales - 1 else contrast
+        factors.append(index.flatten(1).mean(1).clamp_min(LOWEST_CONTRAST))
+    weights = SCALE_WEIGHTS[:scales]
+    logs = [weight / sum(weights) * factor.log() for factor, weight in zip(factors, weights, strict=True)]
+    return torch.stack(logs).sum(0).exp()  # the gradient of Tensor.prod would wait for the device
 
 
 def report_psnr_db(x_recon: Tensor, x: Tensor) -> Tensor:
@@ -57,22 +86,41 @@ def report_ssim(x_recon: Tensor, x: Tensor) -> Tensor:
     return ssim(_min_max(x_recon), _min_max(x), window="uniform")
 
 
+def without_autocast(device: torch.device) -> AbstractContextManager:
+    """Matrix products inside stay float32, whatever the caller's precision."""
+    if not torch.amp.is_autocast_available(device.type):
+        return nullcontext()
+    return torch.autocast(device.type, enabled=False)
+
+
 def _min_max(x: Tensor) -> Tensor:
     low, high = x.amin((1, 2, 3), keepdim=True), x.amax((1, 2, 3), keepdim=True)
     return (x - low) / (high - low).clamp_min(torch.finfo(torch.float32).tiny)
 
 
+def _ssim_parts(x: Tensor, y: Tensor, size: int, sigma: float, unbiased: float = 1.0) -> tuple[Tensor, Tensor]:
+    """Maps of luminance and of contrast times structure; their product is the SSIM of each window."""
+    x, y = x.flatten(0, 1), y.flatten(0, 1)
+    rows = _filter_matrix(x.shape[-2], size, sigma, x.device)
+    columns = _filter_matrix(x.shape[-1], size, sigma, x.device)
+    with without_autocast(x.device):  # variances are small differences of these products
+        maps = rows @ torch.stack([x, y, x * x + y * y, x * y]) @ columns.T
+    mu_x, mu_y, squares, xy = maps
+    mean_product, mean_squares = mu_x * mu_y, mu_x * mu_x + mu_y * mu_y
+    cov, variances = (xy - mean_product) * unbiased, (squares - mean_squares) * unbiased
+    c1, c2 = K1**2, K2**2
+    return (2 * mean_product + c1) / (mean_squares + c1), (2 * cov + c2) / (variances + c2)
+
+
 @cache
-def _filter_matrix(side: int, window: str, device: torch.device) -> Tensor:
-    """(side - k + 1, side) band matrix: the 1-D window at every position where it fits whole."""
-    if window == "gaussian":
-        offsets = torch.arange(-5, 6, dtype=torch.float64)
-        kernel = torch.exp(-0.5 * (offsets / 1.5) ** 2)
-    else:
-        kernel = torch.ones(5, dtype=torch.float64)
+@torch.inference_mode(False)  # a tensor made in a validation would be refused by the next training
+def _filter_matrix(side: int, size: int, sigma: float, device: torch.device) -> Tensor:
+    """(side - size + 1, side) band matrix: the 1-D window at every position where it fits whole."""
+    offsets = torch.arange(size, dtype=torch.float64) - (size - 1) / 2
+    kernel = torch.exp(-0.5 * (offsets / sigma) ** 2)
     kernel = kernel / kernel.sum()
-    positions = side - len(kernel) + 1
+    positions = side - size + 1
     matrix = torch.zeros(positions, side, dtype=torch.float64)
     for row in range(positions):
-        matrix[row, row : row + len(kernel)] = kernel
+        matrix[row, row : row + size] = kernel
     return matrix.float().to(device)
