@@ -25,7 +25,7 @@ def bits_per_dim(nats: Tensor, pixels: int, grey_levels_per_unit: float) -> Tens
         grey_levels_per_unit: 256 for images in [0, 1], 128 in [-1, 1]. Strictly for grey values with uniform noise of
             one level added; pixels / 255 have 255 and 127.5, which is 0.006 bits less.
 
-    Source: Theis et al. 2016, "A note on the evaluation of generative models", section 3.1.
+    Source: Theis et al. 2016, "A note on the evaluation of generative models".
     """
     return nats / (pixels * math.log(2)) + math.log2(grey_levels_per_unit)
 
@@ -37,7 +37,7 @@ def active_units(mu: Tensor, threshold: float = ACTIVE_VARIANCE) -> int:
         mu: (n, ...) of q(z|x) over a data set.
         threshold: for the variance over images; the prior's is 1.
 
-    Source: Burda et al. 2016, "Importance weighted autoencoders", section 5.2.
+    Source: Burda et al. 2016, "Importance weighted autoencoders".
     """
     return int((mu.float().flatten(1).var(0, correction=0) > threshold).sum())
 
@@ -61,7 +61,7 @@ def importance_weighted_bound(
     Raises:
         ValueError: fewer than one sample.
 
-    Source: Burda et al. 2016, equation 8.
+    Source: Burda et al. 2016.
     """
     if samples < 1:
         raise ValueError(f"`samples` must be >= 1, got {samples}")
