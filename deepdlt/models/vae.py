@@ -7,19 +7,51 @@ from deepdlt.config import TrainConfig
 from deepdlt.models.autoencoder import CHANNELS, LATENT_SIDE, make_decoder, make_encoder
 
 
-class CNNVariationalAutoencoder(nn.Module):
+class Variational(nn.Module):
+    """What follows from a Gaussian posterior and the prior N(0, 1), given `encode`, `decode` and `latent_shape`.
+
+    Source: Kingma & Welling 2014.
+    """
+
+    latent_shape: tuple[int, ...]
+
+    def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """(batch, 1, 64, 64) -> mu and logvar of q(z|x), each (batch, *latent_shape)."""
+        raise NotImplementedError
+
+    def decode(self, z: Tensor) -> Tensor:
+        """Latent (batch, *latent_shape) -> (batch, 1, 64, 64)."""
+        raise NotImplementedError
+
+    def reparameterize(self, mu: Tensor, logvar: Tensor) -> Tensor:
+        """A sample of N(mu, exp(logvar)) that lets gradients through, (batch, *latent_shape)."""
+        return mu + torch.exp(0.5 * logvar) * torch.randn_like(mu)
+
+    def sample(self, n: int) -> Tensor:
+        """n images decoded from the prior N(0, 1), (n, 1, 64, 64)."""
+        like = next(self.parameters())
+        return self.decode(torch.randn(n, *self.latent_shape, device=like.device, dtype=like.dtype))
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """(batch, 1, 64, 64) -> reconstruction, mu, logvar. In eval mode z = mu, so validation is deterministic."""
+        mu, logvar = self.encode(x)
+        z = self.reparameterize(mu, logvar) if self.training else mu
+        return self.decode(z), mu, logvar
+
+
+class CNNVariationalAutoencoder(Variational):
     """Variational autoencoder of 64x64 grey crops with a Gaussian latent vector.
 
     3,288,673 parameters with 3x3 kernels and latent_dim 128.
 
-    Source: the report, section 6.1 and Table 7; Kingma & Welling 2014.
+    Source: the report, section 6.1 and Table 7.
     """
 
     def __init__(self, config: TrainConfig) -> None:
         super().__init__()
         self.feature_shape = (CHANNELS[-1], LATENT_SIDE, LATENT_SIDE)
+        self.latent_shape = (config.latent_dim,)
         features = CHANNELS[-1] * LATENT_SIDE * LATENT_SIDE
-        self.latent_dim = config.latent_dim
         self.encoder = make_encoder(config)
         self.fc_mu = nn.Linear(features, config.latent_dim)
         self.fc_logvar = nn.Linear(features, config.latent_dim)
@@ -31,21 +63,6 @@ class CNNVariationalAutoencoder(nn.Module):
         features = self.encoder(x).flatten(1)
         return self.fc_mu(features), self.fc_logvar(features)
 
-    def reparameterize(self, mu: Tensor, logvar: Tensor) -> Tensor:
-        """A sample of N(mu, exp(logvar)) that lets gradients through, (batch, latent_dim)."""
-        return mu + torch.exp(0.5 * logvar) * torch.randn_like(mu)
-
     def decode(self, z: Tensor) -> Tensor:
         """Latent (batch, latent_dim) -> (batch, 1, 64, 64) in [0, 1]."""
         return self.decoder(self.fc_decoder(z).unflatten(1, self.feature_shape))
-
-    def sample(self, n: int) -> Tensor:
-        """n images decoded from the prior N(0, 1), (n, 1, 64, 64) in [0, 1]."""
-        weight = self.fc_decoder.weight
-        return self.decode(torch.randn(n, self.latent_dim, device=weight.device, dtype=weight.dtype))
-
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """(batch, 1, 64, 64) -> reconstruction, mu, logvar. In eval mode z = mu, so validation is deterministic."""
-        mu, logvar = self.encode(x)
-        z = self.reparameterize(mu, logvar) if self.training else mu
-        return self.decode(z), mu, logvar
