@@ -112,7 +112,7 @@ class ResidualAutoencoder(_ResidualTrunk):
     """Autoencoder of 64x64 grey crops with a latent map (latent_channels, 8, 8) or a vector (latent_dim,).
 
     At width 32 and one block 856,404 parameters with 128 latent channels, 827,620 with 16, 2,928,852 with a vector of
-    128 numbers. A map of 64 channels or more is lossless before training (width a multiple of 16): it has no bottleneck.
+    128 numbers. A map of 64 channels or more is lossless before training (width a multiple of 16): no bottleneck.
     """
 
     def encode(self, x: Tensor) -> Tensor:
