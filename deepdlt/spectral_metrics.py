@@ -53,7 +53,7 @@ def spectrum_distance_db(x_recon: Tensor, target: Tensor) -> Tensor:
     """Root mean square over the bands of the difference of two radial spectra, dB: two (batch, 1, h, w) -> (batch,).
 
     0 for the same power at every scale, wherever it lies. The microscope's noise counts as well. On held-out crops
-    PCA-128 is 8 dB away, the low-pass DCT-1024, which keeps nothing of the three finest bands, 11 dB.
+    PCA-128 is 8 dB away, the low-pass DCT-1024, which keeps nothing of the two finest bands, 11 dB.
     """
     difference = radial_spectrum_db(x_recon) - radial_spectrum_db(target)
     return difference.square().mean(1).sqrt()
