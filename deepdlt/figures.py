@@ -69,25 +69,37 @@ def reconstruction_pairs(pairs: Sequence[tuple[np.ndarray, np.ndarray]], titles:
     Raises:
         ValueError: no pairs.
     """
-    if not pairs:
-        raise ValueError("`pairs` must hold at least one (original, reconstruction), got none")
-    columns = max(len(pairs), 4)  # few pairs stay small
-    figure = new_figure(1.3 * columns, 2.95 if titles else 2.7)
-    figure.set_layout_engine("constrained", h_pad=0.03, w_pad=0.03, hspace=0, wspace=0)
-    grid = figure.subplots(2, columns, squeeze=False)
-    for axes in grid.flat:
-        axes.set_axis_off()
-    for column, pair in enumerate(pairs):
-        for row, pixels in enumerate(pair):
-            axes = grid[row, column]
-            axes.imshow(pixels, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
-            axes.set_axis_on()
-            axes.set(xticks=[], yticks=[])
-            axes.spines[:].set_visible(False)
-        if column < len(titles):
-            grid[0, column].set_title(plain_text(titles[column]), fontsize=9, color=INK)
-    for axes, name in zip(grid[:, 0], ("original", "reconstruction"), strict=True):
-        axes.set_ylabel(name, fontsize=10, color=INK)
+    _refuse_no_pairs(pairs)
+    return _image_rows(pairs, ("original", "reconstruction"), titles)[0]
+
+
+def error_maps(pairs: Sequence[tuple[np.ndarray, np.ndarray]], titles: Sequence[str] = ()) -> Figure:
+    """Originals, reconstructions, and below them where and how far these are too bright (red) or too dark (blue).
+
+    The errors of all pairs share one scale, symmetric about 0. It ends at the largest error but for the worst 0.5 %
+    of the pixels, whose colour is that of the end: one of them would make all others pale.
+
+    Args:
+        pairs: (original, reconstruction), each (height, width) in [0, 1]; at least one pair.
+        titles: above each column; may be shorter than `pairs`.
+
+    Raises:
+        ValueError: no pairs.
+    """
+    _refuse_no_pairs(pairs)
+    errors = [np.asarray(made, dtype=float) - original for original, made in pairs]
+    sizes = np.abs(np.concatenate([error.ravel() for error in errors]))
+    limit = max(float(np.quantile(sizes, 0.995)), 1 / 255)  # one grey value: rounding is no error
+    columns = [(original, made, error) for (original, made), error in zip(pairs, errors, strict=True)]
+    figure, grid = _image_rows(columns, ("original", "reconstruction", "error"), titles, beside=0.95)
+    for axes in grid[2, : len(pairs)]:
+        axes.images[0].set(cmap="RdBu_r", clim=(-limit, limit))
+    last = grid[2, len(pairs) - 1]
+    place = last.inset_axes((1.06, 0, 0.07, 1))
+    bar = figure.colorbar(last.images[0], cax=place, extend="both" if sizes.max() > limit else "neither")
+    bar.set_label("reconstruction −\noriginal (0 to 1)", fontsize=9, color=INK)
+    bar.ax.tick_params(labelsize=9, colors=INK, length=3)
+    bar.outline.set_visible(False)
     return figure
 
 
@@ -152,6 +164,34 @@ def png(figure: Figure, dpi: int = 144) -> bytes:
         warnings.filterwarnings("ignore", message="Glyph .* missing")  # labels may be in any script
         figure.savefig(buffer, format="png", dpi=dpi, metadata={"Software": None})
     return buffer.getvalue()
+
+
+def _refuse_no_pairs(pairs: Sequence[Any]) -> None:
+    if not pairs:
+        raise ValueError("`pairs` must hold at least one (original, reconstruction), got none")
+
+
+def _image_rows(
+    columns: Sequence[Sequence[np.ndarray]], names: Sequence[str], titles: Sequence[str], beside: float = 0.0
+) -> tuple[Figure, np.ndarray]:
+    """One column of images per item, a name before each row; with the axes (rows, columns). `beside`: spare inches."""
+    width = max(len(columns), 4)  # few stay small
+    figure = new_figure(1.3 * width + beside, 1.35 * len(names) + 0.25 * bool(titles))
+    figure.set_layout_engine("constrained", h_pad=0.03, w_pad=0.03, hspace=0, wspace=0)
+    grid = figure.subplots(len(names), width, squeeze=False)
+    for axes in grid.flat:
+        axes.set_axis_off()
+    for column, images in enumerate(columns):
+        for axes, pixels in zip(grid[:, column], images, strict=True):
+            axes.imshow(pixels, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+            axes.set_axis_on()
+            axes.set(xticks=[], yticks=[])
+            axes.spines[:].set_visible(False)
+        if column < len(titles):
+            grid[0, column].set_title(plain_text(titles[column]), fontsize=9, color=INK)
+    for axes, name in zip(grid[:, 0], names, strict=True):
+        axes.set_ylabel(name, fontsize=10, color=INK)
+    return figure, grid
 
 
 def _class_panel(axes: Axes, rows: Sequence[Mapping[str, Any]], average: float | None) -> None:

@@ -48,10 +48,11 @@ def drawn(axes: object) -> list[tuple[list[float], list[float]]]:
     [
         figures.training_curves({"a": series(), "b": series(0.005)}, {"a": "best"}),
         figures.reconstruction_pairs([(np.eye(8), np.eye(8) / 2)]),
+        figures.error_maps([(np.eye(8), np.eye(8) / 2)] * 5, ["A"]),
         figures.axis_effects([{"lr": 0.1, "val_psnr_db": 20.0}, {"lr": 0.2, "val_psnr_db": 21.0}], ["lr"]),
         figures.class_errors([a_class("NP", "10", 25.0), a_class("NP", "500", 21.0)], 24.0),
     ],
-    ids=["training_curves", "reconstruction_pairs", "axis_effects", "class_errors"],
+    ids=["training_curves", "reconstruction_pairs", "error_maps", "axis_effects", "class_errors"],
 )
 def test_every_figure_shows_something(figure: Figure) -> None:
     image = pixels(figure)
@@ -101,6 +102,32 @@ def test_pairs_show_the_original_over_its_reconstruction_in_fixed_grey() -> None
     assert {axes.images[0].get_clim() for axes in shown} == {(0, 1)}
     assert {axes.images[0].get_interpolation() for axes in shown} == {"nearest"}
     assert [axes.get_title() for axes in shown[:2]] == ["A", "B"]
+
+
+def test_error_maps_show_too_bright_and_too_dark_on_one_symmetric_scale() -> None:
+    pairs = [(np.full((8, 8), 0.2), np.full((8, 8), 0.3)), (np.eye(8), np.eye(8) / 2)]
+    figure = figures.error_maps(pairs, ["A", "B"])
+    shown = [axes for axes in figure.axes if axes.images]
+    assert [axes.get_ylabel() for axes in shown[::2]] == ["original", "reconstruction", "error"]
+    for axes, (original, reconstruction) in zip(shown[4:], pairs, strict=True):
+        np.testing.assert_allclose(axes.images[0].get_array(), reconstruction - original)
+        assert axes.images[0].get_clim() == (-0.5, 0.5)
+        red, _, blue, _ = axes.images[0].cmap(1.0)
+        assert red > blue
+    assert {axes.images[0].get_clim() for axes in shown[:4]} == {(0, 1)}
+
+
+def test_a_single_wrong_pixel_does_not_make_the_other_errors_pale() -> None:
+    original, reconstruction = np.zeros((64, 64)), np.full((64, 64), 0.05)
+    reconstruction[3, 3] = 1
+    axes = [axes for axes in figures.error_maps([(original, reconstruction)]).axes if axes.images]
+    assert axes[2].images[0].get_clim() == pytest.approx((-0.05, 0.05))
+    assert axes[2].images[0].colorbar.extend == "both"
+
+
+def test_a_perfect_reconstruction_has_no_errors_to_show() -> None:
+    axes = [axes for axes in figures.error_maps([(np.eye(8), np.eye(8))]).axes if axes.images]
+    assert axes[2].images[0].get_clim() == (-1 / 255, 1 / 255)
 
 
 def test_axis_effects_draw_each_trial_and_the_median_of_each_value() -> None:
@@ -154,6 +181,7 @@ def test_the_same_figure_gives_the_same_file() -> None:
     ("call", "name"),
     [
         (lambda: figures.reconstruction_pairs([]), "pairs"),
+        (lambda: figures.error_maps([]), "pairs"),
         (lambda: figures.axis_effects([], []), "axes"),
         (lambda: figures.class_errors([]), "table"),
     ],
