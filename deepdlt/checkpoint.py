@@ -6,6 +6,9 @@ flipped bit inside a weight passes torch.load unseen; here it does not.
 
 import hashlib
 import io
+import pickle
+import warnings
+import zipfile
 from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
@@ -15,11 +18,23 @@ import torch
 from torch import nn
 
 from deepdlt.atomic import write_atomic
-from deepdlt.config import TrainConfig, config_dict
+from deepdlt.config import TrainConfig, config_dict, make_config
 from deepdlt.models import build_model
 
+LAST, PREVIOUS, BEST = "last.pt", "previous.pt", "best.pt"
 _MARK = b"sha256:"
 _COMMENT_BYTES = len(_MARK) + 64
+_NOT_A_CHECKPOINT = (
+    OSError,
+    EOFError,
+    TypeError,
+    RuntimeError,
+    AttributeError,
+    KeyError,
+    ValueError,
+    pickle.UnpicklingError,
+    zipfile.BadZipFile,
+)
 
 
 class DamagedCheckpoint(OSError):
@@ -51,6 +66,61 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     if hashlib.sha256(data).hexdigest().encode() != comment[len(_MARK) :]:
         raise DamagedCheckpoint(f"{path}: its bytes do not match its sha256; use an older checkpoint or train again")
     return torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+
+
+def save_last(directory: Path, config: TrainConfig, state: Mapping[str, Any]) -> None:
+    """Write last.pt; the one before stays as previous.pt. A crash leaves at least one of them whole."""
+    last = directory / LAST
+    if last.exists():
+        last.replace(directory / PREVIOUS)
+    save_checkpoint(last, config, state)
+
+
+def load_last(directory: Path) -> dict[str, Any] | None:
+    """The newest undamaged of last.pt and previous.pt, None without one; damage is named in a RuntimeWarning."""
+    remedies = {LAST: "the one before is used, if there is one", PREVIOUS: "this training starts again"}
+    for name, remedy in remedies.items():
+        try:
+            return load_checkpoint(directory / name)
+        except FileNotFoundError:
+            continue
+        except DamagedCheckpoint as error:
+            warnings.warn(f"{error}; {remedy}", RuntimeWarning, stacklevel=2)
+    return None
+
+
+def load_original(path: Path, activation: str = "relu", dropout: float = 0.2) -> tuple[nn.Module, TrainConfig]:
+    """The network of a checkpoint in the report's own form, in eval mode, and a configuration that describes it.
+
+    Args:
+        path: of a dict with `model_state_dict` (and `epoch`, `optimizer_state_dict`, `loss`), or of bare weights.
+        activation, dropout: such files do not say; the VAE's activation is `leaky_relu`.
+
+    Raises:
+        DamagedCheckpoint: not such a file; nothing in it is executed.
+        FileNotFoundError: no such file.
+    """
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+        weights = content.get("model_state_dict", content)
+        vae = "fc_mu.weight" in weights
+        config = make_config(
+            "report",
+            model="cnn_vae" if vae else "cnn_ae",
+            activation=activation,
+            dropout=dropout,
+            kernel_size=weights["encoder.0.weight"].shape[-1],
+            decoder_kernel_size=weights["decoder.0.weight"].shape[-1],
+            latent_dim=len(weights["fc_mu.weight"]) if vae else TrainConfig().latent_dim,
+        )
+        model = build_model(config)
+        model.load_state_dict(weights)
+    except FileNotFoundError:
+        raise
+    except _NOT_A_CHECKPOINT as error:
+        first = str(error).strip().partition("\n")[0][:200]
+        raise DamagedCheckpoint(f"{path}: not a checkpoint of the report's networks ({first})") from error
+    return model.eval(), config
 
 
 def load_model(path: Path) -> tuple[nn.Module, TrainConfig]:

@@ -5,6 +5,7 @@ A search space names these fields, a trial receives them, a checkpoint carries t
 
 import difflib
 import math
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
@@ -111,7 +112,7 @@ class TrainConfig:
     lr: float = 5e-4
     """Learning rate, > 0; the highest one of a schedule."""
     schedule: str = "constant"
-    """`constant`, `cosine` to 0, `onecycle` (Smith & Topin 2018), or `plateau`: x 0.3 after 3 epochs without progress."""
+    """`constant`, `cosine` to 0, `onecycle` (Smith & Topin 2018), or `plateau`: x 0.3 after 3 stale epochs."""
     warmup: float = 0.0
     """Share of all steps in which lr rises linearly to its value, in [0, 1); `onecycle` takes 0.3 where this is 0."""
     weight_decay: float = 1e-5
@@ -205,6 +206,28 @@ def make_config(protocol: str, **settings: Any) -> TrainConfig:
     if problems:
         raise ConfigError("\n".join(problems))
     return config
+
+
+def parse_settings(texts: Iterable[str]) -> dict[str, Any]:
+    """`["lr=1e-3", "optimizer=sgd"]` -> {"lr": 0.001, "optimizer": "sgd"}, typed as the fields are.
+
+    Raises:
+        ConfigError: no `=`, or not a value of the field's type; every problem is listed. Names are not checked.
+    """
+    types: dict[str, Any] = {field.name: field.type for field in fields(TrainConfig)}
+    settings, problems = {}, []
+    for text in texts:
+        name, equals, value = text.partition("=")
+        kind = types.get(name, str)
+        try:
+            settings[name] = kind(value)
+        except ValueError:
+            problems.append(f"--set {name}: `{name}` must be {kind.__name__}, got {value!r}")
+        if not equals:
+            problems.append(f"--set takes KEY=VALUE, got {text!r}")
+    if problems:
+        raise ConfigError("\n".join(problems))
+    return settings
 
 
 def config_dict(config: TrainConfig) -> dict[str, Any]:

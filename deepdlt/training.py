@@ -2,10 +2,12 @@
 
 Everything random in epoch e is drawn from seeds made of (config.seed, e), so a resumed training repeats the
 uninterrupted one, and its data order does not depend on anything else that uses random numbers.
+
+`python -m deepdlt.training --help` trains one configuration from the command line.
 """
 
+import math
 import time
-import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,23 +17,30 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from deepdlt import losses, metrics
-from deepdlt.checkpoint import DamagedCheckpoint, load_checkpoint, save_checkpoint
+from deepdlt.checkpoint import BEST, load_last, save_checkpoint, save_last
 from deepdlt.config import ConfigError, TrainConfig, config_dict
 from deepdlt.dataset_loader import batches
+from deepdlt.evaluation import evaluate, mean_floor
+from deepdlt.inference import forward, scale
 from deepdlt.models import build_model
+from deepdlt.objective import training_loss
+from deepdlt.optimization import AveragedWeights, Schedule, make_optimizer, make_schedule
 from deepdlt.stratified_split import Split
 from deepdlt.transforms import Brightness, GaussianNoise, RandomDihedral
 
 EPOCH_METRICS = (
     "epoch",
+    "finished",
     "train_loss",
     *(f"{part}_{name}" for part in ("val", "best_val") for name in ("loss", "psnr_db", "ssim")),
     "best_epoch",
+    "lr",
     "epoch_s",
     "images_per_s",
 )
-"""The keys of what fit() yields."""
+"""The keys of what fit() always yields. A VAE adds `val_` + deepdlt.evaluation.VAE_TERMS; inputs in [-1, 1] add
+`val_loss_floor`, the lowest loss that outputs in [0, 1] can reach, and `val_loss_excess` above it."""
+EXTENDABLE = ("constant", "plateau")  # schedules that do not depend on the number of epochs
 
 
 @dataclass
@@ -40,28 +49,59 @@ class _Run:
 
     model: nn.Module
     optimizer: torch.optim.Optimizer
+    schedule: Schedule | None
+    averaged: AveragedWeights | None
     epoch: int = 0
     best: dict[str, float] = field(default_factory=dict)
     """The metrics of the epoch with the lowest val_loss so far."""
     metrics: dict[str, float] = field(default_factory=dict)
 
+    @property
+    def plateau(self) -> torch.optim.lr_scheduler.ReduceLROnPlateau | None:
+        """The schedule, if it is one of epochs and not of steps."""
+        return self.schedule if isinstance(self.schedule, torch.optim.lr_scheduler.ReduceLROnPlateau) else None
+
+    @property
+    def evaluated(self) -> nn.Module:
+        """The weights that are validated and tested."""
+        return self.averaged.module if self.averaged else self.model
+
+
+@dataclass(frozen=True)
+class _Data:
+    """Everything on the device, for the whole training."""
+
+    crops: Tensor
+    train: Tensor
+    val: Tensor
+    train_shown: Tensor
+    """As many of the training crops as are validated, evenly spread: where the train loss is taken in eval mode."""
+
 
 def fit(
-    config: TrainConfig, crops: np.ndarray, split: Split, directory: Path, device: str = "cpu"
+    config: TrainConfig,
+    crops: np.ndarray,
+    split: Split,
+    directory: Path,
+    device: str = "cpu",
+    on_step: Callable[[int, int, int], None] | None = None,
 ) -> Iterator[dict[str, float]]:
     """Train and validate; yield the metrics of each epoch.
 
-    Writes `last.pt` after every epoch and `best.pt` (lowest validation loss) into `directory`. When last.pt is there
-    already, the metrics of its epoch are yielded once more and training continues behind it.
+    Writes `last.pt` after every epoch (the one before stays as `previous.pt`) and `best.pt` (lowest validation loss)
+    into `directory`. When last.pt is there already, the metrics of its epoch are yielded once more and training
+    continues behind it; `config.epochs` may have grown.
 
     Args:
         crops: (n, 1, 64, 64) uint8; moved to the device once.
         split: indices into crops; `split.test` is not touched.
         directory: of this training alone; created if absent.
+        on_step: called after every batch with epoch, batches done in it, batches in all.
 
     Yields:
-        epoch (1..epochs), train_loss (mean over the epoch, dropout active), val_loss, val_psnr_db, val_ssim (means
-        over images), best_epoch, best_val_loss, best_val_psnr_db, best_val_ssim, epoch_s, images_per_s.
+        epoch (1..epochs), finished (1 for the last), train_loss (see `config.train_loss_mode`), val_loss, val_psnr_db,
+        val_ssim (means over images), best_epoch, best_val_loss, best_val_psnr_db, best_val_ssim, lr, epoch_s,
+        images_per_s (trained); see EPOCH_METRICS for more.
 
     Raises:
         FloatingPointError: the loss is not finite; the message has epoch and batch.
@@ -69,135 +109,32 @@ def fit(
     """
     directory.mkdir(parents=True, exist_ok=True)
     images, train, val = (torch.as_tensor(a).to(device) for a in (crops, split.train, split.val))
-    run = _start(config, directory, torch.device(device))
+    shown = train[torch.linspace(0, len(train) - 1, min(len(train), len(val))).long()]
+    data = _Data(images, train, val, shown)
+    run = _start(config, directory, data)
+    floor = mean_floor(config, data.crops, data.val) if config.input_range == "symmetric" else None
     if run.epoch:
-        yield run.metrics  # again: whoever was told may not have written it down
-    for epoch in range(run.epoch + 1, config.epochs + 1):
+        yield run.metrics | {"finished": float(_finished(run, config))}  # whoever was told may not have written it
+    while not _finished(run, config):
         started = time.perf_counter()
-        train_loss = _train_epoch(run, config, images, train, epoch)
+        run.epoch += 1
+        running_loss = _train_epoch(run, config, data, on_step)
         seconds = time.perf_counter() - started
-        values = {name: float(v.mean()) for name, v in evaluate(run.model, config, images, val).items()}
-        if not np.isfinite(values["loss"]):
-            raise FloatingPointError(f"non-finite validation loss after epoch {epoch}")
-        run.epoch = epoch
-        improved = values["loss"] < run.best.get("best_val_loss", np.inf)
+        values = _validate(run, config, data, running_loss, floor)
+        improved = values["val_loss"] < run.best.get("best_val_loss", math.inf)
         if improved:
-            run.best = {"best_epoch": epoch, **{f"best_val_{name}": value for name, value in values.items()}}
-        run.metrics = {
-            "epoch": epoch,
-            "train_loss": train_loss,
-            **{f"val_{name}": value for name, value in values.items()},
-            **run.best,
-            "epoch_s": time.perf_counter() - started,
-            "images_per_s": len(train) / seconds,
-        }
+            kept = ("val_loss", "val_psnr_db", "val_ssim")
+            run.best = {"best_epoch": run.epoch, **{f"best_{name}": values[name] for name in kept}}
+        if run.plateau:
+            run.plateau.step(values["val_loss"])
+        times = {"epoch_s": time.perf_counter() - started, "images_per_s": len(train) / seconds}
+        lr = float(run.optimizer.param_groups[0]["lr"])
+        run.metrics = {"epoch": run.epoch, **values, **run.best, "lr": lr, **times}
+        run.metrics["finished"] = float(_finished(run, config))
         if improved:
-            _save(directory / "best.pt", config, run)
-        _save(directory / "last.pt", config, run)
+            save_checkpoint(directory / BEST, config, _best_state(run))
+        save_last(directory, config, _state(run))
         yield run.metrics
-
-
-@torch.inference_mode()
-def evaluate(model: nn.Module, config: TrainConfig, crops: Tensor, indices: Tensor) -> dict[str, Tensor]:
-    """Loss, PSNR and SSIM of every image, in eval mode, in the definition that `config.metrics` names.
-
-    Args:
-        crops: (n, 1, 64, 64) uint8 on the model's device.
-        indices: (m,) of the crops to evaluate.
-
-    Returns:
-        `loss`, `psnr_db`, `ssim`: (m,) float32 on the CPU, in the order of `indices`.
-    """
-    model.eval()
-    parts = []
-    for x in batches(crops, indices, config.batch_size):
-        target = _scale(x, config)
-        output = _forward(model, config, target)
-        x_recon = _reconstruction(output)
-        if config.metrics == "report":
-            quality = metrics.report_psnr_db(x_recon, target), metrics.report_ssim(x_recon, target)
-        else:
-            unit = _unscale(x_recon, config)
-            quality = metrics.psnr_db(unit, x), metrics.ssim(unit, x)
-        parts.append(torch.stack([_loss(output, target, config), *quality]))
-    table = torch.cat(parts, dim=1).cpu()
-    return dict(zip(("loss", "psnr_db", "ssim"), table, strict=True))
-
-
-@torch.inference_mode()
-def reconstruct(model: nn.Module, config: TrainConfig, crops: Tensor) -> Tensor:
-    """The network's output for uint8 crops (n, 1, 64, 64): same shape, float32 in [0, 1]."""
-    model.eval()
-    return _reconstruction(_forward(model, config, _scale(crops.float().div(255), config))).clamp(0, 1)
-
-
-def resolve_precision(config: TrainConfig, device: torch.device) -> torch.dtype:
-    """float32, or bfloat16 where the configuration allows it and the processor has it (avx512_bf16, amx, Ampere)."""
-    if config.precision == "fp32":
-        return torch.float32
-    if config.precision == "bf16":
-        return torch.bfloat16
-    if device.type == "cuda":
-        native = torch.cuda.is_bf16_supported(including_emulation=False)
-    else:
-        native = torch.ops.mkldnn._is_mkldnn_bf16_supported() and torch.cpu._is_avx512_bf16_supported()
-    return torch.bfloat16 if native else torch.float32
-
-
-def _start(config: TrainConfig, directory: Path, device: torch.device) -> _Run:
-    """A fresh run, or the one that last.pt holds."""
-    torch.manual_seed(_seed(config, 0))
-    model = build_model(config).to(device).to(memory_format=torch.channels_last)
-    run = _Run(model, _make_optimizer(config, model))
-    last = directory / "last.pt"
-    if not last.exists():
-        return run
-    try:
-        state = load_checkpoint(last)
-    except DamagedCheckpoint as error:
-        warnings.warn(f"{error}; this training starts again", RuntimeWarning, stacklevel=3)
-        return run
-    if state["config"] != config_dict(config):
-        raise ConfigError(f"{directory} holds a training of another configuration; choose another directory")
-    model.load_state_dict(state["model_state_dict"])
-    run.optimizer.load_state_dict(state["optimizer_state_dict"])
-    run.epoch, run.best, run.metrics = state["epoch"], state["best"], state["metrics"]
-    return run
-
-
-def _save(path: Path, config: TrainConfig, run: _Run) -> None:
-    state: dict[str, Any] = {
-        "epoch": run.epoch,
-        "model_state_dict": run.model.state_dict(),
-        "optimizer_state_dict": run.optimizer.state_dict(),
-        "loss": run.metrics["val_loss"],
-        "best": run.best,
-        "metrics": run.metrics,
-    }
-    save_checkpoint(path, config, state)
-
-
-def _train_epoch(run: _Run, config: TrainConfig, crops: Tensor, indices: Tensor, epoch: int) -> float:
-    """One pass over the training crops; the mean loss over images."""
-    run.model.train()
-    torch.manual_seed(_seed(config, epoch))  # dropout, augmentation and the VAE's noise
-    order = torch.Generator().manual_seed(_seed(config, epoch))
-    seen = []
-    for x in batches(crops, indices, config.batch_size, order, augmentation(config)):
-        target = _scale(x, config)
-        noisy = _scale(GaussianNoise(config.input_noise)(x), config) if config.input_noise else target
-        run.optimizer.zero_grad(set_to_none=True)
-        loss = _loss(_forward(run.model, config, noisy), target, config).mean()
-        loss.backward()
-        run.optimizer.step()
-        seen.append(loss.detach() * len(x))
-    sums = torch.stack(seen).cpu()  # the only time per epoch that the device is waited for
-    if not torch.isfinite(sums).all():
-        batch = int((~torch.isfinite(sums)).nonzero()[0]) + 1
-        raise FloatingPointError(
-            f"non-finite loss at epoch {epoch}, batch {batch}; try a smaller lr than {config.lr:g}"
-        )
-    return float(sums.sum() / len(indices))
 
 
 def augmentation(config: TrainConfig) -> Callable[[Tensor], Tensor] | None:
@@ -210,40 +147,127 @@ def augmentation(config: TrainConfig) -> Callable[[Tensor], Tensor] | None:
     return nn.Sequential(*steps) if steps else None
 
 
-def _make_optimizer(config: TrainConfig, model: nn.Module) -> torch.optim.Optimizer:
-    if config.optimizer == "sgd":
-        return torch.optim.SGD(model.parameters(), lr=config.lr, momentum=config.momentum, fused=True)
-    return torch.optim.Adam(model.parameters(), lr=config.lr, weight_decay=config.weight_decay, fused=True)
+def _start(config: TrainConfig, directory: Path, data: _Data) -> _Run:
+    """A fresh run, or the one that the newest checkpoint holds."""
+    torch.manual_seed(_seed(config, 0))
+    model = build_model(config).to(data.crops.device).to(memory_format=torch.channels_last)
+    optimizer = make_optimizer(config, model)
+    schedule = make_schedule(config, optimizer, _steps(config, data))
+    run = _Run(model, optimizer, schedule, AveragedWeights(model, config.ema) if config.ema else None)
+    state = load_last(directory)
+    if state is None:
+        return run
+    _check_same(config, state["config"], directory)
+    run.model.load_state_dict(state["raw_state_dict" if run.averaged else "model_state_dict"])
+    run.optimizer.load_state_dict(state["optimizer_state_dict"])
+    if run.averaged:
+        run.averaged.module.load_state_dict(state["model_state_dict"])
+        run.averaged.n_averaged.fill_(1)  # an average is there; update() has its own count of steps
+    if run.schedule is not None:
+        run.schedule.load_state_dict(state["schedule_state_dict"])
+    run.epoch, run.best, run.metrics = state["epoch"], state["best"], state["metrics"]
+    return run
 
 
-def _forward(model: nn.Module, config: TrainConfig, x: Tensor) -> Any:
-    dtype = resolve_precision(config, x.device)
-    x = x.contiguous(memory_format=torch.channels_last)
-    with torch.autocast(x.device.type, dtype=torch.bfloat16, enabled=dtype is torch.bfloat16):
-        return model(x)
+def _check_same(config: TrainConfig, saved: dict[str, Any], directory: Path) -> None:
+    """Refuse to go on with another configuration; fields that an older version did not know do not count."""
+    asked = config_dict(config)
+    known = {**asked, **saved}
+    different = [name for name, value in asked.items() if known[name] != value]
+    if different == ["epochs"] and config.schedule in EXTENDABLE:
+        return
+    if different:
+        listed = "; ".join(f"`{name}` is {known[name]!r} there, {asked[name]!r} asked" for name in different)
+        raise ConfigError(f"{directory} holds a training of another configuration ({listed}); choose another directory")
 
 
-def _reconstruction(output: Any) -> Tensor:
-    return (output[0] if isinstance(output, tuple) else output).float()
+def _state(run: _Run) -> dict[str, Any]:
+    """All that the next epoch depends on; its random numbers are seeded by its number."""
+    state = _best_state(run) | {"optimizer_state_dict": run.optimizer.state_dict()}
+    if run.averaged:
+        state["raw_state_dict"] = run.model.state_dict()
+    if run.schedule is not None:
+        state["schedule_state_dict"] = run.schedule.state_dict()
+    return state
 
 
-def _loss(output: Any, target: Tensor, config: TrainConfig) -> Tensor:
-    """(batch,) loss of each image; its mean is what the optimizer sees."""
-    x_recon = _reconstruction(output)
-    if config.model != "cnn_vae":
-        return losses.mse(x_recon, target)
-    per_image = losses.vae_loss(x_recon, target, output[1].float(), output[2].float(), config.beta)
-    return per_image * len(target) if config.vae_reduction == "batch_sum" else per_image
+def _best_state(run: _Run) -> dict[str, Any]:
+    """The weights that were validated, and how they did."""
+    return {
+        "epoch": run.epoch,
+        "model_state_dict": run.evaluated.state_dict(),
+        "loss": run.metrics["val_loss"],
+        "best": run.best,
+        "metrics": run.metrics,
+    }
 
 
-def _scale(x: Tensor, config: TrainConfig) -> Tensor:
-    """Images in [0, 1] -> the network's input and target range."""
-    return x * 2 - 1 if config.input_range == "symmetric" else x
+def _finished(run: _Run, config: TrainConfig) -> bool:
+    stale = run.epoch - run.best.get("best_epoch", run.epoch)
+    return run.epoch >= config.epochs or bool(config.early_stopping and stale >= config.early_stopping)
 
 
-def _unscale(x: Tensor, config: TrainConfig) -> Tensor:
-    return (x + 1) / 2 if config.input_range == "symmetric" else x
+def _train_epoch(
+    run: _Run, config: TrainConfig, data: _Data, on_step: Callable[[int, int, int], None] | None
+) -> float:
+    """One pass over the training crops; the mean loss over images while they were trained on."""
+    run.model.train()
+    torch.manual_seed(_seed(config, run.epoch))  # dropout, augmentation and the VAE's noise
+    order = torch.Generator().manual_seed(_seed(config, run.epoch))
+    done, seen = (run.epoch - 1) * _steps(config, data), []
+    for step, x in enumerate(batches(data.crops, data.train, config.batch_size, order, augmentation(config)), done + 1):
+        target = scale(x, config)
+        noisy = scale(GaussianNoise(config.input_noise)(x), config) if config.input_noise else target
+        kl_factor = min(1.0, step / (config.kl_warmup * _steps(config, data))) if config.kl_warmup else 1.0
+        run.optimizer.zero_grad(set_to_none=True)
+        loss = training_loss(forward(run.model, config, noisy), target, config, kl_factor)
+        loss.backward()
+        run.optimizer.step()
+        if run.schedule and not run.plateau:
+            run.schedule.step()
+        if run.averaged:
+            run.averaged.update(run.model, step)
+        seen.append(loss.detach() * len(x))
+        if on_step:
+            on_step(run.epoch, step - done, _steps(config, data))
+    sums = torch.stack(seen).cpu()  # the only time per epoch that the device is waited for
+    if not torch.isfinite(sums).all():
+        batch = int((~torch.isfinite(sums)).nonzero()[0]) + 1
+        raise FloatingPointError(
+            f"non-finite loss at epoch {run.epoch}, batch {batch}; try a smaller lr than {config.lr:g}"
+        )
+    return float(sums.sum() / len(data.train))
+
+
+def _validate(
+    run: _Run, config: TrainConfig, data: _Data, running_loss: float, floor: float | None
+) -> dict[str, float]:
+    """train_loss and the val_ metrics after an epoch."""
+    train_loss = running_loss
+    if config.train_loss_mode == "eval":
+        train_loss = float(evaluate(run.evaluated, config, data.crops, data.train_shown, "loss")["loss"].mean())
+    found = evaluate(run.evaluated, config, data.crops, data.val)
+    values = {f"val_{name}": float(v.mean()) for name, v in found.items()}
+    for name, value in (("training", train_loss), ("validation", values["val_loss"])):
+        if not math.isfinite(value):
+            raise FloatingPointError(f"non-finite {name} loss after epoch {run.epoch}")
+    excess = {} if floor is None else {"val_loss_floor": floor, "val_loss_excess": values["val_loss"] - floor}
+    return {"train_loss": train_loss, **values, **excess}
+
+
+def _steps(config: TrainConfig, data: _Data) -> int:
+    """Batches per epoch: a single last crop joins the batch before."""
+    full, rest = divmod(len(data.train), config.batch_size)
+    return max(1, full + (rest > 1))
 
 
 def _seed(config: TrainConfig, epoch: int) -> int:
     return int(np.random.SeedSequence([config.seed, epoch]).generate_state(1, np.uint64)[0] >> 1)
+
+
+if __name__ == "__main__":
+    import sys
+
+    from deepdlt.training_command import main
+
+    sys.exit(main())

@@ -5,25 +5,18 @@ import os
 import re
 import shutil
 import socket
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 import search_spaces
-from deepdlt.config import PROTOCOLS, ConfigError, TrainConfig, config_dict, make_config
+from deepdlt.config import PROTOCOLS, ConfigError, TrainConfig, config_dict, make_config, parse_settings
 from deepdlt.create_dataset import Patches
 from deepdlt.source_images import DataError
-from deepdlt.stratified_split import (
-    Split,
-    bin_label,
-    check_folds,
-    class_name,
-    evaluate_on_tiles,
-    plain_split,
-    stratified_folds,
-)
+from deepdlt.stratified_split import Split, bin_label, check_folds, class_name
+from deepdlt.training_data import fold_splits, single_split
 from sweeps import search
 from sweeps.records import FAILED, Cell, SweepRefused, read_records
 
@@ -34,7 +27,8 @@ OPTIONS = ("epochs", "seed")  # of the command line: the plan and the schedulers
 FIXED_FIELDS = (*PROTOCOLS["report"], "eval_crops")
 SIMPLE = (str, int, float)
 CLUSTER_CONCURRENCY = 1000  # trials at a time, before the cluster's size is known
-TRIAL_MB = {"cnn_ae": 8.0, "cnn_vae": 80.0}  # two checkpoints with Adam's moments, and the event file
+TRIAL_MB = {"cnn_ae": 8.0, "cnn_vae": 96.0, "res_ae": 32.0, "res_vae": 40.0}
+"""Two checkpoints with Adam's moments, the best one without them, and the event file."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,7 +81,7 @@ def make_request(args: Any) -> Request:
         raise SweepRefused(
             f"search_spaces/{args.space}.py must define {', '.join(missing)}; see search_spaces/__init__.py"
         )
-    overrides = dict(_setting(text) for text in args.set)
+    overrides = parse_settings(args.set)
     space = {**module.SPACE, **overrides}
     swept = search.domains(space)
     points = [{k: v for k, v in point.items() if k in swept} for point in getattr(module, "POINTS", [])]
@@ -191,14 +185,11 @@ def check_labels(request: Request, images: pd.DataFrame) -> None:
 def make_splits(request: Request, patches: Patches) -> dict[tuple[str, int], Split]:
     """(label, fold) -> crop indices; fold 0 is the plain split that all search trials share."""
     config, first = request.config({}), search_label(patches.images, request.labels)
-    images, image_id = patches.images, patches.image_id
-    unit, seed = config.split_unit, request.seed
-    splits = {(first, 0): plain_split(images, image_id, label=first or None, unit=unit, seed=seed)}
-    options: dict[str, Any] = {"unit": unit, "holdout": config.holdout, "seed": seed}
+    splits = {(first, 0): single_split(config, patches, first or None, request.seed)}
     for label in request.labels if request.cv else ():
-        folds = stratified_folds(images, image_id, label, request.folds, **options)
+        folds = fold_splits(config, patches, label, request.folds, request.seed)
         splits |= {(label, k): split for k, split in enumerate(folds, start=1)}
-    return {key: evaluate_on_tiles(split, patches.table) for key, split in splits.items()}
+    return splits
 
 
 def search_cell(request: Request, settings: dict[str, Any], label: str, data: str) -> Cell:
@@ -331,19 +322,6 @@ def _labels(text: str | None, cv: bool) -> tuple[str, ...]:
 def _probes(values: list[Any] | dict[str, float]) -> list[Any]:
     """Values that show whether an axis is valid: all choices, or both ends of a range."""
     return values if isinstance(values, list) else list(values.values())
-
-
-def _setting(text: str) -> tuple[str, Any]:
-    """`lr=1e-3` -> ("lr", 0.001), typed as the field of TrainConfig is."""
-    name, equals, value = text.partition("=")
-    types = {field.name: field.type for field in fields(TrainConfig)}
-    if not equals:
-        raise SweepRefused(f"--set takes KEY=VALUE, got {text!r}")
-    kind: Any = types.get(name, str)
-    try:
-        return name, kind(value)
-    except ValueError as error:
-        raise SweepRefused(f"--set {name}: `{name}` must be {kind.__name__}, got {value!r}") from error
 
 
 def _question(docstring: str) -> str:

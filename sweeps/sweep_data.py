@@ -12,17 +12,16 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from deepdlt.create_dataset import CropOptions, Patches, create_dataset, load_patches
+from deepdlt.create_dataset import Patches, create_dataset, load_patches
 from deepdlt.leakage import Leakage, leakage, mean_leakage
 from deepdlt.progress_bar import progress_bar
 from deepdlt.source_images import DataError, Source, read_source
 from deepdlt.stratified_split import Split
 from deepdlt.synthetic import make_synthetic
+from deepdlt.training_data import CACHE, crop_options
 from sweeps import plan, search
 from sweeps.records import SweepRefused
 
-CACHE = Path("data")
-SYNTHETIC_CROPS_PER_IMAGE = 32  # 30 images x 32 crops: a sweep of minutes on a laptop
 FIXED = ("space", "protocol", "epochs", "seed", "settings", "search_label", "data_fingerprint")
 """Keys of sweep.json that cannot change within a sweep; trials, labels, folds and search may."""
 
@@ -54,12 +53,7 @@ def load(folder: Path | None, request: plan.Request) -> SweepData:
         for note in source.notes:
             print(f"note: {note}", file=sys.stderr)
         plan.check_labels(request, source.images)
-        options = CropOptions(
-            crops_per_image=SYNTHETIC_CROPS_PER_IMAGE if synthetic else CropOptions().crops_per_image,
-            # varied while training, then not baked in as well
-            sampling="grid_eval" if request.config({}).eval_crops == "grid" else "random",
-            brightness=0.0 if "augment_brightness" in request.domains else CropOptions().brightness,
-        )
+        options = crop_options(request.config({}), synthetic, "augment_brightness" in request.domains)
         with progress_bar("cutting crops", "images") as progress:
             patches = load_patches(create_dataset(source, CACHE / "patches", options, progress))
     except OSError as error:

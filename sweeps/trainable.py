@@ -10,16 +10,18 @@ import numpy as np
 import torch
 from ray import tune
 
-from deepdlt.checkpoint import DamagedCheckpoint, load_model
+from deepdlt.checkpoint import BEST, LAST, PREVIOUS, DamagedCheckpoint, load_model
 from deepdlt.config import TrainConfig
+from deepdlt.evaluation import evaluate
+from deepdlt.inference import reconstruct, resolve_precision
 from deepdlt.stratified_split import Split
-from deepdlt.training import evaluate, fit, reconstruct, resolve_precision
+from deepdlt.training import fit
 from sweeps.records import COMPLETE, FAILED, Cell, forget_failure, read_record, write_record
 from sweeps.tensorboard_logs import TrialLog
 
 SHOWN_CROPS = 8
-PER_EPOCH = ("train_loss", "val_loss", "val_psnr_db", "val_ssim", "epoch_s", "images_per_s")
-BEST = ("val_loss", "val_psnr_db", "val_ssim")
+BEST_PREFIX = "best_val_"
+NOT_LOGGED = ("epoch", "finished", "best_epoch")
 
 
 @dataclass(frozen=True)
@@ -76,11 +78,11 @@ def _train(cell: Cell, crops: np.ndarray, job: Job, directory: Path, log: TrialL
             log.restart(epoch)
             first_epoch = False
         log.scalars(_epoch_scalars(metrics), epoch)
-        if epoch == train_config.epochs:
+        if metrics["finished"]:
             try:
                 outcome = _test(train_config, crops, split, directory, device)
             except DamagedCheckpoint:  # nothing to test: train again
-                for name in ("best.pt", "last.pt"):
+                for name in (BEST, LAST, PREVIOUS):
                     (directory / name).unlink(missing_ok=True)
                 return _train(cell, crops, job, directory, log)
             _log_outcome(log, outcome, crops, split, epoch)
@@ -125,8 +127,9 @@ def _prepare_worker(job: Job) -> str:
 
 
 def _epoch_scalars(metrics: dict[str, float]) -> dict[str, float]:
-    best = {f"best/{name}": metrics[f"best_{name}"] for name in BEST}
-    return {name: metrics[name] for name in PER_EPOCH} | best
+    best = {f"best/{name.removeprefix('best_')}": v for name, v in metrics.items() if name.startswith(BEST_PREFIX)}
+    plain = {n: v for n, v in metrics.items() if n not in NOT_LOGGED and not n.startswith(BEST_PREFIX)}
+    return plain | best
 
 
 def _test(config: TrainConfig, crops: np.ndarray, split: Split, directory: Path, device: str) -> _Outcome:
@@ -134,7 +137,7 @@ def _test(config: TrainConfig, crops: np.ndarray, split: Split, directory: Path,
     model, _ = load_model(directory / f"{config.evaluate}.pt")
     model.to(device).to(memory_format=torch.channels_last)
     images, indices = torch.as_tensor(crops).to(device), torch.as_tensor(split.test).to(device)
-    per_crop = evaluate(model, config, images, indices)
+    per_crop = evaluate(model, config, images, indices, "all")
     test = {name: float(values.mean()) for name, values in per_crop.items()}
     return _Outcome(model, config, device, per_crop, test)
 
@@ -143,7 +146,8 @@ def _by_image(per_crop: dict[str, torch.Tensor], image_id: np.ndarray) -> dict[s
     """Mean of each metric over the crops of each test image."""
     images, position = np.unique(image_id, return_inverse=True)
     counts = np.bincount(position)
-    means = {name: np.bincount(position, values.double().numpy()) / counts for name, values in per_crop.items()}
+    each = {name: values.double().numpy() for name, values in per_crop.items() if values.ndim}
+    means = {name: np.bincount(position, values) / counts for name, values in each.items()}
     return {str(i): {name: float(m[k]) for name, m in means.items()} for k, i in enumerate(images)}
 
 

@@ -3,10 +3,14 @@
 from pathlib import Path
 
 import pytest
+import torch
 
 from deepdlt.create_dataset import CropOptions, Patches, create_dataset, load_patches
 from deepdlt.source_images import Source, read_source
 from deepdlt.synthetic import make_synthetic
+
+
+torch.set_num_threads(1)  # the networks here are tiny; threads that wait for a busy core cost 20 times as much
 
 
 @pytest.fixture(scope="session")

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from deepdlt.checkpoint import DamagedCheckpoint, load_checkpoint, load_model, save_checkpoint
-from deepdlt.config import TrainConfig
+from deepdlt.checkpoint import DamagedCheckpoint, load_checkpoint, load_model, load_original, save_checkpoint
+from deepdlt.config import TrainConfig, make_config
 from deepdlt.models import build_model
 
 
@@ -57,3 +57,34 @@ def test_a_failed_write_leaves_the_old_file(saved, tmp_path):
         save_checkpoint(path, TrainConfig(), {"unpicklable": lambda: 0})
     assert load_checkpoint(path)["epoch"] == 3
     assert [p.name for p in tmp_path.iterdir()] == ["last.pt"]
+
+
+@pytest.mark.parametrize(
+    "settings", [{"kernel_size": 5}, {"model": "cnn_vae", "latent_dim": 128, "decoder_kernel_size": 3}]
+)
+def test_a_checkpoint_of_the_reports_own_form_loads(tmp_path, settings):
+    config = make_config("report", activation="leaky_relu", **settings)
+    model = build_model(config)
+    optimizer = torch.optim.Adam(model.parameters())
+    content = {"epoch": 99, "model_state_dict": model.state_dict(), "optimizer_state_dict": optimizer.state_dict()}
+    torch.save(content | {"loss": 0.18}, tmp_path / "original.pth")
+    loaded, found = load_original(tmp_path / "original.pth", activation="leaky_relu")
+    assert found == config
+    x = torch.rand(2, 1, 64, 64)
+    outputs = [m(x)[0] for m in (loaded, model.eval())]
+    assert torch.equal(*outputs)
+    assert not loaded.training
+
+
+class Trap:
+    def __reduce__(self):
+        return print, ("executed",)
+
+
+@pytest.mark.parametrize("content", [b"", b"no checkpoint", {"model_state_dict": {"a": torch.zeros(1)}}, [1], Trap()])
+def test_what_is_not_such_a_checkpoint_is_refused_and_never_executed(tmp_path, content, capsys):
+    path = tmp_path / "foreign.pth"
+    path.write_bytes(content) if isinstance(content, bytes) else torch.save(content, path)
+    with pytest.raises(DamagedCheckpoint, match="not a checkpoint of the report's networks"):
+        load_original(path)
+    assert "executed" not in capsys.readouterr().out

@@ -11,10 +11,14 @@ from torch import nn
 
 from deepdlt import training
 from deepdlt.checkpoint import load_checkpoint
-from deepdlt.config import TrainConfig, make_config
+from deepdlt.config import TrainConfig, config_dict, make_config
+from deepdlt.evaluation import evaluate
+from deepdlt.inference import resolve_precision, scale
 from deepdlt.models import build_model
+from deepdlt.objective import image_loss, training_loss
+from deepdlt.optimization import make_optimizer, make_schedule
 from deepdlt.stratified_split import plain_split
-from deepdlt.training import evaluate, fit, resolve_precision
+from deepdlt.training import fit
 from sweeps import plan, trainable
 from sweeps.run import make_parser
 
@@ -27,7 +31,32 @@ def modules(config, kind):
 
 def optimizer(**settings):
     config = TrainConfig(**settings)
-    return training._make_optimizer(config, build_model(config))
+    return make_optimizer(config, build_model(config))
+
+
+def rates(**settings):
+    """The learning rate of each of 10 steps."""
+    config = TrainConfig(epochs=1, lr=1.0, optimizer="sgd", **settings)
+    weights = nn.Linear(1, 1)
+    chosen = make_optimizer(config, weights)
+    schedule, found = make_schedule(config, chosen, 10), []
+    for _ in range(10):
+        found.append(chosen.param_groups[0]["lr"])
+        chosen.step()
+        if schedule:
+            schedule.step()
+    return found
+
+
+def ae_loss(**settings):
+    x = torch.rand(4, 1, 64, 64, generator=torch.Generator().manual_seed(0))
+    return image_loss(x.flip(-1), x, TrainConfig(**settings))
+
+
+def vae_loss(kl_factor=1.0, **settings):
+    x = torch.rand(4, 1, 64, 64, generator=torch.Generator().manual_seed(0))
+    mu = torch.tensor([[0.0, 2.0]] * 4)
+    return training_loss((x.flip(-1), mu, 0 * mu), x, TrainConfig(model="cnn_vae", **settings), kl_factor)
 
 
 def evaluated(patches, **settings):
@@ -67,9 +96,111 @@ def latent_dim_arrives(patches, tmp_path):
     return model.encode(torch.rand(2, 1, 64, 64))[0].shape == (2, 9)
 
 
+def init_arrives(patches, tmp_path):
+    torch.manual_seed(0)
+    matched = build_model(TrainConfig(init="matched", activation="selu")).encoder[5].weight
+    return bool(abs(matched.std() * (32 * 9) ** 0.5 - 1) < 0.05)  # LeCun: variance 1 / fan-in
+
+
+def decoder_kernel_size_arrives(patches, tmp_path):
+    config = TrainConfig(decoder_kernel_size=3)
+    return [m.kernel_size for m in modules(config, nn.ConvTranspose2d)] == [(3, 3)] * 3
+
+
+def count(**settings):
+    return sum(p.numel() for p in build_model(TrainConfig(model="res_ae", **settings)).parameters())
+
+
+def width_arrives(patches, tmp_path):
+    return 3.3 < count(width=16) / count(width=8) < 4.1
+
+
+def blocks_arrives(patches, tmp_path):
+    return count(width=8, blocks=3) - count(width=8, blocks=2) == count(width=8, blocks=2) - count(width=8)
+
+
+def latent_channels_arrives(patches, tmp_path):
+    shapes = [
+        build_model(TrainConfig(model="res_ae", width=8, latent_channels=c)).encode(torch.rand(2, 1, 64, 64)).shape
+        for c in (5, 0)
+    ]
+    return shapes == [(2, 5, 8, 8), (2, 128)]
+
+
+def loss_arrives(patches, tmp_path):
+    a, b, c = (ae_loss(loss=name) for name in ("mse", "l1", "charbonnier"))
+    return bool((a < b).all() and (b < c).all() and torch.allclose(b, c, atol=1e-3))
+
+
+def ms_ssim_weight_arrives(patches, tmp_path):
+    return bool((ae_loss(ms_ssim_weight=0.5) > ae_loss() + 0.1).all())
+
+
+def focal_frequency_weight_arrives(patches, tmp_path):
+    return bool((ae_loss(focal_frequency_weight=0.5) > ae_loss()).all())
+
+
+def spectrum_weight_arrives(patches, tmp_path):
+    x = torch.rand(4, 1, 64, 64)
+    a, b = (image_loss(x / 2, x, TrainConfig(spectrum_weight=w)) for w in (0.0, 0.5))
+    return bool((b > a).all())
+
+
 def beta_arrives(patches, tmp_path):
     a, b = (evaluated(patches, model="cnn_vae", beta=beta)["loss"] for beta in (0.0, 5.0))
     return bool((b > a).all())
+
+
+def decoder_sigma_arrives(patches, tmp_path):
+    a, b = (vae_loss(vae_likelihood="gaussian", decoder_sigma=s) for s in (0.1, 0.2))
+    return bool(a > b)
+
+
+def kl_warmup_arrives(patches, tmp_path):
+    a, b = (history(patches, tmp_path / str(w), model="cnn_vae", kl_warmup=w)[0]["val_kl_nats"] for w in (0, 5))
+    return b > a
+
+
+def free_bits_arrives(patches, tmp_path):
+    free, bound = vae_loss(free_bits=0.5), vae_loss()
+    return np.isclose(float(free - bound), 0.5)  # the first number's KL is 0, the second's 2 > 0.5
+
+
+def vae_likelihood_arrives(patches, tmp_path):
+    return len({round(float(vae_loss(vae_likelihood=k)), 2) for k in ("optimal", "gaussian", "squared_error")}) == 3
+
+
+def train_loss_mode_arrives(patches, tmp_path):
+    a, b = (history(patches, tmp_path / m, train_loss_mode=m)[0] for m in ("eval", "running"))
+    return a["train_loss"] != b["train_loss"] and a["val_loss"] == b["val_loss"]
+
+
+def schedule_arrives(patches, tmp_path):
+    constant, cosine, onecycle = (rates(schedule=s) for s in ("constant", "cosine", "onecycle"))
+    plateau = make_schedule(TrainConfig(schedule="plateau"), optimizer(), 10)
+    return (
+        constant == [1.0] * 10
+        and cosine[0] == 1.0
+        and cosine[-1] < 0.03
+        and max(onecycle[1:-1]) > onecycle[0]
+        and isinstance(plateau, torch.optim.lr_scheduler.ReduceLROnPlateau)
+    )
+
+
+def warmup_arrives(patches, tmp_path):
+    return np.allclose(rates(warmup=0.4), [0.2, 0.4, 0.6, 0.8, *[1.0] * 6])
+
+
+def ema_arrives(patches, tmp_path):
+    history(patches, tmp_path, ema=0.9)
+    state = load_checkpoint(tmp_path / "last.pt")
+    raw, mean = (state[key]["encoder.0.weight"] for key in ("raw_state_dict", "model_state_dict"))
+    return not torch.equal(raw, mean)
+
+
+def early_stopping_arrives(patches, tmp_path):
+    found = history(patches, tmp_path, epochs=30, early_stopping=1, lr=0.5, optimizer="sgd")
+    return len(found) < 30 and found[-1]["finished"] == 1.0 and found[-1]["best_epoch"] == len(found) - 1
 
 
 def optimizer_arrives(patches, tmp_path):
@@ -129,7 +260,7 @@ def eval_crops_arrives(patches, tmp_path):
 
 def input_range_arrives(patches, tmp_path):
     target = torch.full((1, 1, 64, 64), 0.25)
-    return float(training._scale(target, TrainConfig(input_range="symmetric"))[0, 0, 0, 0]) == -0.5
+    return float(scale(target, TrainConfig(input_range="symmetric"))[0, 0, 0, 0]) == -0.5
 
 
 def metrics_arrives(patches, tmp_path):
@@ -186,25 +317,35 @@ WITNESSES = {name.removesuffix("_arrives"): f for name, f in list(globals().item
 
 
 OTHER = {
-    "model": "cnn_vae", "activation": "elu", "dropout": 0.31, "kernel_size": 7, "latent_dim": 9, "beta": 0.3,
-    "optimizer": "sgd", "lr": 0.017, "weight_decay": 0.02, "momentum": 0.4, "batch_size": 48, "epochs": 3,
-    "input_range": "symmetric", "metrics": "report", "split_unit": "image", "evaluate": "last",
-    "vae_reduction": "batch_sum", "precision": "fp32", "seed": 5, "augment_symmetry": "flips",
-    "augment_brightness": 0.1, "input_noise": 0.05, "eval_crops": "grid",
+    "model": "res_vae", "activation": "elu", "init": "matched", "dropout": 0.31, "kernel_size": 7,
+    "decoder_kernel_size": 3, "width": 16, "blocks": 2, "latent_channels": 4, "latent_dim": 9, "beta": 0.3,
+    "decoder_sigma": 0.07, "kl_warmup": 2, "free_bits": 0.1, "optimizer": "sgd", "lr": 0.017, "schedule": "cosine",
+    "warmup": 0.1, "weight_decay": 0.02, "momentum": 0.4, "ema": 0.99, "batch_size": 48, "epochs": 3,
+    "early_stopping": 4, "input_range": "symmetric", "metrics": "report", "split_unit": "image", "evaluate": "last",
+    "train_loss_mode": "running", "vae_likelihood": "gaussian", "vae_reduction": "batch_sum", "precision": "fp32",
+    "seed": 5, "augment_symmetry": "flips", "augment_brightness": 0.1, "input_noise": 0.05, "eval_crops": "grid",
+}  # fmt: skip
+FOR_AUTOENCODERS = {
+    "loss": "l1", "ms_ssim_weight": 0.2, "focal_frequency_weight": 0.3, "spectrum_weight": 0.4
 }  # fmt: skip
 
 
-def test_every_field_travels_from_the_command_line_to_the_trial():
+@pytest.mark.parametrize("settings", [OTHER, FOR_AUTOENCODERS], ids=["most", "autoencoders"])
+def test_every_field_travels_from_the_command_line_to_the_trial(settings):
     """`--set` and options -> Request -> Cell -> what Tune carries -> TrainConfig, each field unlike its default."""
     words = ["--space", "smoke", "--epochs", "3", "--seed", "5"]
-    for name, value in OTHER.items():
+    for name, value in settings.items():
         words += [] if name in ("epochs", "seed") else ["--set", f"{name}={value}"]
     request = plan.make_request(make_parser().parse_args(words))
     cell = trainable.trial_cell(trainable.trial_config(plan.search_cell(request, {}, "angle", "data"), "s0001"))
     arrived = TrainConfig(**cell.config)
-    assert {name: getattr(arrived, name) for name in OTHER} == OTHER
-    unlike = {f.name for f in fields(TrainConfig) if getattr(arrived, f.name) != getattr(TrainConfig(), f.name)}
-    assert unlike | {"holdout"} == {f.name for f in fields(TrainConfig)}  # holdout: halves needs split_unit crop
+    assert {name: getattr(arrived, name) for name in settings} == settings
+
+
+def test_every_field_is_tried_with_a_value_unlike_its_default():
+    default = config_dict(TrainConfig())
+    tried = {name for name, value in {**OTHER, **FOR_AUTOENCODERS}.items() if value != default[name]}
+    assert tried | {"holdout"} == set(default)  # holdout: halves needs split_unit crop
 
 
 def test_no_field_is_without_a_witness():

@@ -8,8 +8,10 @@ from torch.nn.functional import mse_loss
 
 from deepdlt.checkpoint import load_checkpoint, load_model
 from deepdlt.config import ConfigError, TrainConfig, make_config
-from deepdlt.stratified_split import plain_split
-from deepdlt.training import EPOCH_METRICS, evaluate, fit, reconstruct, resolve_precision
+from deepdlt.evaluation import VAE_TERMS, evaluate
+from deepdlt.inference import reconstruct, resolve_precision
+from deepdlt.stratified_split import Split, plain_split
+from deepdlt.training import EPOCH_METRICS, fit
 
 TIMES = ("epoch_s", "images_per_s")
 
@@ -43,9 +45,27 @@ def test_best_pt_holds_the_epoch_with_the_lowest_validation_loss(patches, split,
 
 
 AUGMENTED = {"augment_symmetry": "dihedral", "augment_brightness": 0.2, "input_noise": 0.05}
+VAE = {"model": "cnn_vae", "latent_dim": 8, "kl_warmup": 2, "free_bits": 0.1}
+SCHEDULED = {"optimizer": "adamw", "schedule": "onecycle", "ema": 0.9}
+PLATEAU = {"schedule": "plateau", "optimizer": "sgd"}
+RESIDUAL = {"model": "res_ae", "width": 8, "schedule": "cosine", "warmup": 0.2}
 
 
-@pytest.mark.parametrize("settings", [{}, {"optimizer": "sgd"}, {"model": "cnn_vae", "latent_dim": 8}, AUGMENTED])
+def assert_same(a, b):
+    """Nested dicts and lists of tensors and plain values, to the last bit."""
+    if isinstance(a, dict):
+        assert a.keys() == b.keys()
+        for key in a:
+            assert_same(a[key], b[key])
+    elif isinstance(a, list | tuple):
+        assert len(a) == len(b)
+        for x, y in zip(a, b, strict=True):
+            assert_same(x, y)
+    else:
+        assert torch.equal(a, b) if isinstance(a, torch.Tensor) else a == b
+
+
+@pytest.mark.parametrize("settings", [{}, AUGMENTED, VAE, SCHEDULED, PLATEAU, RESIDUAL])
 def test_a_resumed_training_equals_the_uninterrupted_one_bit_for_bit(patches, split, tmp_path, settings):
     config = TrainConfig(epochs=3, batch_size=16, **settings)
     straight = run(config, patches, split, tmp_path / "straight")
@@ -55,9 +75,52 @@ def test_a_resumed_training_equals_the_uninterrupted_one_bit_for_bit(patches, sp
     torch.rand(100)  # whatever happens in between must not matter
     resumed = run(config, patches, split, tmp_path / "resumed")
     assert [without_times(m) for m in resumed] == [without_times(m) for m in straight]
-    ends = [load_checkpoint(tmp_path / name / "last.pt") for name in ("straight", "resumed")]
-    for key in ("model_state_dict", "optimizer_state_dict"):
-        torch.testing.assert_close(ends[0][key], ends[1][key], rtol=0, atol=0)
+    for name in ("best.pt", "previous.pt", "last.pt"):
+        ends = [load_checkpoint(tmp_path / folder / name) for folder in ("straight", "resumed")]
+        assert without_times(ends[0].pop("metrics")) == without_times(ends[1].pop("metrics"))
+        assert_same(*ends)
+
+
+def test_more_epochs_extend_a_finished_training(patches, split, tmp_path):
+    run(TrainConfig(epochs=1, batch_size=16), patches, split, tmp_path / "extended")
+    extended = run(TrainConfig(epochs=3, batch_size=16), patches, split, tmp_path / "extended")
+    straight = run(TrainConfig(epochs=3, batch_size=16), patches, split, tmp_path / "straight")
+    assert [m["finished"] for m in extended] == [0.0, 0.0, 1.0]
+    assert without_times(extended[-1]) == without_times(straight[-1])
+
+
+def test_a_schedule_made_for_fewer_epochs_is_not_extended(patches, split, tmp_path):
+    run(TrainConfig(epochs=1, batch_size=16, schedule="cosine"), patches, split, tmp_path)
+    with pytest.raises(ConfigError, match="`epochs` is 1 there, 2 asked"):
+        run(TrainConfig(epochs=2, batch_size=16, schedule="cosine"), patches, split, tmp_path)
+
+
+def test_the_train_loss_is_taken_in_eval_mode_of_the_weights_that_are_validated(patches, split, tmp_path):
+    """With the training crops as validation crops both losses are the same number, dropout or not."""
+    same = Split(split.train, split.train, split.test)
+    settings = {"epochs": 1, "batch_size": 16, "dropout": 0.5, "ema": 0.9}
+    honest = run(TrainConfig(**settings), patches, same, tmp_path / "eval")[0]
+    running = run(TrainConfig(**settings, train_loss_mode="running"), patches, same, tmp_path / "running")[0]
+    assert honest["train_loss"] == honest["val_loss"] == running["val_loss"]
+    assert running["train_loss"] > 1.1 * honest["train_loss"]
+
+
+def test_the_reports_loss_stands_beside_the_floor_it_cannot_fall_below(patches, split, tmp_path):
+    metrics = run(make_config("report", epochs=2, batch_size=16), patches, split, tmp_path)[-1]
+    target = torch.as_tensor(patches.crops[split.val]).float() / 255 * 2 - 1
+    assert metrics["val_loss_floor"] == pytest.approx(float(target.clamp(max=0).square().mean()), rel=1e-5)
+    assert metrics["val_loss_excess"] == pytest.approx(metrics["val_loss"] - metrics["val_loss_floor"])
+    assert metrics["val_loss_excess"] > 0
+
+
+@pytest.mark.parametrize("model", ["cnn_vae", "res_vae"])
+def test_a_vae_says_what_its_elbo_is_made_of(patches, split, tmp_path, model):
+    settings = {"epochs": 1, "batch_size": 16, "latent_dim": 8, "width": 8, "latent_channels": 0}
+    metrics = run(TrainConfig(model=model, **settings), patches, split, tmp_path)[-1]
+    assert {f"val_{name}" for name in VAE_TERMS} <= set(metrics)
+    assert metrics["val_elbo_nats"] == pytest.approx(-metrics["val_nll_nats"] - metrics["val_kl_nats"], rel=1e-5)
+    assert metrics["val_loss"] == pytest.approx(-metrics["val_elbo_nats"], rel=1e-5)  # beta 1
+    assert metrics["val_bits_per_dim"] == pytest.approx(np.log2(255) + metrics["val_loss"] / 4096 / np.log(2), rel=1e-5)
 
 
 def test_a_finished_training_yields_its_last_epoch_once_more(patches, split, tmp_path):
@@ -72,12 +135,34 @@ def test_another_configuration_in_the_same_directory_is_refused(patches, split, 
         run(TrainConfig(epochs=1, batch_size=16, lr=1e-2), patches, split, tmp_path)
 
 
-def test_a_damaged_checkpoint_starts_again_with_a_warning(patches, split, tmp_path):
-    config = TrainConfig(epochs=1, batch_size=16)
+def damage(path):
+    path.write_bytes(path.read_bytes()[:1000])
+
+
+def test_a_damaged_checkpoint_is_named_and_the_one_before_is_used(patches, split, tmp_path):
+    config = TrainConfig(epochs=3, batch_size=16)
     first = run(config, patches, split, tmp_path)
-    (tmp_path / "last.pt").write_bytes((tmp_path / "last.pt").read_bytes()[:1000])
-    with pytest.warns(RuntimeWarning, match="starts again"):
+    damage(tmp_path / "last.pt")
+    with pytest.warns(RuntimeWarning, match=r"last\.pt: .*the one before is used"):
         again = run(config, patches, split, tmp_path)
+    assert [without_times(m) for m in again] == [without_times(m) for m in first[1:]]
+
+
+def test_with_all_checkpoints_damaged_the_training_starts_again(patches, split, tmp_path):
+    config = TrainConfig(epochs=2, batch_size=16)
+    first = run(config, patches, split, tmp_path)
+    for name in ("last.pt", "previous.pt"):
+        damage(tmp_path / name)
+    with pytest.warns(RuntimeWarning, match="starts again"), pytest.warns(RuntimeWarning, match="one before"):
+        again = run(config, patches, split, tmp_path)
+    assert [without_times(m) for m in again] == [without_times(m) for m in first]
+
+
+def test_a_crash_between_the_two_writes_loses_one_epoch(patches, split, tmp_path):
+    config = TrainConfig(epochs=2, batch_size=16)
+    first = run(config, patches, split, tmp_path)
+    (tmp_path / "last.pt").unlink()
+    again = run(config, patches, split, tmp_path)
     assert [without_times(m) for m in again] == [without_times(m) for m in first]
 
 

@@ -1,0 +1,52 @@
+"""From uint8 crops through a network and back: value range, precision, reconstruction."""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from deepdlt.config import TrainConfig
+
+
+@torch.inference_mode()
+def reconstruct(model: nn.Module, config: TrainConfig, crops: Tensor) -> Tensor:
+    """The network's output for uint8 crops (n, 1, 64, 64): same shape, float32 in [0, 1]."""
+    model.eval()
+    chunks = (forward(model, config, scale(x.float().div(255), config)) for x in crops.split(config.batch_size))
+    return torch.cat([reconstruction(output).clamp(0, 1) for output in chunks])
+
+
+def forward(model: nn.Module, config: TrainConfig, x: Tensor) -> Any:
+    """What the model makes of scaled images (n, 1, 64, 64), in the configured precision."""
+    bf16 = resolve_precision(config, x.device) is torch.bfloat16
+    x = x.contiguous(memory_format=torch.channels_last)
+    with torch.autocast(x.device.type, dtype=torch.bfloat16, enabled=bf16):
+        return model(x)
+
+
+def reconstruction(output: Any) -> Tensor:
+    """The image part, float32, of what an autoencoder or a VAE returns."""
+    return (output[0] if isinstance(output, tuple) else output).float()
+
+
+def scale(x: Tensor, config: TrainConfig) -> Tensor:
+    """Images in [0, 1] -> the network's input and target range."""
+    return x * 2 - 1 if config.input_range == "symmetric" else x
+
+
+def unscale(x: Tensor, config: TrainConfig) -> Tensor:
+    """The inverse of `scale`."""
+    return (x + 1) / 2 if config.input_range == "symmetric" else x
+
+
+def resolve_precision(config: TrainConfig, device: torch.device) -> torch.dtype:
+    """float32, or bfloat16 where the configuration allows it and the processor has it (avx512_bf16, amx, Ampere)."""
+    if config.precision == "fp32":
+        return torch.float32
+    if config.precision == "bf16":
+        return torch.bfloat16
+    if device.type == "cuda":
+        native = torch.cuda.is_bf16_supported(including_emulation=False)
+    else:
+        native = torch.ops.mkldnn._is_mkldnn_bf16_supported() and torch.cpu._is_avx512_bf16_supported()
+    return torch.bfloat16 if native else torch.float32

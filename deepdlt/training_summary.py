@@ -1,0 +1,161 @@
+"""What a finished training leaves: metrics.csv, result.json, figures, and lines to read."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor, nn
+
+from deepdlt import figures
+from deepdlt.atomic import write_atomic
+from deepdlt.baselines import baseline_table
+from deepdlt.checkpoint import BEST, LAST, load_model
+from deepdlt.config import METRICS, VAES, TrainConfig, config_dict
+from deepdlt.create_dataset import Patches
+from deepdlt.evaluation import evaluate
+from deepdlt.inference import reconstruct
+from deepdlt.latent_figures import latent_map, sample_grid, traversal_grid
+from deepdlt.latents import encode_crops, per_image, project
+from deepdlt.stratified_split import Split
+from deepdlt.variational import sample_images, traversals
+
+SHOWN = 5  # crops per figure, as in the report
+REFERENCE_SIZES = (128,)  # baselines that are shown whatever the network's latent size is
+
+
+@dataclass(frozen=True)
+class Training:
+    """One configuration on one split, and where its files go."""
+
+    config: TrainConfig
+    patches: Patches
+    split: Split
+    directory: Path
+    device: str
+
+
+def read_history(directory: Path) -> dict[int, dict[str, float]]:
+    """epoch -> metrics of what metrics.csv holds; empty without one."""
+    try:
+        table = pd.read_csv(directory / "metrics.csv")
+    except (OSError, ValueError):
+        return {}
+    return {int(row["epoch"]): row for row in table.to_dict("records")}
+
+
+def write_history(directory: Path, history: Mapping[int, Mapping[str, float]]) -> None:
+    """One row per epoch."""
+    rows = pd.DataFrame([history[epoch] for epoch in sorted(history)])
+    write_atomic(directory / "metrics.csv", rows.to_csv(index=False).encode())
+
+
+def summarize(training: Training, history: Mapping[int, Mapping[str, float]]) -> list[str]:
+    """Test once, write result.json and figures/*.png, and say how it went."""
+    config, directory = training.config, training.directory
+    model, _ = load_model(directory / (BEST if config.evaluate == "best" else LAST))
+    model.to(training.device).to(memory_format=torch.channels_last)
+    crops = torch.as_tensor(training.patches.crops).to(training.device)
+    test = _test(model, config, crops, torch.as_tensor(training.split.test).to(training.device))
+    sizes = {*REFERENCE_SIZES, config.latent_size}
+    split = training.split
+    baselines = baseline_table(
+        training.patches.crops, split.train, split.test, sorted(sizes), fit_crops=len(split.train)
+    )
+    result = {
+        "config": config_dict(config),
+        "parameters": sum(p.numel() for p in model.parameters()),
+        "latent_size": config.latent_size,
+        "validation": dict(history[max(history)]),
+        "test": test,
+        "baselines": baselines,
+    }
+    write_atomic(directory / "result.json", json.dumps(result, indent=1).encode())
+    _draw(training, model, history)
+    return _lines(training, result)
+
+
+def _test(model: nn.Module, config: TrainConfig, crops: Tensor, indices: Tensor) -> dict[str, dict[str, float]]:
+    """Definition of the metrics -> name -> mean over the test crops; the report's and the standard one."""
+    values = {}
+    for definition in METRICS:
+        found = evaluate(model, replace(config, metrics=definition), crops, indices, "all")
+        values[definition] = {name: float(v.mean()) for name, v in found.items()}
+    return values
+
+
+def _draw(training: Training, model: nn.Module, history: Mapping[int, Mapping[str, float]]) -> None:
+    config, crops = training.config, training.patches.crops
+    folder = training.directory / "figures"
+    folder.mkdir(exist_ok=True)
+    series = {
+        name: {epoch: row[name] for epoch, row in history.items()}
+        for name in ("train_loss", "val_loss", "val_psnr_db", "val_ssim")
+    }
+    drawn = {"curves": figures.training_curves({"run": series}, {"run": "validation"})}
+    for part in ("train", "test"):
+        indices = getattr(training.split, part)
+        chosen = indices[np.linspace(0, len(indices) - 1, SHOWN).astype(int)]
+        output = reconstruct(model, config, torch.as_tensor(crops[chosen]).to(training.device)).cpu().numpy()
+        pairs = list(zip(crops[chosen, 0] / np.float32(255), output[:, 0], strict=True))
+        drawn[f"reconstructions_{part}"] = figures.reconstruction_pairs(pairs)
+        if part == "test":
+            drawn["error_maps"] = figures.error_maps(pairs)
+    drawn["latents"] = _latents(training, model)
+    if config.model in VAES:
+        drawn |= _generated(training, model)
+    for name, figure in drawn.items():
+        write_atomic(folder / f"{name}.png", figures.png(figure))
+
+
+def _latents(training: Training, model: nn.Module) -> Any:
+    """Test images in the plane of their two strongest principal components, coloured by each label."""
+    patches, indices = training.patches, training.split.test
+    latents = encode_crops(model, training.config, patches.crops[indices])
+    images, means = per_image(latents, patches.image_id[indices])
+    table = patches.images.set_index("image_id").loc[images]
+    labels = [name for name in ("angle", "PP1", "NP", "EP1") if name in table]
+    return latent_map(project(means, "pca"), {name: table[name].tolist() for name in labels})
+
+
+def _generated(training: Training, model: nn.Module) -> dict[str, Any]:
+    generator = torch.Generator(device=training.device).manual_seed(training.config.seed)
+    samples = sample_images(model, 4 * SHOWN, generator).float().cpu().numpy()
+    latents = torch.as_tensor(encode_crops(model, training.config, training.patches.crops[training.split.val]))
+    strongest = latents.var(0).argsort(descending=True)[:SHOWN]
+    steps = torch.linspace(-2, 2, 7)
+    images = traversals(model, latents.mean(0).to(training.device), strongest.tolist(), steps.tolist())
+    names = [f"z{i}" for i in strongest.tolist()]
+    values = [f"{step:+.1f}" for step in steps.tolist()]
+    return {
+        "samples": sample_grid(samples),
+        "traversals": traversal_grid(images.float().cpu().numpy(), names, values),
+    }
+
+
+def _lines(training: Training, result: dict[str, Any]) -> list[str]:
+    config, test = training.config, result["test"][training.config.metrics]
+    other = next(name for name in METRICS if name != config.metrics)
+    lines = [
+        f"{config.model}, protocol {config.protocol}: {result['parameters']:,} parameters,"
+        f" {result['latent_size']} latent numbers",
+        f"test ({config.evaluate} weights): loss {test['loss']:.5g}, {_quality(test)}",
+        f"  by the {other} definition: {_quality(result['test'][other])}",
+    ]
+    if config.model in VAES:
+        lines.append(
+            f"  ELBO {test['elbo_nats']:.1f} nats = {test['bits_per_dim']:.3f} bits/dim,"
+            f" KL {test['kl_nats']:.1f} nats, {test['active_units']:.0f} active units"
+        )
+    for row in result["baselines"]:
+        size = f" of {row['numbers']} numbers" if row["numbers"] > 1 else ""
+        lines.append(f"  {row['baseline']}{size}: PSNR {row['psnr_db']:.2f} dB, SSIM {row['ssim']:.3f}")
+    return [*lines, f"figures, numbers, checkpoints: {training.directory}"]
+
+
+def _quality(values: Mapping[str, float]) -> str:
+    return f"PSNR {values['psnr_db']:.2f} dB, SSIM {values['ssim']:.3f}, spectrum {values['spectrum_db']:.1f} dB"
