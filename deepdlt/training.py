@@ -207,9 +207,7 @@ def _finished(run: _Run, config: TrainConfig) -> bool:
     return run.epoch >= config.epochs or bool(config.early_stopping and stale >= config.early_stopping)
 
 
-def _train_epoch(
-    run: _Run, config: TrainConfig, data: _Data, on_step: Callable[[int, int, int], None] | None
-) -> float:
+def _train_epoch(run: _Run, config: TrainConfig, data: _Data, on_step: Callable[[int, int, int], None] | None) -> float:
     """One pass over the training crops; the mean loss over images while they were trained on."""
     run.model.train()
     torch.manual_seed(_seed(config, run.epoch))  # dropout, augmentation and the VAE's noise

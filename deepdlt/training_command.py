@@ -75,7 +75,7 @@ def _prepare(args: argparse.Namespace) -> Training:
     with progress_bar("cutting crops", "images") as progress:
         options = crop_options(config, synthetic=args.data is None)
         patches = load_patches(create_dataset(source, CACHE / "patches", options, progress))
-    if args.fold:
+    if args.fold and label:
         split = fold_splits(config, patches, label, args.folds, args.split_seed)[args.fold - 1]
     else:
         split = single_split(config, patches, label, args.split_seed)
@@ -138,7 +138,7 @@ class _Progress:
         numbers = f"train loss {metrics['train_loss']:.5g}, val loss {metrics['val_loss']:.5g}"
         quality = f"PSNR {metrics['val_psnr_db']:.2f} dB, SSIM {metrics['val_ssim']:.3f}"
         text = f"epoch {metrics['epoch']:.0f}/{self._epochs}: {numbers}, {quality} ({metrics['epoch_s']:.0f} s)"
-        self._console.print(text, highlight=False)
+        self._console.print(text, highlight=False, soft_wrap=True)
 
     def note(self, text: str) -> None:
         """What is done after the last epoch."""

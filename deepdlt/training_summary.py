@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
+from matplotlib.figure import Figure
 from torch import Tensor, nn
 
 from deepdlt import figures
@@ -20,10 +21,12 @@ from deepdlt.create_dataset import Patches
 from deepdlt.evaluation import evaluate
 from deepdlt.inference import reconstruct
 from deepdlt.latent_figures import latent_map, sample_grid, traversal_grid
+from deepdlt.latent_map_command import DLIP_LABELS, folder_names
 from deepdlt.latents import encode_crops, per_image, project
 from deepdlt.stratified_split import Split
 from deepdlt.variational import sample_images, traversals
 
+MAPPED_CROPS, FEWEST_MAPPED = 16, 4  # crops per image, images
 SHOWN = 5  # crops per figure, as in the report
 REFERENCE_SIZES = (128,)  # baselines that are shown whatever the network's latent size is
 
@@ -105,35 +108,42 @@ def _draw(training: Training, model: nn.Module, history: Mapping[int, Mapping[st
         drawn[f"reconstructions_{part}"] = figures.reconstruction_pairs(pairs)
         if part == "test":
             drawn["error_maps"] = figures.error_maps(pairs)
-    drawn["latents"] = _latents(training, model)
+    if latents := _latents(training, model):
+        drawn["latents"] = latents
     if config.model in VAES:
         drawn |= _generated(training, model)
     for name, figure in drawn.items():
         write_atomic(folder / f"{name}.png", figures.png(figure))
 
 
-def _latents(training: Training, model: nn.Module) -> Any:
-    """Test images in the plane of their two strongest principal components, coloured by each label."""
-    patches, indices = training.patches, training.split.test
-    latents = encode_crops(model, training.config, patches.crops[indices])
-    images, means = per_image(latents, patches.image_id[indices])
+def _latents(training: Training, model: nn.Module) -> Figure | None:
+    """Every image in the plane of the two strongest principal components of its latents, coloured by each label."""
+    patches = training.patches
+    ranks = pd.Series(patches.image_id).groupby(patches.image_id).cumcount().to_numpy()
+    few = np.flatnonzero(ranks < MAPPED_CROPS)
+    images, means = per_image(encode_crops(model, training.config, patches.crops[few]), patches.image_id[few])
+    if len(images) < FEWEST_MAPPED:
+        return None
     table = patches.images.set_index("image_id").loc[images]
-    labels = [name for name in ("angle", "PP1", "NP", "EP1") if name in table]
-    return latent_map(project(means, "pca"), {name: table[name].tolist() for name in labels})
+    colours = {name: table[name].tolist() for name in DLIP_LABELS if name in table}
+    tested, validated = (set(patches.image_id[part]) for part in (training.split.test, training.split.val))
+    colours["folder"] = folder_names(table["file"]).tolist()
+    colours["part"] = ["test" if i in tested else "validation" if i in validated else "training" for i in images]
+    return latent_map(project(means, "pca"), colours)
 
 
 def _generated(training: Training, model: nn.Module) -> dict[str, Any]:
-    generator = torch.Generator(device=training.device).manual_seed(training.config.seed)
+    generator = torch.Generator().manual_seed(training.config.seed)
     samples = sample_images(model, 4 * SHOWN, generator).float().cpu().numpy()
-    latents = torch.as_tensor(encode_crops(model, training.config, training.patches.crops[training.split.val]))
-    strongest = latents.var(0).argsort(descending=True)[:SHOWN]
-    steps = torch.linspace(-2, 2, 7)
-    images = traversals(model, latents.mean(0).to(training.device), strongest.tolist(), steps.tolist())
-    names = [f"z{i}" for i in strongest.tolist()]
-    values = [f"{step:+.1f}" for step in steps.tolist()]
+    shown = training.patches.crops[training.split.val]
+    latents = torch.as_tensor(encode_crops(model, training.config, shown, pool=False))
+    strongest = latents.var(0).argsort(descending=True)[:SHOWN].tolist()
+    steps = torch.linspace(-2, 2, 7).tolist()
+    images = traversals(model, latents.mean(0).to(training.device), strongest, steps)
+    names = [f"z{i}" for i in strongest]
     return {
         "samples": sample_grid(samples),
-        "traversals": traversal_grid(images.float().cpu().numpy(), names, values),
+        "traversals": traversal_grid(images.float().cpu().numpy(), names, steps),
     }
 
 
