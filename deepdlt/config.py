@@ -4,29 +4,11 @@ A search space names these fields, a trial receives them, a checkpoint carries t
 """
 
 import difflib
-import math
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-MODELS = ("cnn_ae", "cnn_vae", "res_ae", "res_vae")
-VAES = ("cnn_vae", "res_vae")
-ACTIVATIONS = ("relu", "selu", "elu", "leaky_relu", "silu")
-INITS = ("default", "matched")
-LOSSES = ("mse", "l1", "charbonnier")
-OPTIMIZERS = ("adam", "adamw", "sgd")
-SCHEDULES = ("constant", "cosine", "onecycle", "plateau")
-INPUT_RANGES = ("unit", "symmetric")
-EVAL_CROPS = ("random", "grid")
-SYMMETRIES = ("none", "flips", "dihedral")
-METRICS = ("standard", "report")
-SPLIT_UNITS = ("condition", "image", "crop")
-HOLDOUTS = ("stratified", "halves")
-VAE_LIKELIHOODS = ("optimal", "gaussian", "squared_error")
-VAE_REDUCTIONS = ("mean", "batch_sum")
-TRAIN_LOSS_MODES = ("eval", "running")
-EVALUATED_CHECKPOINTS = ("best", "last")
-PRECISIONS = ("auto", "fp32", "bf16")
+from deepdlt.config_rules import broken_rules
 
 PROTOCOLS: dict[str, dict[str, str]] = {
     # What the same experiment should have been.
@@ -166,10 +148,7 @@ class TrainConfig:
     """Seeds the weights, dropout, VAE noise and data order of this training; 0 to 2**32 - 1."""
 
     def __post_init__(self) -> None:
-        problems = [problem for field in fields(self) if (problem := _type_problem(self, field))]
-        if not problems:
-            problems = [message for broken, message in _rules(self) if broken]
-        if problems:
+        if problems := broken_rules(self):
             raise ConfigError("\n".join(problems))
 
     @property
@@ -239,89 +218,3 @@ def _unknown_field(key: str, names: list[str]) -> str:
     near = difflib.get_close_matches(key, names, n=1)
     hint = f"did you mean `{near[0]}`?" if near else f"fields: {', '.join(names)}"
     return f"`{key}` is not a hyperparameter; {hint}"
-
-
-def _type_problem(config: TrainConfig, field: Any) -> str:
-    value = getattr(config, field.name)
-    expected: type = field.type
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    fits = {str: isinstance(value, str), int: number and isinstance(value, int), float: number}[expected]
-    if expected is float and number and not math.isfinite(value):
-        return f"`{field.name}` must be finite, got {value!r}"
-    return "" if fits else f"`{field.name}` must be {expected.__name__}, got {value!r}"
-
-
-def _rules(config: TrainConfig) -> list[tuple[bool, str]]:
-    """(is broken, message) of every range."""
-    c = config
-    choices = {
-        "model": MODELS,
-        "activation": ACTIVATIONS,
-        "init": INITS,
-        "loss": LOSSES,
-        "schedule": SCHEDULES,
-        "optimizer": OPTIMIZERS,
-        "input_range": INPUT_RANGES,
-        "metrics": METRICS,
-        "split_unit": SPLIT_UNITS,
-        "holdout": HOLDOUTS,
-        "evaluate": EVALUATED_CHECKPOINTS,
-        "train_loss_mode": TRAIN_LOSS_MODES,
-        "vae_likelihood": VAE_LIKELIHOODS,
-        "vae_reduction": VAE_REDUCTIONS,
-        "precision": PRECISIONS,
-        "augment_symmetry": SYMMETRIES,
-        "eval_crops": EVAL_CROPS,
-    }
-    rules = [
-        (getattr(c, name) not in allowed, f"`{name}` must be one of {', '.join(allowed)}, got {getattr(c, name)!r}")
-        for name, allowed in choices.items()
-    ]
-    ranges = [
-        ("dropout", 0 <= c.dropout < 1, "in [0, 1)"),
-        ("kernel_size", 1 <= c.kernel_size <= 15 and c.kernel_size % 2 == 1, "odd and in 1..15"),
-        ("decoder_kernel_size", c.decoder_kernel_size in (2, 3), "2 or 3"),
-        ("width", c.width >= 8 and c.width % 8 == 0, "a multiple of 8"),
-        ("blocks", 1 <= c.blocks <= 8, "in 1..8"),
-        ("latent_channels", c.latent_channels >= 0, ">= 0"),
-        ("latent_dim", c.latent_dim >= 1, ">= 1"),
-        ("ms_ssim_weight", c.ms_ssim_weight >= 0, ">= 0"),
-        ("focal_frequency_weight", c.focal_frequency_weight >= 0, ">= 0"),
-        ("spectrum_weight", c.spectrum_weight >= 0, ">= 0"),
-        ("beta", c.beta >= 0, ">= 0"),
-        ("decoder_sigma", c.decoder_sigma > 0, "> 0"),
-        ("kl_warmup", c.kl_warmup >= 0, ">= 0"),
-        ("free_bits", c.free_bits >= 0, ">= 0"),
-        ("lr", c.lr > 0, "> 0"),
-        ("warmup", 0 <= c.warmup < 1, "in [0, 1)"),
-        ("weight_decay", c.weight_decay >= 0, ">= 0"),
-        ("momentum", 0 <= c.momentum < 1, "in [0, 1)"),
-        ("ema", 0 <= c.ema < 1, "in [0, 1)"),
-        ("batch_size", c.batch_size >= 2, ">= 2"),
-        ("epochs", c.epochs >= 1, ">= 1"),
-        ("early_stopping", c.early_stopping >= 0, ">= 0"),
-        ("augment_brightness", 0 <= c.augment_brightness < 1, "in [0, 1)"),
-        ("input_noise", c.input_noise >= 0, ">= 0"),
-        ("seed", 0 <= c.seed < 2**32, "in 0..2**32-1"),
-    ]
-    rules += [(not holds, f"`{name}` must be {rule}, got {getattr(c, name)!r}") for name, holds, rule in ranges]
-    crops_divided = c.split_unit == "crop"
-    for_autoencoders = ("loss", "ms_ssim_weight", "focal_frequency_weight", "spectrum_weight")
-    rules += [
-        (
-            c.model in VAES and getattr(c, name) not in ("mse", 0),
-            f"`{name}` is for autoencoders, got {getattr(c, name)!r} with {c.model}; see `vae_likelihood`",
-        )
-        for name in for_autoencoders
-    ]
-    rules += [
-        (
-            c.holdout == "halves" and not crops_divided,
-            "`holdout` halves needs `split_unit` crop: halves of sorted rows cut through images",
-        ),
-        (
-            c.eval_crops == "grid" and crops_divided,
-            "`eval_crops` grid needs whole images on one side: `split_unit` condition or image, not crop",
-        ),
-    ]
-    return rules

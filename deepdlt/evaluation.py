@@ -7,7 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from deepdlt import losses, metrics
-from deepdlt.config import VAES, TrainConfig
+from deepdlt.config import TrainConfig
+from deepdlt.config_rules import VAES
 from deepdlt.dataset_loader import batches
 from deepdlt.inference import forward, reconstruction, scale, unscale
 from deepdlt.objective import image_loss, likelihood_variance, loss_floor, vae_image_loss

@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from deepdlt import losses
-from deepdlt.config import VAES, TrainConfig
+from deepdlt.config import TrainConfig
+from deepdlt.config_rules import VAES
 from deepdlt.inference import reconstruction, unscale
 
 SQUARED_ERROR_VARIANCE = 0.5  # a plain sum of squared errors is a Gaussian likelihood of this variance

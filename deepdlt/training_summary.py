@@ -16,7 +16,8 @@ from deepdlt import figures
 from deepdlt.atomic import write_atomic
 from deepdlt.baselines import baseline_table
 from deepdlt.checkpoint import BEST, LAST, load_model
-from deepdlt.config import METRICS, VAES, TrainConfig, config_dict
+from deepdlt.config import TrainConfig, config_dict
+from deepdlt.config_rules import CHOICES, VAES
 from deepdlt.create_dataset import Patches
 from deepdlt.evaluation import evaluate
 from deepdlt.inference import reconstruct
@@ -85,7 +86,7 @@ def summarize(training: Training, history: Mapping[int, Mapping[str, float]]) ->
 def _test(model: nn.Module, config: TrainConfig, crops: Tensor, indices: Tensor) -> dict[str, dict[str, float]]:
     """Definition of the metrics -> name -> mean over the test crops; the report's and the standard one."""
     values = {}
-    for definition in METRICS:
+    for definition in CHOICES["metrics"]:
         found = evaluate(model, replace(config, metrics=definition), crops, indices, "all")
         values[definition] = {name: float(v.mean()) for name, v in found.items()}
     return values
@@ -149,7 +150,7 @@ def _generated(training: Training, model: nn.Module) -> dict[str, Any]:
 
 def _lines(training: Training, result: dict[str, Any]) -> list[str]:
     config, test = training.config, result["test"][training.config.metrics]
-    other = next(name for name in METRICS if name != config.metrics)
+    other = next(name for name in CHOICES["metrics"] if name != config.metrics)
     lines = [
         f"{config.model}, protocol {config.protocol}: {result['parameters']:,} parameters,"
         f" {result['latent_size']} latent numbers",

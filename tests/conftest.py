@@ -9,7 +9,6 @@ from deepdlt.create_dataset import CropOptions, Patches, create_dataset, load_pa
 from deepdlt.source_images import Source, read_source
 from deepdlt.synthetic import make_synthetic
 
-
 torch.set_num_threads(1)  # the networks here are tiny; threads that wait for a busy core cost 20 times as much
 
 

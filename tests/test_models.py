@@ -7,7 +7,8 @@ import scipy.fft
 import torch
 from torch import nn
 
-from deepdlt.config import ACTIVATIONS, VAES, TrainConfig
+from deepdlt.config import TrainConfig
+from deepdlt.config_rules import CHOICES, VAES
 from deepdlt.models import CNNAutoencoder, CNNVariationalAutoencoder, build_model
 from deepdlt.models.initialisation import cosine_images, fan_in
 from deepdlt.models.residual import LOGVAR_START, _channels_to_space, _resize_channels, _space_to_channels
@@ -81,7 +82,7 @@ def test_activation_modules_are_not_shared():
     assert len({id(m) for m in activations}) == 5
 
 
-@pytest.mark.parametrize("activation", ACTIVATIONS)
+@pytest.mark.parametrize("activation", CHOICES["activation"])
 def test_pooling_before_the_activation_changes_neither_output_nor_gradients(activation):
     torch.manual_seed(0)
     encoder = CNNAutoencoder(TrainConfig(activation=activation, dropout=0.4)).encoder
@@ -97,7 +98,7 @@ def test_pooling_before_the_activation_changes_neither_output_nor_gradients(acti
     torch.testing.assert_close(results[0][1], results[1][1], rtol=1e-4, atol=1e-7)
 
 
-@pytest.mark.parametrize("activation", ACTIVATIONS)
+@pytest.mark.parametrize("activation", CHOICES["activation"])
 @pytest.mark.parametrize("model", ["res_ae", "res_vae"])
 def test_residual_models_train_in_every_activation(model, activation):
     config = TrainConfig(model=model, activation=activation, width=16, latent_channels=4)
