@@ -10,7 +10,7 @@ from sweeps import search
 from sweeps.plan import make_request
 from sweeps.run import make_parser
 
-SHIPPED = ["cv_report", "exp_grid", "smoke", "vae_grid"]
+SHIPPED = ["cv_report", "exp_grid", "res_grid", "smoke", "vae_grid"]
 
 
 def test_the_spaces_of_the_readme_exist():
