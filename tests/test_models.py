@@ -154,6 +154,24 @@ def test_cosine_patterns_are_scipys_orthonormal_transform():
     assert ((coefficients.abs() > 1e-5).sum((1, 2)) == 1).all()
 
 
+@pytest.mark.parametrize("latent_channels", [0, 16])
+def test_first_steps_do_not_drown_the_cosine_start(latent_channels):
+    torch.manual_seed(0)
+    model = build_model(TrainConfig(model="res_ae", activation="silu", latent_channels=latent_channels, dropout=0.0))
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
+    blurred = nn.functional.avg_pool2d(torch.rand(8, 1, 70, 70), 7, stride=1)  # as smooth as a surface, 64x64
+    x = (blurred - 0.5) * 4 + 0.5
+    errors = []
+    for _ in range(8):
+        optimizer.zero_grad()
+        loss = (model(x) - x).square().mean()
+        loss.backward()
+        optimizer.step()
+        errors.append(loss.item())
+    assert max(errors) < 1.3 * errors[0]
+    assert errors[-1] < errors[0]
+
+
 def test_residual_model_keeps_the_range_of_the_reports_protocol():
     model = _started(TrainConfig(model="res_ae", input_range="symmetric")).eval()
     out = model(10 * torch.randn(4, 1, 64, 64))

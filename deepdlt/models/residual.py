@@ -50,7 +50,9 @@ class _ResidualTrunk(nn.Module):
         self.latent_shape: tuple[int, ...] = (config.latent_dim,)
         if self.is_map:
             self.latent_shape = (config.latent_channels, LATENT_SIDE, LATENT_SIDE)
-        self.low, self.centre = (-1.0, 0.0) if config.input_range == "symmetric" else (0.0, 0.5)
+        # The stream has about unit variance, like what the branches add to it: one learning rate suits both.
+        symmetric = config.input_range == "symmetric"
+        self.low, self.centre, self.unit = (-1.0, 0.0, 0.4) if symmetric else (0.0, 0.5, 0.2)
 
         def blocks(channels: int) -> list[nn.Module]:
             return [ResidualBlock(channels, config) for _ in range(config.blocks)]
@@ -78,12 +80,12 @@ class _ResidualTrunk(nn.Module):
         if not self.is_map:
             features = features.unflatten(1, (LATENT_SIDE, LATENT_SIDE, 4 * self.width))
         h = self.decoder(features.permute(0, 3, 1, 2))
-        x = _channels_to_space(_resize_channels(h, 4) + self.to_pixels(h)) + self.centre
+        x = _channels_to_space(_resize_channels(h, 4) + self.to_pixels(h)) * self.unit + self.centre
         return x if self.training else x.clamp(self.low, 1.0)
 
     def _features(self, x: Tensor) -> Tensor:
         """(batch, 1, side, side) -> (batch, side/8, side/8, 4 width), flattened for a vector latent."""
-        h = _resize_channels(_space_to_channels(x - self.centre), self.width)
+        h = _resize_channels(_space_to_channels((x - self.centre) / self.unit), self.width)
         h = self.encoder(h).permute(0, 2, 3, 1)
         return h if self.is_map else h.flatten(1)
 
@@ -142,12 +144,19 @@ class ResidualVariationalAutoencoder(_ResidualTrunk, Variational):
 
 
 class _ZeroConv2d(nn.Conv2d):
-    """A convolution that starts at zero: the branch that it ends does nothing at first."""
+    """A convolution that starts at zero, so that the branch it ends does nothing at first, and learns at a quarter.
+
+    Its weights act divided by 4: the first steps of Adam all point one way and would drown the shortcut.
+    """
 
     def reset_parameters(self) -> None:
         nn.init.zeros_(self.weight)
         if self.bias is not None:
             nn.init.zeros_(self.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        bias = None if self.bias is None else self.bias / 4
+        return self._conv_forward(x, self.weight / 4, bias)
 
 
 class _Down(nn.Module):
@@ -181,14 +190,13 @@ class _Up(nn.Module):
 class _Transform(nn.Module):
     """A linear map that starts as a given matrix (out, in), held `gain` times larger than it acts.
 
-    Adam moves each weight by about the learning rate whatever its size, and thousands of small weights make one
-    latent number: without the gain a few steps would drive it far beyond its range.
+    Adam moves each weight by about the learning rate whatever its size, so one step moves an output in proportion to
+    the number of inputs, 8192 for a latent vector. The gain takes that out; convolutions need none.
     """
-
-    gain = 16.0
 
     def __init__(self, matrix: Tensor) -> None:
         super().__init__()
+        self.gain = max(1.0, matrix.shape[1] / 32)
         self.weight = nn.Parameter(matrix * self.gain)
         self.bias = nn.Parameter(torch.zeros(len(matrix)))
 
