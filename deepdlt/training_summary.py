@@ -28,6 +28,7 @@ from deepdlt.stratified_split import Split
 from deepdlt.variational import sample_images, traversals
 
 MAPPED_CROPS, FEWEST_MAPPED = 16, 4  # crops per image, images
+SAMPLES = 24
 SHOWN = 5  # crops per figure, as in the report
 REFERENCE_SIZES = (128,)  # baselines that are shown whatever the network's latent size is
 
@@ -135,11 +136,11 @@ def _latents(training: Training, model: nn.Module) -> Figure | None:
 
 def _generated(training: Training, model: nn.Module) -> dict[str, Any]:
     generator = torch.Generator().manual_seed(training.config.seed)
-    samples = sample_images(model, 4 * SHOWN, generator).float().cpu().numpy()
+    samples = sample_images(model, SAMPLES, generator).float().cpu().numpy()
     shown = training.patches.crops[training.split.val]
     latents = torch.as_tensor(encode_crops(model, training.config, shown, pool=False))
     strongest = latents.var(0).argsort(descending=True)[:SHOWN].tolist()
-    steps = torch.linspace(-2, 2, 7).tolist()
+    steps = [-2.0, -1.5, -1.0, -0.5, 0.0, 0.5, 1.0, 1.5, 2.0]  # standard deviations of the prior
     images = traversals(model, latents.mean(0).to(training.device), strongest, steps)
     names = [f"z{i}" for i in strongest]
     return {
