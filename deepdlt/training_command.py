@@ -81,7 +81,7 @@ def _prepare(args: argparse.Namespace) -> Training:
         split = single_split(config, patches, label, args.split_seed)
     device = ("cuda" if torch.cuda.is_available() else "cpu") if args.device == "auto" else args.device
     default = CACHE / "runs" / _run_name(config, patches.fingerprint, [label, args.fold, args.folds, args.split_seed])
-    return Training(config, patches, split, args.out or default, device)
+    return Training(config, patches, split, source, args.out or default, device)
 
 
 def _train(task: Training, command: str) -> int:

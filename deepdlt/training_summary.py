@@ -1,7 +1,7 @@
 """What a finished training leaves: metrics.csv, result.json, figures, and lines to read."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -24,11 +24,14 @@ from deepdlt.inference import reconstruct
 from deepdlt.latent_figures import latent_map, sample_grid, traversal_grid
 from deepdlt.latent_map_command import DLIP_LABELS, folder_names
 from deepdlt.latents import encode_crops, per_image, project
+from deepdlt.source_images import Source
 from deepdlt.stratified_split import Split
 from deepdlt.variational import sample_images, traversals
+from deepdlt.whole_images import reconstruct_image, wave_fidelity
 
 MAPPED_CROPS, FEWEST_MAPPED = 16, 4  # crops per image, images
 SAMPLES = 24
+WHOLE_IMAGES, CENTRE = 12, 256  # test images that are reconstructed whole, and px of them that are shown
 SHOWN = 5  # crops per figure, as in the report
 REFERENCE_SIZES = (128,)  # baselines that are shown whatever the network's latent size is
 
@@ -40,6 +43,7 @@ class Training:
     config: TrainConfig
     patches: Patches
     split: Split
+    source: Source
     directory: Path
     device: str
 
@@ -66,6 +70,7 @@ def summarize(training: Training, history: Mapping[int, Mapping[str, float]]) ->
     model.to(training.device).to(memory_format=torch.channels_last)
     crops = torch.as_tensor(training.patches.crops).to(training.device)
     test = _test(model, config, crops, torch.as_tensor(training.split.test).to(training.device))
+    wholes = _whole_images(training, model)
     sizes = {*REFERENCE_SIZES, config.latent_size}
     split = training.split
     baselines = baseline_table(
@@ -77,10 +82,11 @@ def summarize(training: Training, history: Mapping[int, Mapping[str, float]]) ->
         "latent_size": config.latent_size,
         "validation": dict(history[max(history)]),
         "test": test,
+        "waves": wave_fidelity((recon, original) for original, recon in wholes),
         "baselines": baselines,
     }
     write_atomic(directory / "result.json", json.dumps(result, indent=1).encode())
-    _draw(training, model, history)
+    _draw(training, model, history, wholes)
     return _lines(training, result)
 
 
@@ -93,7 +99,20 @@ def _test(model: nn.Module, config: TrainConfig, crops: Tensor, indices: Tensor)
     return values
 
 
-def _draw(training: Training, model: nn.Module, history: Mapping[int, Mapping[str, float]]) -> None:
+def _whole_images(training: Training, model: nn.Module) -> list[tuple[np.ndarray, np.ndarray]]:
+    """(original, reconstruction) of some test images, whole, in [0, 1]."""
+    tested = np.unique(training.patches.image_id[training.split.test])
+    chosen = np.unique(tested[np.linspace(0, len(tested) - 1, WHOLE_IMAGES).astype(int)])
+    originals = [training.source.pixels(int(image)) for image in chosen]
+    return [(o / np.float32(255), reconstruct_image(model, training.config, o)) for o in originals]
+
+
+def _draw(
+    training: Training,
+    model: nn.Module,
+    history: Mapping[int, Mapping[str, float]],
+    wholes: Sequence[tuple[np.ndarray, np.ndarray]],
+) -> None:
     config, crops = training.config, training.patches.crops
     folder = training.directory / "figures"
     folder.mkdir(exist_ok=True)
@@ -110,12 +129,20 @@ def _draw(training: Training, model: nn.Module, history: Mapping[int, Mapping[st
         drawn[f"reconstructions_{part}"] = figures.reconstruction_pairs(pairs)
         if part == "test":
             drawn["error_maps"] = figures.error_maps(pairs)
+    drawn["whole_images"] = figures.error_maps([(_centre(o), _centre(r)) for o, r in wholes[:SHOWN]])
     if latents := _latents(training, model):
         drawn["latents"] = latents
     if config.model in VAES:
         drawn |= _generated(training, model)
     for name, figure in drawn.items():
         write_atomic(folder / f"{name}.png", figures.png(figure))
+
+
+def _centre(image: np.ndarray) -> np.ndarray:
+    """The middle of an image, at most CENTRE px."""
+    height, width = (min(side, CENTRE) for side in image.shape)
+    top, left = (image.shape[0] - height) // 2, (image.shape[1] - width) // 2
+    return image[top : top + height, left : left + width]
 
 
 def _latents(training: Training, model: nn.Module) -> Figure | None:
@@ -163,6 +190,11 @@ def _lines(training: Training, result: dict[str, Any]) -> list[str]:
             f"  ELBO {test['elbo_nats']:.1f} nats = {test['bits_per_dim']:.3f} bits/dim,"
             f" KL {test['kl_nats']:.1f} nats, {test['active_units']:.0f} active units"
         )
+    waves = result["waves"]
+    lines.append(
+        f"  whole images: strongest wave kept in {waves['images'] - waves['lost']} of {waves['images']}, period"
+        f" {waves['period_error_percent']:.2f} % off, direction {waves['orientation_error_deg']:.2f} deg"
+    )
     for row in result["baselines"]:
         size = f" of {row['numbers']} numbers" if row["numbers"] > 1 else ""
         lines.append(f"  {row['baseline']}{size}: PSNR {row['psnr_db']:.2f} dB, SSIM {row['ssim']:.3f}")

@@ -14,7 +14,7 @@ from PIL import Image
 from deepdlt.checkpoint import load_model
 from deepdlt.training_command import main
 
-FIGURES = {"curves", "reconstructions_train", "reconstructions_test", "error_maps", "latents"}
+FIGURES = {"curves", "reconstructions_train", "reconstructions_test", "error_maps", "latents", "whole_images"}
 SMALL = ["--threads", "1"]
 
 
