@@ -23,12 +23,13 @@ os.environ.update(
 import ray
 from ray import tune
 
+from deepdlt.config_rules import VAES
 from sweeps import cross_validation, plan, search
 from sweeps.optuna_search import DistinctOptunaSearch
 from sweeps.progress import SweepProgress
 from sweeps.records import COMPLETE, FAILED, PRUNED, Cell, read_record, read_records
 from sweeps.sweep_data import SweepData, git_commit, versions
-from sweeps.tensorboard_logs import TrialLog, read_trial
+from sweeps.tensorboard_logs import HPARAMS_METRICS, VAE_METRICS, TrialLog, read_trial
 from sweeps.trainable import Job, train_cell, trial_config
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -154,7 +155,7 @@ def run_sweep(
     for stale in sweep.glob("events.out.tfevents.*"):  # TensorBoard takes the first declaration: keep one
         stale.unlink()
     with TrialLog(sweep) as log:
-        log.hparams_experiment(*_hparam_domains(request))
+        log.hparams_experiment(*_hparam_domains(request), HPARAMS_METRICS | (VAE_METRICS if _has_vae(request) else {}))
     with ExitStack() as stack:
 
         def start_ray() -> None:
@@ -213,6 +214,11 @@ def _ray(address: str | None, verbose: bool) -> Iterator[None]:
         yield
     finally:
         ray.shutdown()
+
+
+def _has_vae(request: plan.Request) -> bool:
+    models = search.axes(request.domains).get("model") or [request.config({}).model]
+    return any(model in VAES for model in models)
 
 
 def _hparam_domains(request: plan.Request) -> tuple[dict[str, Any], dict[str, Any]]:

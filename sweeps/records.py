@@ -1,6 +1,7 @@
 """What was asked (sweep.json) and what is done (trial.json): the only truth a resumed sweep relies on.
 
-A trial is complete if and only if its trial.json verifies. It is written last, whole or not at all.
+A trial is complete if and only if its trial.json verifies. It is written last, whole or not at all. What the trials
+must beat (baselines.json) is kept in the same way.
 """
 
 import fcntl
@@ -18,6 +19,7 @@ from typing import Any
 from deepdlt.atomic import write_atomic
 
 COMPLETE, PRUNED, FAILED = "complete", "pruned", "failed"
+BASELINES, BASELINES_FORMAT = "baselines.json", 1
 
 
 class SweepRefused(ValueError):
@@ -59,20 +61,13 @@ class Cell:
 def write_record(directory: Path, cell: Cell, status: str, **content: Any) -> dict[str, Any]:
     """Commit a trial: `trial.json` with the cell, its status and results, and a sha256 over all of it."""
     record = {"name": directory.name, "status": status, "identity": cell.identity, **asdict(cell), **content}
-    record["sha256"] = _digest(record)
     directory.mkdir(parents=True, exist_ok=True)
-    write_atomic(directory / "trial.json", json.dumps(record, indent=1, sort_keys=True).encode())
-    return record
+    return _write_sealed(directory / "trial.json", record)
 
 
 def read_record(directory: Path) -> dict[str, Any] | None:
     """The trial's commit record; None when there is none or it does not verify (the trial is then run again)."""
-    try:
-        record = json.loads((directory / "trial.json").read_text(encoding="utf-8"))
-        stated = record.pop("sha256")
-    except (OSError, ValueError, KeyError, AttributeError):
-        return None
-    return record if stated == _digest(record) else None
+    return _read_sealed(directory / "trial.json")
 
 
 def forget_failure(directory: Path) -> None:
@@ -86,6 +81,21 @@ def read_records(sweep: Path) -> dict[str, dict[str, Any]]:
     """All verified records of a sweep by identity, in the order of their names."""
     found = (read_record(path.parent) for path in sorted(sweep.glob("*/trial.json")))
     return {record["identity"]: record for record in found if record}
+
+
+def write_baselines(sweep: Path, content: dict[str, Any]) -> None:
+    """Save baselines.json: `pixels` of a crop, `latent_sizes` of the space's configurations, and `splits`.
+
+    Each split has `label`, `fold`, `n_folds` as a Cell has them, `key` (of all that its numbers depend on) and `rows`
+    of deepdlt.baselines.baseline_table, null where a number is not finite.
+    """
+    _write_sealed(sweep / BASELINES, {"format": BASELINES_FORMAT, **content})
+
+
+def read_baselines(sweep: Path) -> dict[str, Any] | None:
+    """What `write_baselines` saved; None when there is none, or it does not verify or is of another format."""
+    content = _read_sealed(sweep / BASELINES)
+    return content if content is not None and content.get("format") == BASELINES_FORMAT else None
 
 
 def open_sweep(sweep: Path, asked: dict[str, Any], fixed: tuple[str, ...]) -> None:
@@ -149,6 +159,23 @@ def sweep_lock(sweep: Path) -> Iterator[None]:
         file.truncate(0)
         print(f"process {os.getpid()} on {socket.gethostname()}", file=file, flush=True)
         yield
+
+
+def _write_sealed(path: Path, content: dict[str, Any]) -> dict[str, Any]:
+    """JSON with a sha256 over all of it."""
+    sealed = {**content, "sha256": _digest(content)}
+    write_atomic(path, json.dumps(sealed, indent=1, sort_keys=True).encode())
+    return sealed
+
+
+def _read_sealed(path: Path) -> dict[str, Any] | None:
+    """The content without its sha256; None when it cannot be read or does not verify."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        stated = content.pop("sha256")
+    except (OSError, ValueError, KeyError, AttributeError):
+        return None
+    return content if stated == _digest(content) else None
 
 
 def _digest(content: dict[str, Any]) -> str:

@@ -132,6 +132,7 @@ def _write_csv(found: "Findings", folder: Path) -> None:
     places = {trial: place for place, trial in enumerate(found.ranked["trial"], 1)}
     trials.insert(0, "rank", trials["trial"].map(places).astype("Int64"))
     _csv(trials.sort_values(["rank", "trial"]), folder / "trials.csv")
+    from sweeps.report_baselines import csv_rows
     from sweeps.report_tables import describe, described
 
     folds, classes = [], []
@@ -144,6 +145,8 @@ def _write_csv(found: "Findings", folder: Path) -> None:
         _csv(pd.DataFrame(folds), folder / "cv.csv")
     if classes:
         _csv(pd.DataFrame(classes), folder / "classes.csv")
+    if baselines := csv_rows(found.logs):
+        _csv(pd.DataFrame(baselines), folder / "baselines.csv")
 
 
 def _csv(table: "pd.DataFrame", path: Path) -> None:
@@ -165,6 +168,7 @@ def _inert(cell: Any) -> Any:
 def _summary(found: "Findings", sweep: Path) -> dict[str, Any]:
     """What `--json` prints; missing numbers are null."""
     from sweeps.report_answers import answers
+    from sweeps.report_baselines import csv_rows
     from sweeps.report_tables import described
 
     best = found.best
@@ -184,6 +188,7 @@ def _summary(found: "Findings", sweep: Path) -> dict[str, Any]:
         ],
         "classes": next(iter(found.classes.values()), []),
         "hardest_images": found.hardest,
+        "baselines": csv_rows(found.logs),
         "warnings": found.logs.warnings,
     }
     if best is not None:

@@ -1,5 +1,6 @@
 """The three questions of a sweep, answered in words: which autoencoder, how sure, which surfaces stay hard?"""
 
+import json
 import math
 from dataclasses import dataclass
 from typing import Any
@@ -8,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from sweeps.records import COMPLETE, FAILED, PRUNED
+from sweeps.report_baselines import fold_baselines, latent_size, split_baselines, verdict
 from sweeps.report_logs import INTERRUPTED, SweepLogs, mapping
 from sweeps.report_tables import (
     FoldTable,
@@ -95,14 +97,15 @@ def which_autoencoder(found: Findings) -> Answer:
     headline = describe(best, described(found.logs, best))
     if len(found.ranked):
         counts = {status: int((_search(found) == status).sum()) for status in counts}
-        detail = f"Validation: {_numbers(best, 'val')}. Test: {_numbers(best, 'test')}. Trial {best['trial']}, ranked"
-        return Answer(question, headline, f"{detail} first by validation PSNR. Search trials: {_counted(counts)}.")
+        detail = f"Validation: {_numbers(best, 'val')}. Test: {_numbers(best, 'test')}. {_against(found)}"
+        detail += f"Trial {best['trial']}, ranked first by validation PSNR. Search trials: {_counted(counts)}."
+        return Answer(question, headline, detail)
     tables = [table for table in found.leading if table.n_done]
     psnr = float(np.mean([table.mean["test_psnr_db"] for table in tables]))
     ssim = np.mean([table.mean["test_ssim"] for table in tables])
     chosen = "the only configuration" if len(found.groups) == 1 else f"best of {len(found.groups)} configurations"
-    detail = f"Test PSNR {_db(psnr)}, SSIM {ssim:.3f}, averaged over folds; {chosen}, cross-validated without a search."
-    return Answer(question, headline, detail)
+    detail = f"Test PSNR {_db(psnr)}, SSIM {ssim:.3f}, averaged over folds. {_against(found)}"
+    return Answer(question, headline, f"{detail}It is {chosen}, cross-validated without a search.")
 
 
 def how_sure(found: Findings) -> Answer:
@@ -207,9 +210,24 @@ def image_name(image: dict[str, Any]) -> str:
 
 
 def _numbers(trial: Any, part: str) -> str:
-    """`PSNR 25.84 dB, SSIM 0.796, loss 0.002608`."""
+    """`PSNR 25.84 dB, SSIM 0.796, loss 0.002608 (floor 0.001: ...)`."""
     psnr, ssim, loss = (trial[f"{part}_{name}"] for name in ("psnr_db", "ssim", "loss"))
-    return f"PSNR {_db(psnr)}, SSIM {ssim:.3f}, loss {loss:.4g}" if _finite(psnr) else "no result"
+    floor = trial.get(f"{part}_loss_floor")
+    note = f" (floor {floor:.4g}: outputs in [0, 1] cannot go lower)" if _finite(floor) else ""
+    return f"PSNR {_db(psnr)}, SSIM {ssim:.3f}, loss {loss:.4g}{note}" if _finite(psnr) else "no result"
+
+
+def _against(found: Findings) -> str:
+    """The best configuration beside a linear code on the same test crops, with a space behind, or ''."""
+    best = found.best
+    if len(found.ranked):
+        psnr, baselines = best["test_psnr_db"], [split_baselines(found.logs, best["label"])]
+    else:
+        tables = [table for table in found.leading if table.n_done]
+        psnr = float(np.mean([table.mean["test_psnr_db"] for table in tables]))
+        baselines = [fold_baselines(found.logs, table) for table in tables]
+    sentence = verdict(found.logs, psnr, latent_size(json.loads(best["group"])), baselines) if _finite(psnr) else ""
+    return f"{sentence} " if sentence else ""
 
 
 def _images(n: int) -> str:

@@ -5,21 +5,24 @@ are used and the difference is a warning, so that a damaged file never passes fo
 """
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from sweeps.records import read_record, read_sweep
+from sweeps.records import BASELINES, read_baselines, read_record, read_sweep
 from sweeps.tensorboard_logs import TrialEvents, read_trial
 
 INTERRUPTED = "interrupted"
 EVENT_FILES = "events.out.tfevents.*"
 CURVES = ("train_loss", "val_loss", "val_psnr_db", "val_ssim")
-NUMBERS = ("best_epoch", "epochs_done", *CURVES)
-TESTS = ("test_loss", "test_psnr_db", "test_ssim")
+OPTIONAL = ("val_bits_per_dim", "val_kl_nats", "val_active_units", "val_loss_floor")
+"""Of VAEs, and of inputs in [-1, 1]."""
+NUMBERS = ("best_epoch", "epochs_done", *CURVES, *OPTIONAL)
+OPTIONAL_TESTS = ("test_spectrum_db", "test_bits_per_dim", "test_kl_nats", "test_active_units")
+TESTS = ("test_loss", "test_psnr_db", "test_ssim", *OPTIONAL_TESTS)
 COLUMNS = ["trial", "kind", "status", "label", "fold", "n_folds", "group", *NUMBERS, *TESTS, "seconds", "from_record"]
 SPLIT = ("kind", "label", "fold", "n_folds")  # logged beside the hyperparameters
 
@@ -30,7 +33,8 @@ class SweepLogs:
 
     `trials`: one row per trial folder, with `trial, kind, status, label, fold, n_folds, group`, the hyperparameters,
     `NUMBERS` (at the best epoch), `TESTS` (None where there is none), `used_train_loss, used_val_loss` (of the weights
-    that met the test set), `from_record` (not from the event file) and `error`.
+    that met the test set), `from_record` (not from the event file) and `error`. The `OPTIONAL` ones that no trial has
+    are no columns.
     """
 
     asked: dict[str, Any]
@@ -40,6 +44,8 @@ class SweepLogs:
     axes: list[str]
     """Hyperparameters that the sweep varies."""
     warnings: list[str]
+    baselines: dict[str, Any] = field(default_factory=dict)
+    """The content of baselines.json; empty without one."""
 
 
 def is_trial(folder: Path) -> bool:
@@ -55,7 +61,10 @@ def read_logs(sweep: Path) -> SweepLogs:
     asked = read_sweep(sweep)
     if asked is None:
         warnings.append("sweep.json is missing or unreadable: what was asked is not known, only what was done")
-    logs = SweepLogs(asked or {}, pd.DataFrame(), {}, {}, [], warnings)
+    baselines = read_baselines(sweep)
+    if baselines is None and (sweep / BASELINES).exists():
+        warnings.append(f"{BASELINES} is damaged or of another version; run the sweep's command again to renew it")
+    logs = SweepLogs(asked or {}, pd.DataFrame(), {}, {}, [], warnings, baselines or {})
     rows: list[dict[str, Any]] = []
     seen: dict[str, str] = {}
     for folder in sorted(path for path in sweep.iterdir() if is_trial(path)):
@@ -67,7 +76,8 @@ def read_logs(sweep: Path) -> SweepLogs:
         logs.curves[folder.name] = {tag: events.scalars[tag] for tag in CURVES if tag in events.scalars}
         if record and isinstance(record.get("test_by_image"), dict):
             logs.tests_by_image[folder.name] = record["test_by_image"]
-    logs.trials = pd.DataFrame(rows, columns=None if rows else COLUMNS)
+    trials = pd.DataFrame(rows, columns=None if rows else COLUMNS)
+    logs.trials = trials.drop(columns=[name for name in (*OPTIONAL, *OPTIONAL_TESTS) if trials[name].isna().all()])
     logs.axes = _swept(logs)
     return logs
 
@@ -146,11 +156,11 @@ def _event_numbers(scalars: dict[str, dict[int, float]], config: dict[str, Any])
     best = min(losses, key=lambda epoch: (losses[epoch], epoch), default=None)
     last = max(scalars.get("val_loss", {}), default=None)
     used = best if config.get("evaluate", "best") == "best" else last
-    at = {tag: scalars.get(tag, {}) for tag in CURVES}
+    at = {tag: scalars.get(tag, {}) for tag in (*CURVES, *OPTIONAL)}
     return {
         "best_epoch": best,
         "epochs_done": len(at["val_loss"]),
-        **{tag: at[tag].get(best) if best is not None else None for tag in CURVES},
+        **{tag: series.get(best) if best is not None else None for tag, series in at.items()},
         "used_train_loss": at["train_loss"].get(used) if used is not None else None,
         "used_val_loss": at["val_loss"].get(used) if used is not None else None,
         **{test: _last(scalars, test.replace("_", "/", 1)) for test in TESTS},
@@ -158,15 +168,16 @@ def _event_numbers(scalars: dict[str, dict[int, float]], config: dict[str, Any])
 
 
 def _record_numbers(record: dict[str, Any], events: TrialEvents) -> dict[str, Any]:
-    """The same by trial.json; it has the last epoch's training loss only, an earlier one must be readable in a file."""
+    """The same by trial.json; of some it has the last epoch's only, those of an earlier one must be in a file."""
     metrics, test = mapping(record, "metrics"), mapping(record, "test")
     best, last = metrics.get("best_epoch"), metrics.get("epoch", 0)
-    curve = {**events.scalars.get("train_loss", {}), last: metrics.get("train_loss")}
+    partly = {tag: {**events.scalars.get(tag, {}), last: metrics.get(tag)} for tag in ("train_loss", *OPTIONAL)}
+    curve = partly["train_loss"]
     evaluated_best = record["config"].get("evaluate", "best") == "best"
     return {
         "best_epoch": best,
         "epochs_done": last,
-        "train_loss": curve.get(best),
+        **{tag: series.get(best) for tag, series in partly.items()},
         **{name: metrics.get(f"best_{name}") for name in ("val_loss", "val_psnr_db", "val_ssim")},
         "used_train_loss": curve.get(best if evaluated_best else last),
         "used_val_loss": metrics.get("best_val_loss" if evaluated_best else "val_loss"),

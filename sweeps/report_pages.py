@@ -9,24 +9,49 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from PIL import Image
 
 from deepdlt import figures
 from sweeps.records import COMPLETE, FAILED, PRUNED
 from sweeps.report_answers import Findings, answers, data_line, data_remark, fold_note, how_to_cv, image_name
+from sweeps.report_baselines import baseline_content, fold_baselines, strongest
 from sweeps.report_logs import INTERRUPTED, mapping, read_events
 from sweeps.report_tables import describe, described, show
 
 HIGHLIGHTS = 3  # trials coloured among the training curves
 LEADERS = 10
-COLUMNS = (
-    ("train_loss", "loss"),
-    ("val_loss", "loss"),
-    ("test_loss", "loss"),
-    ("test_psnr_db", "db"),
-    ("test_ssim", "ssim"),
-)  # of a fold table, with the filter that writes them
+SEARCH_COLUMNS = (
+    ("best_epoch", "Best epoch", "show"),
+    ("val_loss", "Val loss", "loss"),
+    ("val_loss_floor", "Loss floor", "loss"),
+    ("val_psnr_db", "Val PSNR (dB)", "db"),
+    ("val_ssim", "Val SSIM", "ssim"),
+    ("val_bits_per_dim", "Bits/dim", "ssim"),
+    ("val_kl_nats", "KL (nats)", "nats"),
+    ("val_active_units", "Active units", "show"),
+    ("test_psnr_db", "Test PSNR (dB)", "db"),
+    ("parameters", "Parameters", "show"),
+)  # of the ranking: column, title, the filter that writes it
+FOLD_COLUMNS = (
+    ("train_loss", "Train loss", "loss"),
+    ("val_loss", "Val loss", "loss"),
+    ("test_loss", "Test loss", "loss"),
+    ("test_psnr_db", "PSNR (dB)", "db"),
+    ("test_ssim", "SSIM", "ssim"),
+    ("test_spectrum_db", "Spectrum (dB)", "db"),
+)
+SEARCH_NOTES = {
+    "val_loss_floor": "Loss floor: inputs are in [-1, 1], and outputs in [0, 1] cannot have a lower validation loss.",
+    "val_bits_per_dim": "Bits/dim: bits per pixel that the ELBO needs, lower is better. KL: how much the latent vector"
+    " says about a crop. Active units: latent numbers that differ from crop to crop. All of validation crops.",
+}
+FOLD_NOTES = {
+    "test_spectrum_db": "Spectrum: distance of the radial power spectra of original and reconstruction, lower is"
+    " better.",
+    "val_loss_floor": "Floor: outputs in [0, 1] cannot have a lower validation loss.",
+}
 LISTED = 20  # trials without a result
 WARNINGS = 10
 ERROR_LENGTH = 300
@@ -53,7 +78,8 @@ def render(found: Findings, pictures: dict[str, tuple[bytes, str]], sweep: Path)
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    filters = {"db": _number(2), "ssim": _number(3), "loss": _number(_loss_decimals(found)), "show": _show}
+    filters = {"db": _number(2), "ssim": _number(3), "nats": _number(1), "loss": _number(_loss_decimals(found))}
+    filters["show"] = _show
     filters["number"] = lambda value, style: filters[style](value)
     for environment in (html, markdown):
         environment.filters.update(filters)
@@ -122,7 +148,7 @@ def _pairs(found: Findings, sweep: Path, tag: str) -> list[tuple[Any, Any]]:
 
 def _content(found: Findings, sweep: Path) -> dict[str, Any]:
     """What both templates show."""
-    logs, asked = found.logs, found.logs.asked
+    logs, asked, groups = found.logs, found.logs.asked, _groups(found)
     return {
         "name": sweep.resolve().name,
         "asked": asked,
@@ -135,12 +161,16 @@ def _content(found: Findings, sweep: Path) -> dict[str, Any]:
         "more_warnings": max(0, len(logs.warnings) - WARNINGS),
         "axes": logs.axes,
         "leaders": found.ranked.head(LEADERS).to_dict("records"),
-        "columns": COLUMNS,
+        "search_columns": _columns(SEARCH_COLUMNS, logs.trials),
+        "search_notes": [note for column, note in SEARCH_NOTES.items() if column in logs.trials],
+        "fold_columns": _columns(FOLD_COLUMNS, logs.trials),
+        "fold_table_note": " ".join(note for column, note in FOLD_NOTES.items() if column in logs.trials),
+        **baseline_content(logs, found.best if len(found.ranked) else None, groups),
         "labels": list(mapping(asked, "classes")),
         "marked": any(found.logs.trials["from_record"]),
         "n_ranked": len(found.ranked),
         "unfinished": _unfinished(found),
-        "groups": _groups(found),
+        "groups": groups,
         "fold_note": fold_note(found),
         "how_to_cv": how_to_cv(logs),
         "classes": next(iter(found.classes.values()), []),
@@ -149,13 +179,20 @@ def _content(found: Findings, sweep: Path) -> dict[str, Any]:
     }
 
 
+def _columns(columns: Any, trials: pd.DataFrame) -> list[tuple[str, str, str]]:
+    """Those that trials have: older sweeps lack some, and not every sweep has VAEs."""
+    return [column for column in columns if column[0] in trials]
+
+
 def _groups(found: Findings) -> list[dict[str, Any]]:
     """Cross-validated configurations with their tables."""
     groups = []
     for group, tables in found.groups.items():
         settings = json.loads(group)
         title = describe(settings, described(found.logs, settings))
-        groups.append({"title": title, "tables": tables})
+        baselines = {table.label: fold_baselines(found.logs, table) for table in tables}
+        linear = {label: strongest(rows) for label, rows in baselines.items()}
+        groups.append({"title": title, "tables": tables, "baselines": baselines, "linear": linear})
     return groups
 
 
@@ -209,8 +246,8 @@ def _duration(seconds: float) -> str:
 def _loss_decimals(found: Findings) -> int:
     """As many for all losses as show 4 significant digits of a typical one, and at least 4 below 100."""
     trials = found.logs.trials
-    typical = float(trials["val_loss"].astype(float).median())  # not a number when there is none
-    if not math.isfinite(typical) or typical <= 0:
+    typical = abs(float(trials["val_loss"].astype(float).median()))  # not a number when there is none
+    if not math.isfinite(typical) or typical == 0:
         return 4
     return 1 if typical >= 100 else min(8, max(4, 3 - math.floor(math.log10(typical))))
 

@@ -12,6 +12,7 @@ from sweeps.records import COMPLETE
 from sweeps.report_logs import TESTS, SweepLogs, mapping
 
 RESAMPLES = 2000
+IMAGE_METRICS = ("psnr_db", "ssim", "spectrum_db")
 DESCRIBED = ("model", "lr", "dropout", "activation", "kernel_size", "optimizer", "weight_decay", "batch_size", "epochs")
 VAE_ONLY = ("latent_dim", "beta")
 
@@ -67,27 +68,27 @@ def fold_tables(logs: SweepLogs, group: str) -> list[FoldTable]:
 
 
 def image_table(logs: SweepLogs, group: str, label: str | None = None) -> pd.DataFrame:
-    """Test PSNR and SSIM of each image, averaged over the complete folds (of one label's, or of all) that tested it.
+    """Test metrics of each image, averaged over the complete folds (of one label's, or of all) that tested it.
 
     Returns:
-        Columns `image_id` (str), `psnr_db`, `ssim`, `n_trials`.
+        Columns `image_id` (str), `psnr_db`, `ssim`, `spectrum_db` (NaN in older sweeps), `n_trials`.
     """
     trials = logs.trials
     chosen = trials[(trials["kind"] == "cv") & (trials["group"] == group) & (trials["status"] == COMPLETE)]
     if label is not None:
         chosen = chosen[chosen["label"] == label]
     rows = [
-        {"image_id": str(image), "psnr_db": values.get("psnr_db"), "ssim": values.get("ssim")}
+        {"image_id": str(image), **{name: values.get(name) for name in IMAGE_METRICS}}
         for trial in chosen["trial"]
         for image, values in logs.tests_by_image.get(trial, {}).items()
     ]
-    table = pd.DataFrame(rows, columns=["image_id", "psnr_db", "ssim"]).astype({"psnr_db": float, "ssim": float})
+    table = pd.DataFrame(rows, columns=["image_id", *IMAGE_METRICS]).astype(dict.fromkeys(IMAGE_METRICS, float))
     means = table.groupby("image_id", sort=False).mean()
     return means.assign(n_trials=table.groupby("image_id").size()).reset_index()
 
 
 def class_table(logs: SweepLogs, group: str) -> list[dict[str, Any]]:
-    """Per label and class: `n_images` tested `of`, mean `psnr_db` and `ssim` over them, 95 % interval of the PSNR.
+    """Per label and class: `n_images` tested `of`, means over them of what is known, 95 % interval of the PSNR.
 
     Each label is judged by the folds that were stratified by it.
     """
@@ -100,7 +101,7 @@ def class_table(logs: SweepLogs, group: str) -> list[dict[str, Any]]:
             if tested.empty:
                 continue
             low, high = bootstrap_interval(tested["psnr_db"].to_numpy())
-            means = {"psnr_db": float(tested["psnr_db"].mean()), "ssim": float(tested["ssim"].mean())}
+            means = {name: float(tested[name].mean()) for name in IMAGE_METRICS if tested[name].notna().any()}
             row = {"label": label, "class": name, "n_images": len(tested), "of": len(members)}
             rows.append({**row, **means, "low": low, "high": high})
     return rows
@@ -148,7 +149,8 @@ def described(logs: SweepLogs, settings: Any) -> list[str]:
 
 
 def _fold_table(folds: pd.DataFrame, group: str, label: str, n_folds: int) -> FoldTable:
-    columns = {"train_loss": "used_train_loss", "val_loss": "used_val_loss", **{name: name for name in TESTS}}
+    columns = {"train_loss": "used_train_loss", "val_loss": "used_val_loss"}
+    columns |= {name: name for name in ("val_loss_floor", *TESTS) if name in folds.columns}
     rows = []
     for fold in range(1, n_folds + 1):
         found = folds[folds["fold"] == fold]

@@ -129,8 +129,10 @@ def _run(args: argparse.Namespace) -> int:
     with records.sweep_lock(sweep):
         records.open_sweep(sweep, asked, sweep_data.FIXED)
         from sweeps.ray_runs import run_sweep
+        from sweeps.sweep_baselines import compute_baselines
 
         run_sweep(request, resources, data, sweep, args)
+        compute_baselines(request, data, sweep, args.quiet)
         return _finish(request, asked, sweep, args.json)
 
 

@@ -27,8 +27,15 @@ HPARAMS_METRICS = {
     "test/loss": "test loss",
     "test/psnr_db": "test PSNR dB",
     "test/ssim": "test SSIM",
+    "test/spectrum_db": "test spectrum dB",
 }
 """Tags of the HPARAMS tab's metric columns and their titles."""
+VAE_METRICS = {
+    "val_bits_per_dim": "val bits/dim",
+    "val_kl_nats": "val KL nats",
+    "val_active_units": "val active units",
+}
+"""Those of the last epoch, where there are VAEs."""
 
 STATUS = {
     "complete": api_pb2.STATUS_SUCCESS,
@@ -58,13 +65,14 @@ class TrialLog:
         self,
         swept: Mapping[str, Sequence[Any] | tuple[float, float]],
         others: Mapping[str, Sequence[Any] | tuple[float, float]],
+        metrics: Mapping[str, str] = HPARAMS_METRICS,
     ) -> None:
-        """Declare the columns of the HPARAMS tab: hyperparameter -> list of values or (low, high).
+        """Declare the columns of the HPARAMS tab: hyperparameter -> list of values or (low, high), tag -> title.
 
         TensorBoard shows five at first: the swept ones, marked as differing, come before the others.
         """
         hparams = [summary_v2.HParam(name, _domain(values)) for name, values in {**swept, **others}.items()]
-        columns = [summary_v2.Metric(tag, display_name=title) for tag, title in HPARAMS_METRICS.items()]
+        columns = [summary_v2.Metric(tag, display_name=title) for tag, title in metrics.items()]
         summary = summary_v2.hparams_config_pb(hparams, columns)
         for value in summary.value:
             data = metadata.parse_experiment_plugin_data(value.metadata.plugin_data.content)

@@ -5,7 +5,7 @@ import json
 import re
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ import pytest
 
 from deepdlt.config import config_dict, make_config
 from sweeps import report
-from sweeps.records import Cell, write_record
+from sweeps.records import Cell, write_baselines, write_record
 from sweeps.report_answers import find, fold_note, how_sure, which_autoencoder, which_surfaces
 from sweeps.report_logs import read_logs
 from sweeps.report_tables import bootstrap_interval
@@ -39,9 +39,13 @@ def write_trial(  # each argument is one way in which trials differ
     cv: tuple[str, int] | None = None,
     content: dict[str, Any] | None = None,
     logged_epochs: int = EPOCHS,
+    extra: dict[str, float] | None = None,
     **settings: Any,
 ) -> Path:
-    """One trial as the system leaves it: event file, then trial.json (none when `status` is interrupted)."""
+    """One trial as the system leaves it: event file, then trial.json (none when `status` is interrupted).
+
+    `extra`: `val_` numbers of every epoch and `test_` numbers that only some trials have.
+    """
     config = config_dict(make_config("corrected", **{"epochs": EPOCHS, **settings}))
     label, fold = cv or ("angle", 0)
     cell = Cell("cv" if cv else "search", config, label, fold, 5 if cv else 0, "data")
@@ -58,14 +62,16 @@ def write_trial(  # each argument is one way in which trials differ
                 "val_loss": val_loss,
                 "val_psnr_db": -10 * np.log10(val_loss),
                 "val_ssim": 0.9 - 40 * val_loss,
+                **{name: value for name, value in (extra or {}).items() if name.startswith("val_")},
             }
             if val_loss < metrics.get("best_val_loss", np.inf):
-                best = {f"best_{name}": value for name, value in values.items() if name.startswith("val")}
+                best = {f"best_{name}": values[name] for name in ("val_loss", "val_psnr_db", "val_ssim")}
                 best["best_epoch"] = epoch
             metrics = {"epoch": epoch, **values, **best}
             if epoch <= logged_epochs:
                 log.scalars({**values, "best/val_loss": best["best_val_loss"]}, epoch)
         test = {"loss": val_loss * 1.05, "psnr_db": -10 * np.log10(val_loss) - 0.3, "ssim": 0.6}
+        test |= {name.removeprefix("test_"): v for name, v in (extra or {}).items() if name.startswith("test_")}
         if status == "complete":
             log.scalars({f"test/{name}": value for name, value in test.items()}, epochs)
             for part in ("val", "test"):
@@ -138,8 +144,26 @@ def write_everything(sweep: Path) -> Path:
     for label in LABELS:
         for fold in range(1, 6):
             if (label, fold) != ("PP1", 4):
-                write_trial(sweep, cv=(label, fold), lr=1e-3, kernel_size=3)
+                write_trial(sweep, cv=(label, fold), lr=1e-3, kernel_size=3, extra={"test_spectrum_db": 3.0 + fold})
+    write_baselines(
+        sweep, baselines([("angle", 0, 0), *((label, fold, 5) for label in LABELS for fold in range(1, 6))])
+    )
     return sweep
+
+
+def baselines(places: list[tuple[str, int, int]], sizes: Sequence[int] = (128,)) -> dict[str, Any]:
+    """The content of baselines.json: of fold k everything is k hundredths better."""
+    splits = []
+    for label, fold, n_folds in places:
+        found = [("constant", 0, 14.0), ("patch mean", 1, 15.0)]
+        found += [row for k in sizes for row in (("PCA", k, 20.0 + k / 100), ("low-pass DCT", k, 19.5 + k / 100))]
+        table = [
+            {"baseline": name, "numbers": k, "loss": 10 ** (-psnr / 10) - 1e-4 * fold, "psnr_db": psnr + fold / 100}
+            for name, k, psnr in found
+        ]
+        table = [{**row, "pooled_psnr_db": row["psnr_db"], "ssim": 0.5 + fold / 100} for row in table]
+        splits.append({"label": label, "fold": fold, "n_folds": n_folds, "key": "k", "rows": table})
+    return {"pixels": 4096, "latent_sizes": [8192], "splits": splits}
 
 
 @pytest.fixture(scope="module")
@@ -173,7 +197,7 @@ def rows(path: Path) -> list[dict[str, str]]:
 def test_the_report_folder_holds_pages_tables_and_figures(pages: Path) -> None:
     names = {str(path.relative_to(pages)) for path in pages.rglob("*") if path.is_file()}
     figures = ("axis_effects", "class_errors", "reconstruction_test", "reconstruction_val", "training_curves")
-    expected = {"report.html", "report.md", "trials.csv", "cv.csv", "classes.csv"}
+    expected = {"report.html", "report.md", "trials.csv", "cv.csv", "classes.csv", "baselines.csv"}
     assert names == expected | {f"figures/{name}.png" for name in figures}
 
 

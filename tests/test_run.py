@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sweeps.records import COMPLETE, read_records
+from sweeps.records import COMPLETE, read_baselines, read_records
 from sweeps.tensorboard_logs import read_trial
 
 ROOT = Path(__file__).parent.parent
@@ -84,6 +84,25 @@ def test_cross_validation_is_of_the_best_configuration(sweep):
     assert search[0]["config"] != search[1]["config"]
 
 
+def test_every_split_has_baselines_that_the_report_shows(sweep):
+    found = read_baselines(sweep)
+    places = {(split["label"], split["fold"], split["n_folds"]) for split in found["splits"]}
+    assert places == {("angle", 0, 0), *((label, fold, 2) for label in ("PP1", "angle") for fold in (1, 2))}
+    assert found["latent_sizes"] == [8192]
+    html = (sweep / "report" / "report.html").read_text(encoding="utf-8")
+    assert "What an autoencoder must beat" in html
+    assert html.count("<td>DCT-128</td>") == 2
+    assert "with 128 numbers" in html
+    assert {row["baseline"] for row in table(sweep / "report" / "baselines.csv")} >= {"constant", "low-pass DCT"}
+
+
+def test_spectra_of_the_test_crops_are_in_the_tables(sweep):
+    records = [r for r in read_records(sweep).values() if r["kind"] == "cv" and r["label"] == "PP1"]
+    rows = [row for row in table(sweep / "report" / "cv.csv") if row["label"] == "PP1"]
+    spectra = [r["test"]["spectrum_db"] for r in records]
+    assert [float(row["test_spectrum_db"]) for row in rows] == pytest.approx(spectra, rel=1e-6)
+
+
 def test_every_image_is_tested_once_per_label(sweep):
     records = [r for r in read_records(sweep).values() if r["kind"] == "cv" and r["label"] == "angle"]
     tested = [int(image) for r in records for image in r["test_by_image"]]
@@ -104,17 +123,39 @@ def test_progress_is_a_line_per_trial_without_a_terminal_and_ray_is_silent(finis
     assert "Warning" not in finished[1].stderr
 
 
-def test_nothing_is_left_running(tmp_path, image_folder):
-    """Ray's processes name its session folder, whose name ends with the driver's process number."""
-    process = subprocess.Popen([*RUN, "--space", "smoke", "--trials", "1", "--data", str(image_folder)], cwd=tmp_path)
+@pytest.fixture(scope="module")
+def watched(tmp_path_factory, image_folder):
+    """One trial of a VAE: its folder, the mark of Ray's processes, and whether they were seen.
+
+    Ray's processes name its session folder, whose name ends with the driver's process number.
+    """
+    cwd = tmp_path_factory.mktemp("watched")
+    command = ["--space", "smoke", "--set", "model=cnn_vae", "--trials", "1", "--name", "t"]
+    process = subprocess.Popen([*RUN, *command, "--data", str(image_folder)], cwd=cwd)
     mark, seen = re.compile(rf"session_[-_0-9]+_{process.pid}\b"), False
     while process.poll() is None:
         seen = seen or bool(mark.search(processes()))
         time.sleep(0.3)
     assert process.returncode == 0
+    return cwd / "ray_results" / "t", mark, seen
+
+
+def test_nothing_is_left_running(watched):
+    _, mark, seen = watched
     assert seen
     time.sleep(2)
     assert not mark.search(processes())
+
+
+def test_the_terms_of_a_vaes_elbo_are_in_the_ranking_and_in_the_hparams_tab(watched):
+    sweep = watched[0]
+    [row] = table(sweep / "report" / "trials.csv")
+    scalars = read_trial(sweep / row["trial"]).scalars
+    for name in ("val_bits_per_dim", "val_kl_nats", "val_active_units"):
+        assert float(row[name]) == scalars[name][1]
+        assert name.encode() in next(sweep.glob("events*")).read_bytes()
+    assert "| Bits/dim | KL (nats) | Active units |" in (sweep / "report" / "report.md").read_text(encoding="utf-8")
+    assert read_baselines(sweep)["latent_sizes"] == [128]
 
 
 def processes():
@@ -122,11 +163,13 @@ def processes():
 
 
 def test_the_same_command_again_runs_nothing_and_starts_no_ray(finished, sweep, image_folder):
-    before = {path: path.stat().st_mtime_ns for path in sweep.glob("*/trial.json")}
+    kept = [*sweep.glob("*/trial.json"), sweep / "baselines.json"]
+    before = {path: path.stat().st_mtime_ns for path in kept}
     started = time.monotonic()
     again = call([*SMALL, "--data", str(image_folder)], finished[0])
     assert again.returncode == 0
-    assert {path: path.stat().st_mtime_ns for path in sweep.glob("*/trial.json")} == before
+    assert {path: path.stat().st_mtime_ns for path in kept} == before
+    assert "baselines" not in again.stderr
     assert again.stdout == finished[1].stdout
     assert time.monotonic() - started < 60
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from sweeps.tensorboard_logs import TrialLog, read_trial
+from sweeps.tensorboard_logs import HPARAMS_METRICS, VAE_METRICS, TrialLog, read_trial
 
 HPARAMS = {"lr": 1e-3, "activation": "relu", "kernel_size": 3}
 
@@ -81,11 +81,12 @@ def test_hparams_of_all_trials_show_with_their_metrics(tmp_path):
     from tensorboard.plugins.hparams import api_pb2, backend_context, get_experiment, list_session_groups
 
     with TrialLog(tmp_path) as log:
-        log.hparams_experiment({"lr": [1e-3, 1e-4], "activation": ["relu", "elu"]}, {"kernel_size": (3.0, 5.0)})
+        domains = {"lr": [1e-3, 1e-4], "activation": ["relu", "elu"]}, {"kernel_size": (3.0, 5.0)}
+        log.hparams_experiment(*domains, HPARAMS_METRICS | VAE_METRICS)
     for k, status in enumerate(("complete", "pruned", "failed")):
         with TrialLog(tmp_path / f"t{k}") as log:
             log.session_start(f"t{k}", {**HPARAMS, "lr": 10.0 ** -(k + 3)})
-            log.scalars({"best/val_psnr_db": 20.0 + k, "best/val_loss": 0.1 * k}, 1)
+            log.scalars({"best/val_psnr_db": 20.0 + k, "best/val_loss": 0.1 * k, "val_kl_nats": 7.0 + k}, 1)
             log.session_end(status)
     multiplexer = EventMultiplexer().AddRunsFromDirectory(str(tmp_path))
     multiplexer.Reload()
@@ -116,4 +117,5 @@ def test_hparams_of_all_trials_show_with_their_metrics(tmp_path):
     assert set(found) == {"t0", "t1", "t2"}
     assert found["t1"][0] == 1e-4
     assert found["t1"][1]["best/val_psnr_db"] == 21.0
+    assert found["t1"][1]["val_kl_nats"] == 8.0
     assert found["t2"][2] == api_pb2.STATUS_FAILURE
