@@ -62,11 +62,11 @@ class TrainConfig:
     decoder_kernel_size: int = 2
     """Side of the CNN models' transposed convolutions: 2 (original code, Table 7) or 3 (the report's Table 1)."""
     width: int = 32
-    """Channels of the residual models at 32x32; twice as many at 16x16, four times at 8x8. A multiple of 8."""
+    """Channels of the residual models at 32x32; twice as many at 16x16, four times at 8x8. Best a multiple of 16."""
     blocks: int = 1
     """Residual blocks per resolution in encoder and decoder of the residual models, 1 to 8."""
-    latent_channels: int = 128
-    """Channels of the residual models' 8x8 latent map; 0 for a vector of `latent_dim` numbers instead."""
+    latent_channels: int = 16
+    """Channels of the residual models' 8x8 latent map (from 64 on it is no bottleneck); 0 for a vector instead."""
     latent_dim: int = 128
     """Length of the latent vector of the VAE and of residual models without a latent map."""
 

@@ -13,7 +13,7 @@ def reconstruct(model: nn.Module, config: TrainConfig, crops: Tensor) -> Tensor:
     """The network's output for uint8 crops (n, 1, 64, 64): same shape, float32 in [0, 1]."""
     model.eval()
     chunks = (forward(model, config, scale(x.float().div(255), config)) for x in crops.split(config.batch_size))
-    return torch.cat([reconstruction(output).clamp(0, 1) for output in chunks])
+    return torch.cat([shown(output, config) for output in chunks])
 
 
 def forward(model: nn.Module, config: TrainConfig, x: Tensor) -> Any:
@@ -27,6 +27,16 @@ def forward(model: nn.Module, config: TrainConfig, x: Tensor) -> Any:
 def reconstruction(output: Any) -> Tensor:
     """The image part, float32, of what an autoencoder or a VAE returns."""
     return (output[0] if isinstance(output, tuple) else output).float()
+
+
+def shown(output: Any, config: TrainConfig) -> Tensor:
+    """The image part as grey values in [0, 1].
+
+    The report's networks end in a sigmoid and are shown as they are, also when their targets were in [-1, 1]; the
+    residual ones have the range of their targets.
+    """
+    x_recon = reconstruction(output)
+    return (unscale(x_recon, config) if config.model.startswith("res_") else x_recon).clamp(0, 1)
 
 
 def scale(x: Tensor, config: TrainConfig) -> Tensor:

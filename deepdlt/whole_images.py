@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from deepdlt.config import TrainConfig
-from deepdlt.inference import forward, reconstruction, scale
+from deepdlt.inference import forward, scale, shown
 from deepdlt.spectral_metrics import blend_tiles, wave_error
 
 SIDE = 64  # px of the crops that the networks know
@@ -38,7 +38,7 @@ def reconstruct_image(model: nn.Module, config: TrainConfig, image: np.ndarray, 
     def tiles(x: np.ndarray) -> np.ndarray:
         parts: list[Tensor] = []
         for part in torch.as_tensor(x).to(device).split(config.batch_size):
-            parts.append(reconstruction(forward(model, config, scale(part, config))).clamp(0, 1))
+            parts.append(shown(forward(model, config, scale(part, config)), config))
         return torch.cat(parts).cpu().numpy()
 
     return blend_tiles(image / np.float32(255), tiles, SIDE, overlap)

@@ -65,6 +65,14 @@ def test_the_floor_is_reached_by_the_best_output_in_the_unit_interval(patches):
     assert mean_floor(make_config("corrected", loss="l1"), crops, indices) is None
 
 
+@pytest.mark.parametrize("model", ["res_ae", "res_vae"])
+def test_a_residual_network_shows_its_image_whatever_its_range(patches, model):
+    """Untrained, with 64 channels, these networks return their input."""
+    config = TrainConfig(model=model, width=16, latent_channels=64, input_range="symmetric", precision="fp32")
+    crops = torch.as_tensor(patches.crops[:3])
+    torch.testing.assert_close(reconstruct(build_model(config), config, crops), crops / 255, atol=1e-4, rtol=0)
+
+
 def test_reconstructions_do_not_depend_on_the_batch(patches):
     torch.manual_seed(0)
     crops = torch.as_tensor(patches.crops[:9])

@@ -20,7 +20,10 @@ import pandas as pd
 from deepdlt import training_command
 
 RUNS = Path("data/runs")
-RESIDUAL = "--set model=res_ae --set activation=silu --set dropout=0 --set optimizer=adamw --set schedule=onecycle"
+RESIDUAL = (
+    "--set model=res_ae --set activation=silu --set dropout=0 --set augment_symmetry=flips --set optimizer=adamw"
+    " --set weight_decay=0.01 --set schedule=cosine --set warmup=0.1"
+)
 EXPERIMENT = {
     "exp1": "--set lr=1e-3 --set dropout=0.3",
     "exp2": "--set optimizer=sgd --set lr=1e-4 --set activation=elu",
@@ -60,6 +63,7 @@ EFFECTS = {
     "focal": ("focal_frequency_weight=1", "--set focal_frequency_weight=1"),
     "spectrum": ("spectrum_weight=0.01", "--set spectrum_weight=0.01"),
     "l1": ("loss=l1", "--set loss=l1"),
+    "fp32": ("precision=fp32", "--set precision=fp32"),
     "k3-decoder": ("decoder_kernel_size=3 (the report's Table 1)", "--set decoder_kernel_size=3"),
     "dropout": ("dropout=0.2 (the report)", "--set dropout=0.2"),
 }
@@ -68,9 +72,9 @@ ROWS: dict[str, str] = {
     **{f"{name}-corrected": f"--epochs {min(EPOCHS[name], 3)} {words}" for name, words in EXPERIMENT.items()},
     "cnn5": "--epochs 5 --set dropout=0 --set lr=2e-3 --set schedule=onecycle",
     **{f"effect-{name}": f"--epochs 2 {BASE} {words}".strip() for name, (_, words) in EFFECTS.items()},
-    "res-8192": f"--epochs 1 {RESIDUAL} --set lr=2e-3 --set latent_channels=128",
+    "res-8192": f"--epochs 1 {RESIDUAL} --set lr=1e-3 --set latent_channels=128",
     "res-1024": f"--epochs 3 {RESIDUAL} --set lr=2e-3 --set latent_channels=16",
-    "res-128": f"--epochs 3 {RESIDUAL} --set lr=2e-3 --set latent_channels=0",
+    "res-128": f"--epochs 5 {RESIDUAL} --set lr=2e-3 --set latent_channels=0",
 }
 
 
