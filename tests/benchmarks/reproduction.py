@@ -71,6 +71,7 @@ ROWS: dict[str, str] = {
     **{f"{name}-report": f"--protocol report --epochs {EPOCHS[name]} {words}" for name, words in EXPERIMENT.items()},
     **{f"{name}-corrected": f"--epochs {min(EPOCHS[name], 3)} {words}" for name, words in EXPERIMENT.items()},
     "cnn5": "--epochs 5 --set dropout=0 --set lr=2e-3 --set schedule=onecycle",
+    "cnn5-ms-ssim": "--epochs 5 --set dropout=0 --set lr=2e-3 --set schedule=onecycle --set ms_ssim_weight=0.05",
     **{f"effect-{name}": f"--epochs 2 {BASE} {words}".strip() for name, (_, words) in EFFECTS.items()},
     "res-8192": f"--epochs 1 {RESIDUAL} --set lr=1e-3 --set latent_channels=128",
     "res-1024": f"--epochs 3 {RESIDUAL} --set lr=2e-3 --set latent_channels=16",
@@ -135,7 +136,13 @@ def sizes() -> list[str]:
         "| what | numbers | parameters | epochs | test PSNR | pooled | test SSIM | spectrum | command |",
         "|---|---|---|---|---|---|---|---|---|",
     ]
-    names = {"cnn5": "CNNAutoencoder", "res-8192": "residual", "res-1024": "residual", "res-128": "residual"}
+    names = {
+        "cnn5": "CNNAutoencoder",
+        "cnn5-ms-ssim": "the same, with MS-SSIM in the loss",
+        "res-8192": "residual",
+        "res-1024": "residual",
+        "res-128": "residual",
+    }
     entries: list[tuple[int, str]] = []
     baselines: dict[tuple[str, int], dict[str, Any]] = {}
     for row, name in names.items():
