@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from sweeps.statistics import corrected_interval, corrected_paired_test, holm, paired_image_test, tied_with_best
+from sweeps.fold_statistics import corrected_interval, corrected_paired_test, holm, paired_image_test, tied_with_best
 
 FOLDS = np.array([26.1, 26.4, 25.8, 26.9, 26.3])
 
