@@ -18,8 +18,8 @@ the weak point of few folds, is made of
   PRIOR_FREEDOM cells, so that an unstable configuration still shows its own variance,
 - and at least the variance that the paired images explain, which few folds can hide by chance.
 
-The correction of Nadeau & Bengio (sweeps.fold_statistics) is for conclusions about other data. It has no place here: the
-question is who wins this grid, whose folds share their training images in finished and unfinished cells alike.
+The correction of Nadeau & Bengio (sweeps.fold_statistics) is for conclusions about other data. It has no place here:
+the question is who wins this grid, whose folds share their training images in finished and unfinished cells alike.
 
 True ties never end by this rule, and should not: whichever is stopped may be the winner. With a `margin` they do: a
 configuration stops as soon as it cannot win by more than the margin.
