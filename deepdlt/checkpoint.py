@@ -20,6 +20,7 @@ from torch import nn
 from deepdlt.atomic import write_atomic
 from deepdlt.config import TrainConfig, config_dict, make_config
 from deepdlt.models import build_model
+from deepdlt.models.vae import Variational
 
 LAST, PREVIOUS, BEST = "last.pt", "previous.pt", "best.pt"
 _MARK = b"sha256:"
@@ -86,6 +87,7 @@ def load_last(directory: Path) -> dict[str, Any] | None:
             continue
         except DamagedCheckpoint as error:
             warnings.warn(f"{error}; {remedy}", RuntimeWarning, stacklevel=2)
+            (directory / name).unlink()  # or save_last would put it in the place of the good one
     return None
 
 
@@ -130,4 +132,6 @@ def load_model(path: Path) -> tuple[nn.Module, TrainConfig]:
     config = TrainConfig(**{key: value for key, value in state["config"].items() if key in known})
     model = build_model(config)
     model.load_state_dict(state["model_state_dict"])
+    if isinstance(model, Variational):
+        model.decoder_variance = state.get("decoder_variance")
     return model.eval(), config

@@ -10,13 +10,14 @@ from deepdlt import losses, metrics
 from deepdlt.config import TrainConfig
 from deepdlt.config_rules import VAES
 from deepdlt.dataset_loader import batches
-from deepdlt.inference import forward, reconstruction, scale, unscale
+from deepdlt.inference import autocast, forward, reconstruction, scale, unscale
 from deepdlt.objective import image_loss, likelihood_variance, loss_floor, vae_image_loss
 from deepdlt.spectral_metrics import spectrum_distance_db
 from deepdlt.variational import ACTIVE_VARIANCE, bits_per_dim
 
 QUALITY = ("psnr_db", "ssim")
-VAE_TERMS = ("nll_nats", "kl_nats", "elbo_nats", "bits_per_dim", "active_units")
+VAE_TERMS = ("nll_nats", "kl_nats", "elbo_nats", "bits_per_dim", "active_units", "decoder_variance")
+NOISE_SEED = 0  # of the latents that an ELBO is taken at: the same in every epoch
 
 
 @torch.inference_mode()
@@ -31,27 +32,36 @@ def evaluate(
         terms: `loss` alone, `quality` (with PSNR, SSIM and the VAE's terms), or `all` (with the spectral distance).
 
     Returns:
-        Each (m,) float32 on the CPU, in the order of `indices`: `loss`, `psnr_db`, `ssim`, `spectrum_db`; of a VAE
-        `nll_nats` (of the scaled image given z = mu), `kl_nats`, `elbo_nats`, `bits_per_dim`, and 0-d `active_units`.
-        The variance of an `optimal` likelihood is the one that fits these images best.
+        Each (m,) float32 on the CPU, in the order of `indices`: `loss`, `psnr_db`, `ssim`; with `all` `mse` (in [0, 1])
+        and `spectrum_db`. Of a VAE also `nll_nats`, `kl_nats`, `elbo_nats` (one sample of z per image, seeded; of the
+        scaled image), `bits_per_dim`, and 0-d `active_units` and `decoder_variance`. Reconstructions and the loss of a
+        `squared_error` likelihood are those of z = mu. The variance of an `optimal` likelihood is the model's
+        `decoder_variance`, and without one that which fits these images best.
     """
     model.eval()
     parts: list[dict[str, Tensor]] = []
-    latents = _Moments()
+    latents, noise = _Moments(), torch.Generator().manual_seed(NOISE_SEED)
     for x in batches(crops, indices, config.batch_size):
         target = scale(x, config)
         output = forward(model, config, target)
-        part = _loss_parts(output, target, config, latents if terms != "loss" else None)
+        if config.model in VAES:
+            part = _vae_parts(model, config, output, target, noise)
+            latents.add(output[1].float().flatten(1))
+        else:
+            part = {"loss": image_loss(output, target, config)}
         if terms != "loss":
             part |= _quality(reconstruction(output), target, x, config)
         if terms == "all":
-            part["spectrum_db"] = spectrum_distance_db(unscale(reconstruction(output), config), x)
+            unit = unscale(reconstruction(output), config).clamp(0, 1)
+            part |= {"mse": losses.mse(unit, x), "spectrum_db": spectrum_distance_db(unit, x)}
         parts.append(part)
     table = {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
+    single: dict[str, Tensor] = {}
     if config.model in VAES:
-        table = _vae_table(table, crops[0].numel(), config, terms != "loss")
-    values = dict(zip(table, torch.stack(list(table.values())).cpu(), strict=True))  # one transfer
-    return values | ({"active_units": latents.active()} if latents.count else {})
+        variance = _variance(model, table["sampled_sse"], crops[0].numel(), config)
+        table = _vae_table(table, crops[0].numel(), variance, config)
+        single = {"active_units": latents.active(), "decoder_variance": variance.cpu()}
+    return dict(zip(table, torch.stack(list(table.values())).cpu(), strict=True)) | single  # one transfer
 
 
 def mean_floor(config: TrainConfig, crops: Tensor, indices: Tensor) -> float | None:
@@ -61,15 +71,26 @@ def mean_floor(config: TrainConfig, crops: Tensor, indices: Tensor) -> float | N
     return float(torch.cat(found).mean()) if found else None
 
 
-def _loss_parts(output: Any, target: Tensor, config: TrainConfig, latents: "_Moments | None") -> dict[str, Tensor]:
-    """The loss of each image, or of a VAE what it is made of once all images are known."""
-    if config.model not in VAES:
-        return {"loss": image_loss(output, target, config)}
-    x_recon, mu, logvar = reconstruction(output), output[1].float(), output[2].float()
-    if latents is not None:
-        latents.add(mu.flatten(1))
-    sse = losses.squared_error(x_recon, target)
-    return {"sse": sse, "kl_nats": losses.kl_divergence(mu, logvar), "batch": torch.full_like(sse, len(sse))}
+def _vae_parts(
+    model: nn.Module, config: TrainConfig, output: Any, target: Tensor, noise: torch.Generator
+) -> dict[str, Tensor]:
+    """What the loss and the ELBO of each image are made of, once all images are known."""
+    mu, logvar = output[1].float(), output[2].float()
+    z = mu + torch.exp(0.5 * logvar) * torch.randn(mu.shape, generator=noise).to(mu.device)
+    decode: Any = model.decode  # nn.Module does not know it
+    with autocast(config, target.device):
+        sampled = decode(z).float()
+    sse = losses.squared_error(reconstruction(output), target)
+    kl = losses.kl_divergence(mu, logvar)
+    sampled_sse = losses.squared_error(sampled, target)
+    return {"sse": sse, "sampled_sse": sampled_sse, "kl_nats": kl, "batch": torch.full_like(sse, len(sse))}
+
+
+def _variance(model: nn.Module, sse: Tensor, pixels: int, config: TrainConfig) -> Tensor:
+    fitted = getattr(model, "decoder_variance", None)
+    if config.vae_likelihood == "optimal" and fitted is not None:
+        return torch.full((), fitted, device=sse.device)
+    return likelihood_variance(sse, pixels, config)
 
 
 def _quality(x_recon: Tensor, target: Tensor, x: Tensor, config: TrainConfig) -> dict[str, Tensor]:
@@ -82,17 +103,19 @@ def _quality(x_recon: Tensor, target: Tensor, x: Tensor, config: TrainConfig) ->
     return dict(zip(QUALITY, values, strict=True))
 
 
-def _vae_table(table: dict[str, Tensor], pixels: int, config: TrainConfig, terms: bool) -> dict[str, Tensor]:
-    """Sums of squared errors and KL -> loss and, if wanted, the terms of the ELBO (whatever beta is)."""
-    sse, kl, batch = (table.pop(name) for name in ("sse", "kl_nats", "batch"))
-    variance = likelihood_variance(sse, pixels, config)
-    table["loss"] = vae_image_loss(sse, kl, pixels, variance, config, batch)
-    if not terms:
-        return table
-    nll = sse / (2 * variance) + 0.5 * pixels * torch.log(2 * math.pi * variance)
+def _vae_table(table: dict[str, Tensor], pixels: int, variance: Tensor, config: TrainConfig) -> dict[str, Tensor]:
+    """Sums of squared errors and KL -> loss and the terms of the ELBO (whatever beta is)."""
+    sse, sampled, kl, batch = (table.pop(name) for name in ("sse", "sampled_sse", "kl_nats", "batch"))
+    shown = sse if config.vae_likelihood == "squared_error" else sampled
+    nll = sampled / (2 * variance) + 0.5 * pixels * torch.log(2 * math.pi * variance)
     levels = 127.5 if config.input_range == "symmetric" else 255.0  # grey levels in one unit of the scaled image
-    bits = bits_per_dim(nll + kl, pixels, levels)
-    return table | {"nll_nats": nll, "kl_nats": kl, "elbo_nats": -(nll + kl), "bits_per_dim": bits}
+    return table | {
+        "loss": vae_image_loss(shown, kl, pixels, variance, config, batch),
+        "nll_nats": nll,
+        "kl_nats": kl,
+        "elbo_nats": -(nll + kl),
+        "bits_per_dim": bits_per_dim(nll + kl, pixels, levels),
+    }
 
 
 class _Moments:

@@ -18,10 +18,14 @@ def reconstruct(model: nn.Module, config: TrainConfig, crops: Tensor) -> Tensor:
 
 def forward(model: nn.Module, config: TrainConfig, x: Tensor) -> Any:
     """What the model makes of scaled images (n, 1, 64, 64), in the configured precision."""
-    bf16 = resolve_precision(config, x.device) is torch.bfloat16
-    x = x.contiguous(memory_format=torch.channels_last)
-    with torch.autocast(x.device.type, dtype=torch.bfloat16, enabled=bf16):
-        return model(x)
+    with autocast(config, x.device):
+        return model(x.contiguous(memory_format=torch.channels_last))
+
+
+def autocast(config: TrainConfig, device: torch.device) -> torch.autocast:
+    """The context in which a network computes in the configured precision."""
+    bf16 = resolve_precision(config, device) is torch.bfloat16
+    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=bf16)
 
 
 def reconstruction(output: Any) -> Tensor:

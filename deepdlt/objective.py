@@ -80,7 +80,9 @@ def likelihood_variance(sse: Tensor, pixels: int, config: TrainConfig) -> Tensor
 
 
 def loss_floor(target: Tensor, config: TrainConfig) -> Tensor | None:
-    """(batch,) the lowest loss that an output in [0, 1] can reach; None where it is not a plain squared error."""
+    """(batch,) the lowest loss that an output in [0, 1] can reach; None for other networks and other losses."""
+    if config.model.startswith("res_"):
+        return None
     if config.model in VAES:
         factor = float(target[0].numel()) * (len(target) if config.vae_reduction == "batch_sum" else 1)
         return losses.mse_floor(target) * factor if config.vae_likelihood == "squared_error" else None

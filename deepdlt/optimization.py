@@ -1,6 +1,7 @@
 """Optimizer, learning-rate schedule and averaged weights of a TrainConfig; PyTorch's own, put together."""
 
 import math
+from typing import Any
 
 import torch
 from torch import nn
@@ -8,7 +9,7 @@ from torch.optim import lr_scheduler, swa_utils
 
 from deepdlt.config import TrainConfig
 
-PLATEAU_FACTOR, PLATEAU_PATIENCE = 0.3, 3
+PLATEAU_FACTOR, PLATEAU_PATIENCE = 0.3, 2  # the third stale epoch lowers the rate
 ONECYCLE_RISE = 0.3  # share of the steps; PyTorch's own default
 Schedule = lr_scheduler.LRScheduler | lr_scheduler.ReduceLROnPlateau
 
@@ -28,11 +29,16 @@ def make_optimizer(config: TrainConfig, model: nn.Module) -> torch.optim.Optimiz
 def make_schedule(config: TrainConfig, optimizer: torch.optim.Optimizer, steps_per_epoch: int) -> Schedule | None:
     """To be stepped after each batch; ReduceLROnPlateau after each epoch, with the validation loss. None: constant."""
     if config.schedule == "plateau":
-        return lr_scheduler.ReduceLROnPlateau(optimizer, factor=PLATEAU_FACTOR, patience=PLATEAU_PATIENCE)
+        # An absolute threshold: PyTorch's relative one turns round for negative losses, which an ELBO has.
+        options: dict[str, Any] = {"threshold_mode": "abs", "threshold": 0.0}
+        return lr_scheduler.ReduceLROnPlateau(optimizer, factor=PLATEAU_FACTOR, patience=PLATEAU_PATIENCE, **options)
     steps = config.epochs * steps_per_epoch
     if config.schedule == "onecycle":
         rise = config.warmup or ONECYCLE_RISE
-        return lr_scheduler.OneCycleLR(optimizer, config.lr, total_steps=steps + 1, pct_start=rise)
+        cycled = config.optimizer != "sgd"  # Adam's beta1 falls to 0.85 and rises again; `momentum` is as it was set
+        return lr_scheduler.OneCycleLR(
+            optimizer, config.lr, total_steps=steps + 1, pct_start=rise, cycle_momentum=cycled
+        )
     if config.schedule == "constant" and not config.warmup:
         return None
     rising = round(config.warmup * steps)

@@ -6,6 +6,7 @@ uninterrupted one, and its data order does not depend on anything else that uses
 `python -m deepdlt.training --help` trains one configuration from the command line.
 """
 
+import hashlib
 import math
 import time
 from collections.abc import Callable, Iterator
@@ -18,11 +19,13 @@ import torch
 from torch import Tensor, nn
 
 from deepdlt.checkpoint import BEST, load_last, save_checkpoint, save_last
-from deepdlt.config import ConfigError, TrainConfig, config_dict
+from deepdlt.config import PROTOCOLS, ConfigError, TrainConfig, config_dict
+from deepdlt.config_rules import VAES
 from deepdlt.dataset_loader import batches
 from deepdlt.evaluation import evaluate, mean_floor
 from deepdlt.inference import forward, scale
 from deepdlt.models import build_model
+from deepdlt.models.vae import Variational
 from deepdlt.objective import training_loss
 from deepdlt.optimization import AveragedWeights, Schedule, make_optimizer, make_schedule
 from deepdlt.stratified_split import Split
@@ -76,6 +79,8 @@ class _Data:
     val: Tensor
     train_shown: Tensor
     """As many of the training crops as are validated, evenly spread: where the train loss is taken in eval mode."""
+    digest: str
+    """Of crops and split: a training never goes on with others."""
 
 
 def fit(
@@ -105,12 +110,15 @@ def fit(
 
     Raises:
         FloatingPointError: the loss is not finite; the message has epoch and batch.
-        ConfigError: the directory holds a training of another configuration.
+        ConfigError: the directory holds a training of another configuration, on other crops or another split; or
+            there are no crops to train or to validate on.
     """
+    if not len(split.train) or not len(split.val):
+        raise ConfigError(f"{len(split.train)} crops to train on and {len(split.val)} to validate: both must be some")
     directory.mkdir(parents=True, exist_ok=True)
     images, train, val = (torch.as_tensor(a).to(device) for a in (crops, split.train, split.val))
     shown = train[torch.linspace(0, len(train) - 1, min(len(train), len(val))).long()]
-    data = _Data(images, train, val, shown)
+    data = _Data(images, train, val, shown, _digest(crops, split))
     run = _start(config, directory, data)
     floor = mean_floor(config, data.crops, data.val) if config.input_range == "symmetric" else None
     if run.epoch:
@@ -133,7 +141,7 @@ def fit(
         run.metrics["finished"] = float(_finished(run, config))
         if improved:
             save_checkpoint(directory / BEST, config, _best_state(run))
-        save_last(directory, config, _state(run))
+        save_last(directory, config, _state(run) | {"data": data.digest})
         yield run.metrics
 
 
@@ -157,7 +165,9 @@ def _start(config: TrainConfig, directory: Path, data: _Data) -> _Run:
     state = load_last(directory)
     if state is None:
         return run
-    _check_same(config, state["config"], directory)
+    _check_same(config, state, directory)
+    if state.get("data", data.digest) != data.digest:
+        raise ConfigError(f"{directory} holds a training on other crops or another split; choose another directory")
     run.model.load_state_dict(state["raw_state_dict" if run.averaged else "model_state_dict"])
     run.optimizer.load_state_dict(state["optimizer_state_dict"])
     if run.averaged:
@@ -169,16 +179,23 @@ def _start(config: TrainConfig, directory: Path, data: _Data) -> _Run:
     return run
 
 
-def _check_same(config: TrainConfig, saved: dict[str, Any], directory: Path) -> None:
-    """Refuse to go on with another configuration; fields that an older version did not know do not count."""
+def _check_same(config: TrainConfig, state: dict[str, Any], directory: Path) -> None:
+    """Refuse to go on with another configuration, or with fewer epochs than are done.
+
+    A field that the version of the checkpoint did not know has its default, one of the protocol what is asked.
+    """
     asked = config_dict(config)
-    known = {**asked, **saved}
-    different = [name for name, value in asked.items() if known[name] != value]
-    if different == ["epochs"] and config.schedule in EXTENDABLE:
+    saved = {**config_dict(TrainConfig()), **{name: asked[name] for name in PROTOCOLS["report"]}, **state["config"]}
+    different = [name for name, value in asked.items() if saved[name] != value]
+    extendable = config.schedule in EXTENDABLE and not config.warmup
+    if different == ["epochs"] and extendable and config.epochs >= state["epoch"]:
         return
     if different:
-        listed = "; ".join(f"`{name}` is {known[name]!r} there, {asked[name]!r} asked" for name in different)
-        raise ConfigError(f"{directory} holds a training of another configuration ({listed}); choose another directory")
+        listed = "; ".join(f"`{name}` is {saved[name]!r} there, {asked[name]!r} asked" for name in different)
+        done = f", {state['epoch']} epochs are done" if "epochs" in different else ""
+        raise ConfigError(
+            f"{directory} holds a training of another configuration ({listed}{done}); choose another directory"
+        )
 
 
 def _state(run: _Run) -> dict[str, Any]:
@@ -199,7 +216,7 @@ def _best_state(run: _Run) -> dict[str, Any]:
         "loss": run.metrics["val_loss"],
         "best": run.best,
         "metrics": run.metrics,
-    }
+    } | ({"decoder_variance": run.evaluated.decoder_variance} if isinstance(run.evaluated, Variational) else {})
 
 
 def _finished(run: _Run, config: TrainConfig) -> bool:
@@ -241,10 +258,15 @@ def _validate(
     run: _Run, config: TrainConfig, data: _Data, running_loss: float, floor: float | None
 ) -> dict[str, float]:
     """train_loss and the val_ metrics after an epoch."""
-    train_loss = running_loss
-    if config.train_loss_mode == "eval":
-        train_loss = float(evaluate(run.evaluated, config, data.crops, data.train_shown, "loss")["loss"].mean())
-    found = evaluate(run.evaluated, config, data.crops, data.val)
+    model, train_loss = run.evaluated, running_loss
+    if isinstance(model, Variational):
+        model.decoder_variance = None  # fitted anew, to the training crops of this epoch's evaluation
+    if config.train_loss_mode == "eval" or config.model in VAES:
+        honest = evaluate(model, config, data.crops, data.train_shown, "loss")
+        train_loss = float(honest["loss"].mean()) if config.train_loss_mode == "eval" else running_loss
+        if isinstance(model, Variational):
+            model.decoder_variance = float(honest["decoder_variance"])
+    found = evaluate(model, config, data.crops, data.val)
     values = {f"val_{name}": float(v.mean()) for name, v in found.items()}
     for name, value in (("training", train_loss), ("validation", values["val_loss"])):
         if not math.isfinite(value):
@@ -257,6 +279,14 @@ def _steps(config: TrainConfig, data: _Data) -> int:
     """Batches per epoch: a single last crop joins the batch before."""
     full, rest = divmod(len(data.train), config.batch_size)
     return max(1, full + (rest > 1))
+
+
+def _digest(crops: np.ndarray, split: Split) -> str:
+    """Of the split and of 512 crops, evenly spread: milliseconds, and no two data sets agree in so many."""
+    digest = hashlib.sha256(repr(crops.shape).encode())
+    for part in (crops[:: max(1, len(crops) // 512)], split.train, split.val, split.test):
+        digest.update(np.ascontiguousarray(part).tobytes())
+    return digest.hexdigest()
 
 
 def _seed(config: TrainConfig, epoch: int) -> int:

@@ -7,7 +7,9 @@ import torch
 from deepdlt.config import TrainConfig, make_config
 from deepdlt.evaluation import evaluate, mean_floor
 from deepdlt.inference import reconstruct, scale
+from deepdlt.losses import gaussian_nll
 from deepdlt.models import build_model
+from deepdlt.variational import importance_weighted_bound
 
 SMALL = {"width": 8, "latent_channels": 0, "latent_dim": 8, "precision": "fp32"}
 
@@ -21,7 +23,7 @@ def evaluated(patches, config, n=12, terms="all"):
 @pytest.mark.parametrize("model", ["cnn_ae", "res_ae"])
 def test_the_batch_size_of_the_evaluation_does_not_matter(patches, model):
     small, large = (evaluated(patches, TrainConfig(model=model, batch_size=b, **SMALL))[0] for b in (5, 32))
-    assert set(small) == {"loss", "psnr_db", "ssim", "spectrum_db"}
+    assert set(small) == {"loss", "psnr_db", "ssim", "mse", "spectrum_db"}
     for name, values in small.items():
         torch.testing.assert_close(values, large[name], rtol=1e-4, atol=1e-5)
 
@@ -32,10 +34,12 @@ def test_the_elbo_is_that_of_torch_distributions(patches, likelihood):
     values, model = evaluated(patches, config)
     x = torch.as_tensor(patches.crops[:12]).float() / 255
     with torch.no_grad():
-        x_recon, mu, logvar = model(x)
+        mu, logvar = model.encode(x)
+    posterior = torch.distributions.Normal(mu, (0.5 * logvar).exp())
+    noise = torch.randn(mu.shape, generator=torch.Generator().manual_seed(0))
+    x_recon = model.decode(posterior.mean + posterior.stddev * noise).detach()
     sigma = (x_recon - x).square().mean().sqrt() if likelihood == "optimal" else torch.tensor(0.2)
     log_p = torch.distributions.Normal(x_recon, sigma).log_prob(x).sum((1, 2, 3))
-    posterior = torch.distributions.Normal(mu, (0.5 * logvar).exp())
     kl = torch.distributions.kl_divergence(posterior, torch.distributions.Normal(0.0, 1.0)).sum(1)
     torch.testing.assert_close(values["elbo_nats"], log_p - kl, rtol=1e-4, atol=1e-2)
     torch.testing.assert_close(values["kl_nats"], kl, rtol=1e-4, atol=1e-4)
@@ -49,7 +53,8 @@ def test_the_bits_per_dimension_do_not_depend_on_the_range_of_the_network(patche
         config = TrainConfig(model="cnn_vae", vae_likelihood="gaussian", input_range=input_range, **SMALL)
         model = build_model(config)
         grey = float(scale(torch.tensor(0.4), config))
-        model.forward = lambda x, grey=grey: (torch.full_like(x, grey), *2 * [torch.zeros(len(x), 8)])
+        model.encode = lambda x: (torch.zeros(len(x), 8), torch.zeros(len(x), 8))
+        model.decode = lambda z, grey=grey: torch.full((len(z), 1, 64, 64), grey)
         bits.append(evaluate(model, config, torch.as_tensor(patches.crops), torch.arange(12))["bits_per_dim"])
     torch.testing.assert_close(bits[0], bits[1], rtol=1e-4, atol=1e-4)
 
@@ -62,7 +67,29 @@ def test_the_floor_is_reached_by_the_best_output_in_the_unit_interval(patches):
     loss = evaluate(model, config, crops, indices)["loss"].mean()
     assert float(loss) == pytest.approx(mean_floor(config, crops, indices), rel=1e-5)
     assert mean_floor(make_config("corrected"), crops, indices) == 0.0
+    assert mean_floor(make_config("report", model="res_ae"), crops, indices) is None
     assert mean_floor(make_config("corrected", loss="l1"), crops, indices) is None
+
+
+def test_the_elbo_bounds_the_importance_weighted_evidence_from_below(patches):
+    """With one sample per image it is an estimate: on average it lies below the bound of 200 samples."""
+    config = TrainConfig(model="res_vae", vae_likelihood="gaussian", **SMALL)
+    values, model = evaluated(patches, config, n=24)
+    x = torch.as_tensor(patches.crops[:24]).float() / 255
+    variance = torch.tensor(config.decoder_sigma**2)
+    bound = importance_weighted_bound(
+        model, x, lambda r, t: -gaussian_nll(r, t, variance), samples=200, generator=torch.Generator().manual_seed(1)
+    )
+    assert values["elbo_nats"].mean() < bound.mean()
+
+
+def test_the_variance_of_the_decoder_is_that_of_the_training_crops(patches):
+    config = TrainConfig(model="cnn_vae", **SMALL)
+    fitted, model = evaluated(patches, config)
+    model.decoder_variance = 2 * float(fitted["decoder_variance"])
+    given = evaluate(model, config, torch.as_tensor(patches.crops), torch.arange(12))
+    expected = fitted["nll_nats"].mean() + 4096 / 2 * (np.log(2) + 1 / 2 - 1)
+    assert float(given["nll_nats"].mean()) == pytest.approx(float(expected), rel=1e-4)
 
 
 @pytest.mark.parametrize("model", ["res_ae", "res_vae"])

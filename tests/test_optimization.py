@@ -54,6 +54,27 @@ def test_the_rate_rises_to_lr_in_the_warm_up_and_falls_to_almost_nothing(schedul
     assert found[-1] < 1e-3
 
 
+def test_one_cycle_leaves_the_momentum_of_sgd_as_it_was_set():
+    config = TrainConfig(epochs=1, optimizer="sgd", momentum=0.5, schedule="onecycle")
+    optimizer = make_optimizer(config, nn.Linear(1, 1))
+    schedule = make_schedule(config, optimizer, 10)
+    for _ in range(10):
+        assert optimizer.param_groups[0]["momentum"] == 0.5
+        optimizer.step()
+        schedule.step()
+
+
+@pytest.mark.parametrize("start", [5.0, -5000.0])
+def test_plateau_lowers_the_rate_at_the_third_stale_epoch_also_of_negative_losses(start):
+    optimizer = make_optimizer(TrainConfig(lr=1.0), nn.Linear(1, 1))
+    schedule = make_schedule(TrainConfig(schedule="plateau"), optimizer, 10)
+    rates = []
+    for loss in (start, start - 1e-3, start, start, start):
+        schedule.step(loss)
+        rates.append(optimizer.param_groups[0]["lr"])
+    assert rates == [1.0, 1.0, 1.0, 1.0, pytest.approx(0.3)]
+
+
 def test_the_average_follows_at_once_in_the_beginning_and_slowly_later():
     model = nn.Linear(1, 1)
     averaged = AveragedWeights(model, decay=0.99)

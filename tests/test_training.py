@@ -48,6 +48,7 @@ AUGMENTED = {"augment_symmetry": "dihedral", "augment_brightness": 0.2, "input_n
 VAE = {"model": "cnn_vae", "latent_dim": 8, "kl_warmup": 2, "free_bits": 0.1}
 SCHEDULED = {"optimizer": "adamw", "schedule": "onecycle", "ema": 0.9}
 PLATEAU = {"schedule": "plateau", "optimizer": "sgd"}
+RESIDUAL_VAE = {"model": "res_vae", "width": 8, "latent_channels": 2, "ema": 0.9, "early_stopping": 2}
 RESIDUAL = {"model": "res_ae", "width": 8, "schedule": "cosine", "warmup": 0.2}
 
 
@@ -65,7 +66,7 @@ def assert_same(a, b):
         assert torch.equal(a, b) if isinstance(a, torch.Tensor) else a == b
 
 
-@pytest.mark.parametrize("settings", [{}, AUGMENTED, VAE, SCHEDULED, PLATEAU, RESIDUAL])
+@pytest.mark.parametrize("settings", [{}, AUGMENTED, VAE, SCHEDULED, PLATEAU, RESIDUAL, RESIDUAL_VAE])
 def test_a_resumed_training_equals_the_uninterrupted_one_bit_for_bit(patches, split, tmp_path, settings):
     config = TrainConfig(epochs=3, batch_size=16, **settings)
     straight = run(config, patches, split, tmp_path / "straight")
@@ -89,10 +90,32 @@ def test_more_epochs_extend_a_finished_training(patches, split, tmp_path):
     assert without_times(extended[-1]) == without_times(straight[-1])
 
 
-def test_a_schedule_made_for_fewer_epochs_is_not_extended(patches, split, tmp_path):
-    run(TrainConfig(epochs=1, batch_size=16, schedule="cosine"), patches, split, tmp_path)
+def test_fewer_epochs_than_are_done_are_refused(patches, split, tmp_path):
+    run(TrainConfig(epochs=2, batch_size=16), patches, split, tmp_path)
+    with pytest.raises(ConfigError, match="2 epochs are done"):
+        run(TrainConfig(epochs=1, batch_size=16), patches, split, tmp_path)
+
+
+def test_another_split_in_the_same_directory_is_refused(patches, split, tmp_path):
+    """Going on would test on crops that were trained on."""
+    config = TrainConfig(epochs=1, batch_size=16)
+    run(config, patches, split, tmp_path)
+    with pytest.raises(ConfigError, match="other crops or another split"):
+        run(config, patches, Split(split.test, split.val, split.train), tmp_path)
+
+
+@pytest.mark.parametrize("part", ["train", "val"])
+def test_no_crops_are_refused(patches, split, tmp_path, part):
+    parts = {name: getattr(split, name) for name in ("train", "val", "test")} | {part: split.test[:0]}
+    with pytest.raises(ConfigError, match="both must be some"):
+        run(TrainConfig(epochs=1), patches, Split(**parts), tmp_path)
+
+
+@pytest.mark.parametrize("settings", [{"schedule": "cosine"}, {"warmup": 0.5}])
+def test_a_warm_up_or_schedule_made_for_fewer_epochs_is_not_extended(patches, split, tmp_path, settings):
+    run(TrainConfig(epochs=1, batch_size=16, **settings), patches, split, tmp_path)
     with pytest.raises(ConfigError, match="`epochs` is 1 there, 2 asked"):
-        run(TrainConfig(epochs=2, batch_size=16, schedule="cosine"), patches, split, tmp_path)
+        run(TrainConfig(epochs=2, batch_size=16, **settings), patches, split, tmp_path)
 
 
 def test_the_train_loss_is_taken_in_eval_mode_of_the_weights_that_are_validated(patches, split, tmp_path):
@@ -156,6 +179,19 @@ def test_with_all_checkpoints_damaged_the_training_starts_again(patches, split, 
     with pytest.warns(RuntimeWarning, match="starts again"), pytest.warns(RuntimeWarning, match="one before"):
         again = run(config, patches, split, tmp_path)
     assert [without_times(m) for m in again] == [without_times(m) for m in first]
+
+
+def test_a_damaged_checkpoint_never_replaces_the_good_one(patches, split, tmp_path):
+    config = TrainConfig(epochs=3, batch_size=16)
+    first = run(TrainConfig(epochs=2, batch_size=16), patches, split, tmp_path)
+    damage(tmp_path / "last.pt")
+    interrupted = fit(config, patches.crops, split, tmp_path)
+    with pytest.warns(RuntimeWarning, match="one before"):
+        again = next(interrupted)
+    assert without_times(again) | {"finished": 0.0} == without_times(first[0])
+    interrupted.close()  # before anything was saved
+    assert load_checkpoint(tmp_path / "previous.pt")["epoch"] == 1
+    assert not (tmp_path / "last.pt").exists()
 
 
 def test_a_crash_between_the_two_writes_loses_one_epoch(patches, split, tmp_path):
