@@ -38,7 +38,7 @@ board: setup  ## TensorBoard on http://localhost:6006
 	.venv/bin/tensorboard --logdir ray_results
 
 bench: setup-dev  ## measure this machine
-	$(PY) tests/benchmarks/epoch_speed.py
+	$(PY) tests/benchmarks/training_speed.py --out docs/performance.md
 
 clean:  ## what can be made again; sweeps in ray_results/ are kept
 	rm -rf data/synthetic data/patches build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

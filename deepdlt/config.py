@@ -94,7 +94,7 @@ class TrainConfig:
     lr: float = 5e-4
     """Learning rate, > 0; the highest one of a schedule."""
     schedule: str = "constant"
-    """`constant`, `cosine` to 0, `onecycle` (Smith & Topin 2018), or `plateau`: x 0.3 after 3 stale epochs."""
+    """`constant`, `cosine` to 0, `onecycle` (Smith & Topin 2018), or `plateau`: x 0.3 at the 3rd stale epoch."""
     warmup: float = 0.0
     """Share of all steps in which lr rises linearly to its value, in [0, 1); `onecycle` takes 0.3 where this is 0."""
     weight_decay: float = 1e-5
@@ -204,6 +204,8 @@ def parse_settings(texts: Iterable[str]) -> dict[str, Any]:
             problems.append(f"--set {name}: `{name}` must be {kind.__name__}, got {value!r}")
         if not equals:
             problems.append(f"--set takes KEY=VALUE, got {text!r}")
+        if name == "protocol":
+            problems.append("`protocol` is not for --set; use --protocol")
     if problems:
         raise ConfigError("\n".join(problems))
     return settings

@@ -85,7 +85,7 @@ def _load(path: Path) -> tuple[nn.Module, TrainConfig]:
         return load_model(path)
     except OSError as error:  # damaged checkpoints among them
         raise DataError(f"cannot read {path}: {error.strerror}" if error.strerror else str(error)) from error
-    except (KeyError, RuntimeError, TypeError, pickle.UnpicklingError) as error:
+    except (AttributeError, KeyError, RuntimeError, TypeError, ValueError, pickle.UnpicklingError) as error:
         raise DataError(f"{path}: not a checkpoint of a network this version knows; train again") from error
 
 
@@ -95,11 +95,16 @@ def _read(folder: Path, asked: str | None) -> tuple[Source, tuple[str, ...]]:
     source = read_source(folder, labels)
     if labels:
         return source, labels
-    columns = [name for name in source.images if name not in (*OWN_COLUMNS, "Names")]
+    return source, shown_labels(source.images)
+
+
+def shown_labels(images: pd.DataFrame) -> tuple[str, ...]:
+    """The labels that a map is coloured by: the DLIP ones, or those columns that divide the images."""
+    columns = [name for name in images if name not in (*OWN_COLUMNS, "Names")]
     if set(DLIP_LABELS) <= set(columns):
-        return source, DLIP_LABELS
-    distinct = source.images[columns].nunique()
-    return source, tuple([name for name in columns if 1 < distinct[name] <= len(source.images) / 2][:MOST_LABELS])
+        return DLIP_LABELS
+    distinct = images[columns].nunique()
+    return tuple([name for name in columns if 1 < distinct[name] <= len(images) / 2][:MOST_LABELS])
 
 
 def _encode(

@@ -145,6 +145,11 @@ def fit(
         yield run.metrics
 
 
+def is_extendable(config: TrainConfig) -> bool:
+    """Whether a finished training can go on to more epochs: its learning rate must not have known their number."""
+    return config.schedule in EXTENDABLE and not config.warmup
+
+
 def augmentation(config: TrainConfig) -> Callable[[Tensor], Tensor] | None:
     """What happens to a training batch (n, 1, h, w) in [0, 1], or None; draws from torch's global generator."""
     steps: list[nn.Module] = []
@@ -187,8 +192,7 @@ def _check_same(config: TrainConfig, state: dict[str, Any], directory: Path) -> 
     asked = config_dict(config)
     saved = {**config_dict(TrainConfig()), **{name: asked[name] for name in PROTOCOLS["report"]}, **state["config"]}
     different = [name for name, value in asked.items() if saved[name] != value]
-    extendable = config.schedule in EXTENDABLE and not config.warmup
-    if different == ["epochs"] and extendable and config.epochs >= state["epoch"]:
+    if different == ["epochs"] and is_extendable(config) and config.epochs >= state["epoch"]:
         return
     if different:
         listed = "; ".join(f"`{name}` is {saved[name]!r} there, {asked[name]!r} asked" for name in different)

@@ -14,13 +14,14 @@ import torch
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+from deepdlt.checkpoint import DamagedCheckpoint
 from deepdlt.config import PROTOCOLS, ConfigError, TrainConfig, config_dict, make_config, parse_settings
 from deepdlt.create_dataset import create_dataset, load_patches
 from deepdlt.data_errors import DataError
 from deepdlt.progress_bar import progress_bar
 from deepdlt.source_images import read_source
 from deepdlt.synthetic import make_synthetic
-from deepdlt.training import fit
+from deepdlt.training import fit, is_extendable
 from deepdlt.training_data import CACHE, crop_options, fold_splits, single_split
 from deepdlt.training_summary import Training, read_history, summarize, write_history
 
@@ -30,8 +31,8 @@ EXAMPLES = """Train one configuration, without Ray, and test it: curves, reconst
     python -m deepdlt.training --data IMAGES --set model=res_ae --set optimizer=adamw --set schedule=onecycle
     python -m deepdlt.training --data IMAGES --protocol report --set optimizer=sgd --set lr=1e-4 --set activation=elu
 
-The same command continues after Ctrl-C; more --epochs extend a finished training whose lr does not follow a schedule
-made for fewer. KEY=VALUE are the fields of deepdlt/config.py.
+The same command continues after Ctrl-C; more --epochs extend a finished training, unless its lr followed a schedule
+(or warm-up) made for fewer. KEY=VALUE are the fields of deepdlt/config.py.
 """
 INTERRUPTED = 130
 
@@ -40,9 +41,13 @@ def main(argv: list[str] | None = None) -> int:
     """Command line; 0 done, 1 the loss was not finite, 2 refused input, 3 cannot write, 130 interrupted."""
     args = _parser().parse_args(argv)
     words = shlex.join(sys.argv[1:] if argv is None else argv)
+    command = f"python -m deepdlt.training {words}".strip()
     try:
         task = _prepare(args)
-        return _train(task, f"python -m deepdlt.training {words}".strip())
+        return _train(task, command)
+    except KeyboardInterrupt:
+        print(f"interrupted; nothing was trained; the same command starts again:\n  {command}", file=sys.stderr)
+        return INTERRUPTED
     except (DataError, ConfigError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -50,14 +55,14 @@ def main(argv: list[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 1
     except OSError as error:
-        print(f"error: cannot write {error.filename or args.out} ({error.strerror or error}); choose another --out",
-              file=sys.stderr)  # fmt: skip
+        print(f"error: {error.filename or args.out}: {error.strerror or error}; choose another --out", file=sys.stderr)
         return 3
 
 
 def _prepare(args: argparse.Namespace) -> Training:
     """Check everything, read the images, cut the crops and split them."""
-    config = make_config(args.protocol, **{"epochs": args.epochs} if args.epochs else {}, **parse_settings(args.set))
+    settings = parse_settings(args.set) | ({"epochs": args.epochs} if args.epochs else {})
+    config = make_config(args.protocol, **settings)
     if args.fold and not args.label:
         raise ConfigError("--fold needs --label, the column that the folds are stratified by")
     if args.fold and not 1 <= args.fold <= args.folds:
@@ -71,7 +76,8 @@ def _prepare(args: argparse.Namespace) -> Training:
         with progress_bar("making synthetic images", "images") as progress:
             folder = make_synthetic(CACHE / "synthetic", "small", progress=progress)
     source = read_source(folder, (args.label,) if args.label else ())
-    label = args.label or ("angle" if "angle" in source.images else None)
+    complete = "angle" in source.images and source.images["angle"].notna().all()
+    label = args.label or ("angle" if complete else None)
     with progress_bar("cutting crops", "images") as progress:
         options = crop_options(config, synthetic=args.data is None)
         patches = load_patches(create_dataset(source, CACHE / "patches", options, progress))
@@ -93,11 +99,15 @@ def _train(task: Training, command: str) -> int:
             for metrics in fit(
                 task.config, task.patches.crops, task.split, task.directory, task.device, on_step=live.step
             ):
-                history[int(metrics["epoch"])] = metrics
+                epoch = int(metrics["epoch"])  # what metrics.csv has beyond it belongs to a training that is gone
+                history = {done: row for done, row in history.items() if done < epoch} | {epoch: metrics}
                 write_history(task.directory, history)
                 live.epoch(metrics)
             live.note("testing and drawing")
-            lines = summarize(task, history)
+            try:
+                lines = summarize(task, history)
+            except (DamagedCheckpoint, FileNotFoundError) as error:
+                raise DataError(f"{error}; delete {task.directory} and train again") from error
     except KeyboardInterrupt:
         done = max(history, default=0)
         kept = f"epoch {done} is saved in {task.directory}" if done else "no epoch was finished"
@@ -146,8 +156,8 @@ class _Progress:
 
 
 def _run_name(config: TrainConfig, fingerprint: str, split: Sequence[Any]) -> str:
-    """`cnn_ae-corrected-3fa2c1`: the same for the same training, whatever its number of epochs."""
-    settings = config_dict(replace(config, epochs=1))
+    """`cnn_ae-corrected-3fa2c1`: the same for the same training, and for one with more epochs that extends it."""
+    settings = config_dict(replace(config, epochs=1) if is_extendable(config) else config)
     digest = hashlib.sha256(json.dumps([settings, fingerprint, list(split)], sort_keys=True).encode()).hexdigest()
     return f"{config.model}-{config.protocol}-{digest[:6]}"
 
@@ -166,12 +176,19 @@ def _parser() -> argparse.ArgumentParser:
     data.add_argument("--label", metavar="LABEL", help=label)
     data.add_argument("--fold", type=_positive, metavar="K", help="train on a fold of the cross-validation instead")
     data.add_argument("--folds", type=_positive, default=5, metavar="N", help="default %(default)s")
-    data.add_argument("--split-seed", type=int, default=42, metavar="N", help="default %(default)s")
+    data.add_argument("--split-seed", type=_seed, default=42, metavar="N", help="default %(default)s")
     where = parser.add_argument_group("where")
     where.add_argument("--out", type=Path, metavar="FOLDER", help="of this training; default data/runs/<name>")
     where.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="default %(default)s")
     where.add_argument("--threads", type=_positive, metavar="N", help="of the CPU; default all cores")
     return parser
+
+
+def _seed(text: str) -> int:
+    value = int(text) if text.isdecimal() else -1
+    if not 0 <= value < 2**32:
+        raise argparse.ArgumentTypeError(f"must be an integer in 0..2**32-1, got {text!r}")
+    return value
 
 
 def _positive(text: str) -> int:

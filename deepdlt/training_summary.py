@@ -1,6 +1,7 @@
 """What a finished training leaves: metrics.csv, result.json, figures, and lines to read."""
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,7 +23,7 @@ from deepdlt.create_dataset import Patches
 from deepdlt.evaluation import evaluate
 from deepdlt.inference import reconstruct
 from deepdlt.latent_figures import latent_map, sample_grid, traversal_grid
-from deepdlt.latent_map_command import DLIP_LABELS, folder_names
+from deepdlt.latent_map_command import folder_names, shown_labels
 from deepdlt.latents import encode_crops, per_image, project
 from deepdlt.source_images import Source
 from deepdlt.stratified_split import Split
@@ -30,6 +31,7 @@ from deepdlt.variational import sample_images, traversals
 from deepdlt.whole_images import reconstruct_image, wave_fidelity
 
 MAPPED_CROPS, FEWEST_MAPPED = 16, 4  # crops per image, images
+CURVES = ("train_loss", "val_loss", "val_psnr_db", "val_ssim")
 SAMPLES = 24
 WHOLE_IMAGES, CENTRE = 12, 256  # test images that are reconstructed whole, and px of them that are shown
 SHOWN = 5  # crops per figure, as in the report
@@ -49,12 +51,14 @@ class Training:
 
 
 def read_history(directory: Path) -> dict[int, dict[str, float]]:
-    """epoch -> metrics of what metrics.csv holds; empty without one."""
+    """epoch -> metrics of what metrics.csv holds; empty without one, or without the columns that are drawn."""
     try:
         table = pd.read_csv(directory / "metrics.csv")
     except (OSError, ValueError):
         return {}
-    return {int(row["epoch"]): row for row in table.to_dict("records")}
+    if not {"epoch", *CURVES} <= set(table):
+        return {}
+    return {int(row["epoch"]): row for row in table[table["epoch"].notna()].to_dict("records")}
 
 
 def write_history(directory: Path, history: Mapping[int, Mapping[str, float]]) -> None:
@@ -85,9 +89,18 @@ def summarize(training: Training, history: Mapping[int, Mapping[str, float]]) ->
         "waves": wave_fidelity((recon, original) for original, recon in wholes),
         "baselines": baselines,
     }
-    write_atomic(directory / "result.json", json.dumps(result, indent=1).encode())
+    write_atomic(directory / "result.json", json.dumps(_plain(result), indent=1, allow_nan=False).encode())
     _draw(training, model, history, wholes)
     return _lines(training, result)
+
+
+def _plain(value: Any) -> Any:
+    """The same with None for numbers that JSON does not know (an infinite PSNR, the period of no wave)."""
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _test(model: nn.Module, config: TrainConfig, crops: Tensor, indices: Tensor) -> dict[str, dict[str, float]]:
@@ -116,10 +129,7 @@ def _draw(
     config, crops = training.config, training.patches.crops
     folder = training.directory / "figures"
     folder.mkdir(exist_ok=True)
-    series = {
-        name: {epoch: row[name] for epoch, row in history.items()}
-        for name in ("train_loss", "val_loss", "val_psnr_db", "val_ssim")
-    }
+    series = {name: {epoch: row[name] for epoch, row in history.items()} for name in CURVES}
     drawn = {"curves": figures.training_curves({"run": series}, {"run": "validation"})}
     for part in ("train", "test"):
         indices = getattr(training.split, part)
@@ -154,7 +164,7 @@ def _latents(training: Training, model: nn.Module) -> Figure | None:
     if len(images) < FEWEST_MAPPED:
         return None
     table = patches.images.set_index("image_id").loc[images]
-    colours = {name: table[name].tolist() for name in DLIP_LABELS if name in table}
+    colours = {name: table[name].tolist() for name in shown_labels(patches.images)}
     tested, validated = (set(patches.image_id[part]) for part in (training.split.test, training.split.val))
     colours["folder"] = folder_names(table["file"]).tolist()
     colours["part"] = ["test" if i in tested else "validation" if i in validated else "training" for i in images]
@@ -185,16 +195,17 @@ def _lines(training: Training, result: dict[str, Any]) -> list[str]:
         f"test ({config.evaluate} weights): loss {test['loss']:.5g}, {_quality(test)}",
         f"  by the {other} definition: {_quality(result['test'][other])}",
     ]
+    if result["validation"]["epoch"] < config.epochs:
+        lines.insert(1, f"stopped early after epoch {result['validation']['epoch']:.0f} of {config.epochs}")
     if config.model in VAES:
         lines.append(
             f"  ELBO {test['elbo_nats']:.1f} nats = {test['bits_per_dim']:.3f} bits/dim,"
             f" KL {test['kl_nats']:.1f} nats, {test['active_units']:.0f} active units"
         )
     waves = result["waves"]
-    lines.append(
-        f"  whole images: strongest wave kept in {waves['images'] - waves['lost']} of {waves['images']}, period"
-        f" {waves['period_error_percent']:.2f} % off, direction {waves['orientation_error_deg']:.2f} deg"
-    )
+    kept = waves["images"] - waves["lost"]
+    off = f", period {waves['period_error_percent']:.2f} % off, direction {waves['orientation_error_deg']:.2f} deg"
+    lines.append(f"  whole images: strongest wave kept in {kept} of {waves['images']}{off if kept else ''}")
     for row in result["baselines"]:
         size = f" of {row['numbers']} numbers" if row["numbers"] > 1 else ""
         lines.append(f"  {row['baseline']}{size}: PSNR {row['psnr_db']:.2f} dB, SSIM {row['ssim']:.3f}")

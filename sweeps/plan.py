@@ -13,6 +13,7 @@ import pandas as pd
 
 import search_spaces
 from deepdlt.config import PROTOCOLS, ConfigError, TrainConfig, config_dict, make_config, parse_settings
+from deepdlt.config_rules import VAES
 from deepdlt.create_dataset import Patches
 from deepdlt.source_images import DataError
 from deepdlt.stratified_split import Split, bin_label, check_folds, class_name
@@ -27,8 +28,6 @@ OPTIONS = ("epochs", "seed")  # of the command line: the plan and the schedulers
 FIXED_FIELDS = (*PROTOCOLS["report"], "eval_crops")
 SIMPLE = (str, int, float)
 CLUSTER_CONCURRENCY = 1000  # trials at a time, before the cluster's size is known
-TRIAL_MB = {"cnn_ae": 8.0, "cnn_vae": 96.0, "res_ae": 32.0, "res_vae": 40.0}
-"""Two checkpoints with Adam's moments, the best one without them, and the event file."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -237,8 +236,21 @@ def describe(request: Request, resources: Resources, asked: dict[str, Any], swee
         **{key: asked["data"][key] for key in ("images", "crops", "synthetic")},
         "leakage": asked["leakage"],
         "resources": asdict(resources),
-        "disk_mb": round((n_search + n_cv) * TRIAL_MB[request.config({}).model], 1),
+        "disk_mb": round((n_search + n_cv) * trial_mb(request.config({})), 1),
     }
+
+
+def trial_mb(config: TrainConfig) -> float:
+    """About how much a trial writes: two checkpoints with Adam's moments, the best one without, the event file."""
+    vae = config.model in VAES
+    if config.model.startswith("cnn_"):
+        parameters = 15_000 * config.kernel_size**2 + (3 * 8192 * config.latent_dim if vae else 0)
+    else:
+        parameters = int((50_000 + 776_000 * config.blocks) * (config.width / 32) ** 2)
+        features = 4 * config.width if config.latent_channels else 256 * config.width
+        parameters += (3 if vae else 2) * features * (config.latent_channels or config.latent_dim)
+    copies = 2 * (3 + bool(config.ema)) + 1
+    return 4 + 4e-6 * parameters * copies
 
 
 def planned_trials(request: Request) -> tuple[int, int]:

@@ -81,7 +81,7 @@ def _train(cell: Cell, crops: np.ndarray, job: Job, directory: Path, log: TrialL
         if metrics["finished"]:
             try:
                 outcome = _test(train_config, crops, split, directory, device)
-            except DamagedCheckpoint:  # nothing to test: train again
+            except (DamagedCheckpoint, FileNotFoundError):  # nothing to test: train again
                 for name in (BEST, LAST, PREVIOUS):
                     (directory / name).unlink(missing_ok=True)
                 return _train(cell, crops, job, directory, log)

@@ -80,6 +80,7 @@ def test_the_report_protocol_trains_on_a_fold_and_says_the_floor(image_folder, e
         (["--label", "colour"], "colour"),
         (["--device", "cuda"], "no GPU"),
         (["--set", "model=cnn_vae", "--set", "loss=l1"], "`loss` is for autoencoders"),
+        (["--set", "protocol=report"], "use --protocol"),
         (["--set", "schedule=plateau", "--set", "warmup=0.1"], "`warmup` must be 0"),
     ],
 )
@@ -89,6 +90,42 @@ def test_bad_input_is_one_message_and_nothing_is_made(image_folder, elsewhere, c
     assert message in err
     assert "Traceback" not in err
     assert not (elsewhere / "run").exists()
+
+
+def test_epochs_of_the_option_win_over_those_of_a_setting(image_folder, elsewhere):
+    assert main(words(image_folder, "run", "--set", "epochs=2", "--epochs", "1")) == 0
+    assert len(pd.read_csv("run/metrics.csv")) == 1
+
+
+def test_a_damaged_history_or_one_of_another_training_does_not_matter(image_folder, elsewhere):
+    one = words(image_folder, "run", "--epochs", "1")
+    assert main(one) == 0
+    for text in ("rubbish", "epoch,val_loss\n1,0.5\nx,y\n", pd.read_csv("run/metrics.csv").assign(epoch=7).to_csv()):
+        (elsewhere / "run" / "metrics.csv").write_text(text)
+        assert main(one) == 0
+        assert json.loads((elsewhere / "run" / "result.json").read_text())["validation"]["epoch"] == 1
+
+
+def test_another_split_of_the_same_images_is_refused(image_folder, elsewhere, capsys):
+    assert main(words(image_folder, "run", "--epochs", "1")) == 0
+    assert main(words(image_folder, "run", "--epochs", "2", "--split-seed", "7")) == 2
+    assert "another split" in capsys.readouterr().err
+
+
+def test_a_lost_best_checkpoint_is_told_with_its_remedy(image_folder, elsewhere, capsys):
+    assert main(words(image_folder, "run", "--epochs", "1")) == 0
+    (elsewhere / "run" / "best.pt").unlink()
+    assert main(words(image_folder, "run", "--epochs", "1")) == 2
+    assert "delete run and train again" in capsys.readouterr().err
+
+
+def test_ctrl_c_before_the_first_batch_is_told_too(image_folder, elsewhere, capsys, monkeypatch):
+    def interrupted(*args):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("deepdlt.training_command.create_dataset", interrupted)
+    assert main(words(image_folder, "run", "--epochs", "1")) == 130
+    assert "nothing was trained" in capsys.readouterr().err
 
 
 def test_another_configuration_in_the_same_folder_is_refused(image_folder, elsewhere, capsys):

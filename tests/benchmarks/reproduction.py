@@ -57,7 +57,6 @@ EFFECTS = {
     "l2": ("weight_decay=1e-3 (L2)", "--set weight_decay=1e-3"),
     "cosine": ("schedule=cosine, lr=2e-3", "--set schedule=cosine --set lr=2e-3"),
     "onecycle": ("schedule=onecycle, lr=2e-3", "--set schedule=onecycle --set lr=2e-3"),
-    "plateau": ("schedule=plateau, early_stopping=3", "--set schedule=plateau --set early_stopping=3"),
     "ema": ("ema=0.99", "--set ema=0.99"),
     "ms-ssim": ("ms_ssim_weight=0.05", "--set ms_ssim_weight=0.05"),
     "focal": ("focal_frequency_weight=1", "--set focal_frequency_weight=1"),
@@ -73,6 +72,11 @@ ROWS: dict[str, str] = {
     "cnn5": "--epochs 5 --set dropout=0 --set lr=2e-3 --set schedule=onecycle",
     "cnn5-ms-ssim": "--epochs 5 --set dropout=0 --set lr=2e-3 --set schedule=onecycle --set ms_ssim_weight=0.05",
     **{f"effect-{name}": f"--epochs 2 {BASE} {words}".strip() for name, (_, words) in EFFECTS.items()},
+    "res-vae": f"--epochs 3 {RESIDUAL.replace('res_ae', 'res_vae')} --set lr=2e-3 --set latent_channels=0",
+    "vae-gaussian": f"--epochs 3 {EXPERIMENT['vae']} --set vae_likelihood=gaussian --set decoder_sigma=0.1",
+    "vae-warmup": f"--epochs 3 {EXPERIMENT['vae']} --set kl_warmup=2",
+    "vae-free-bits": f"--epochs 3 {EXPERIMENT['vae']} --set free_bits=0.05",
+    "vae-beta": f"--epochs 3 {EXPERIMENT['vae']} --set beta=4",
     "res-8192": f"--epochs 1 {RESIDUAL} --set lr=1e-3 --set latent_channels=128",
     "res-1024": f"--epochs 3 {RESIDUAL} --set lr=2e-3 --set latent_channels=16",
     "res-128": f"--epochs 5 {RESIDUAL} --set lr=2e-3 --set latent_channels=0",
@@ -100,7 +104,7 @@ def found(row: str) -> dict[str, Any] | None:
 
 def tables() -> str:
     """Everything that is there, as Markdown."""
-    return "\n".join([*experiments(), "", *sizes(), "", *effects(), "", *commands()])
+    return "\n".join([*experiments(), "", *sizes(), "", *vaes(), "", *effects(), "", *commands()])
 
 
 def experiments() -> list[str]:
@@ -149,7 +153,8 @@ def sizes() -> list[str]:
         if (result := found(row)) is None:
             continue
         test = result["test"]["standard"]
-        quality = f"{test['psnr_db']:.2f} | {pooled(test['loss']):.2f} | {test['ssim']:.3f} | {test['spectrum_db']:.1f}"
+        of_all = pooled(test.get("mse", test["loss"]))
+        quality = f"{test['psnr_db']:.2f} | {of_all:.2f} | {test['ssim']:.3f} | {test['spectrum_db']:.1f}"
         size, parameters = result["latent_size"], f"{result['parameters']:,}"
         entries.append((size, f"| {name} | {size} | {parameters} | {result['epochs']} | {quality} | `{row}` |"))
         baselines |= {(b["baseline"], b["numbers"]): b for b in result["baselines"]}
@@ -157,6 +162,22 @@ def sizes() -> list[str]:
         quality = f"{b['psnr_db']:.2f} | {b['pooled_psnr_db']:.2f} | {b['ssim']:.3f}"
         entries.append((numbers, f"| {name} | {numbers} | | | {quality} | | |"))
     return lines + [line for _, line in sorted(entries, key=lambda entry: entry[0])]
+
+
+def vaes() -> list[str]:
+    """What the ELBO is made of."""
+    lines = [
+        "| VAE of 128 numbers | epochs | -ELBO, nats | bits/dim | KL, nats | active units | test PSNR | test SSIM |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for row in ("vae-corrected", "vae-gaussian", "vae-beta", "vae-warmup", "vae-free-bits", "res-vae"):
+        if (result := found(row)) is not None:
+            t = result["test"]["standard"]
+            lines.append(
+                f"| `{row}` | {result['epochs']} | {-t['elbo_nats']:.0f} | {t['bits_per_dim']:.3f} | {t['kl_nats']:.0f}"
+                f" | {t['active_units']:.0f} | {t['psnr_db']:.2f} | {t['ssim']:.3f} |"
+            )
+    return lines
 
 
 def pooled(mse: float) -> float:
