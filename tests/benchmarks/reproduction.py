@@ -50,6 +50,7 @@ BASE = "--set dropout=0 --set lr=1e-3"
 EFFECTS = {
     "base": ("nothing: Adam 1e-3, constant, MSE, no dropout", ""),
     "seed": ("another seed: the noise of this table", "--set seed=1"),
+    "seed2": ("a third seed", "--set seed=2"),
     "selu": ("activation=selu", "--set activation=selu"),
     "selu-matched": ("activation=selu, init=matched (LeCun)", "--set activation=selu --set init=matched"),
     "relu-matched": ("init=matched (He)", "--set init=matched"),
@@ -71,7 +72,7 @@ ROWS: dict[str, str] = {
     **{f"{name}-corrected": f"--epochs {min(EPOCHS[name], 3)} {words}" for name, words in EXPERIMENT.items()},
     "cnn5": "--epochs 5 --set dropout=0 --set lr=2e-3 --set schedule=onecycle",
     "cnn5-ms-ssim": "--epochs 5 --set dropout=0 --set lr=2e-3 --set schedule=onecycle --set ms_ssim_weight=0.05",
-    **{f"effect-{name}": f"--epochs 2 {BASE} {words}".strip() for name, (_, words) in EFFECTS.items()},
+    **{f"effect-{name}": f"--epochs 10 {BASE} {words}".strip() for name, (_, words) in EFFECTS.items()},
     "res-vae": f"--epochs 3 {RESIDUAL.replace('res_ae', 'res_vae')} --set lr=2e-3 --set latent_channels=0",
     "vae-gaussian": f"--epochs 3 {EXPERIMENT['vae']} --set vae_likelihood=gaussian --set decoder_sigma=0.1",
     "vae-warmup": f"--epochs 3 {EXPERIMENT['vae']} --set kl_warmup=2",
@@ -87,7 +88,8 @@ def run(row: str, data: Path, threads: int) -> int:
     """Train a row, or go on with it."""
     if (RUNS / row / "result.json").exists():
         return 0
-    words = ["--data", str(data), "--threads", str(threads), "--out", str(RUNS / row), *shlex.split(ROWS[row])]
+    images = [] if row.startswith("effect-") else ["--data", str(data)]  # effects: the built-in images
+    words = [*images, "--threads", str(threads), "--out", str(RUNS / row), *shlex.split(ROWS[row])]
     print(f"== {row}: {shlex.join(words)}", flush=True)
     return training_command.main(words)
 
