@@ -342,5 +342,6 @@ def test_help_answers_at_once_with_examples_first():
 def test_the_spaces_are_listed_without_importing_ray():
     started = time.monotonic()
     done = call(["--list-spaces"], ROOT)
-    assert [line.split()[0] for line in done.stdout.splitlines()] == ["cv_report", "exp_grid", "res_grid", "smoke", "vae_grid"]
+    names = [line.split()[0] for line in done.stdout.splitlines()]
+    assert names == ["cv_report", "exp_grid", "res_grid", "smoke", "vae_grid"]
     assert time.monotonic() - started < 1
