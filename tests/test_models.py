@@ -126,7 +126,7 @@ def test_moving_pixels_loses_none_of_them_where_a_stride_would():
 
 
 def test_untrained_latent_map_of_128_channels_is_lossless():
-    model = build_model(TrainConfig(model="res_ae", dropout=0.0)).eval()
+    model = build_model(TrainConfig(model="res_ae", latent_channels=128, dropout=0.0)).eval()
     x = torch.rand(2, 1, 64, 64)
     torch.testing.assert_close(model(x), x, rtol=0, atol=1e-6)
 
@@ -230,7 +230,9 @@ def test_selu_with_matched_weights_carries_unit_variance_through_the_encoder():
 
 
 def test_matched_weights_leave_the_zero_and_cosine_starts_alone():
-    model = build_model(TrainConfig(model="res_ae", init="matched", activation="selu", dropout=0.0)).eval()
+    model = build_model(
+        TrainConfig(model="res_ae", latent_channels=128, init="matched", activation="selu", dropout=0.0)
+    ).eval()
     x = torch.rand(2, 1, 64, 64)
     torch.testing.assert_close(model(x), x, rtol=0, atol=1e-6)
     variance = model.encoder[0].branch[2].weight.var().item()
