@@ -1,6 +1,5 @@
 """How well a network does on images: loss, PSNR, SSIM, spectra and the terms of the ELBO, one value per image."""
 
-import math
 from typing import Any
 
 import torch
@@ -11,7 +10,7 @@ from deepdlt.config import TrainConfig
 from deepdlt.config_rules import VAES
 from deepdlt.dataset_loader import batches
 from deepdlt.inference import autocast, forward, reconstruction, scale, unscale
-from deepdlt.objective import image_loss, likelihood_variance, loss_floor, vae_image_loss
+from deepdlt.objective import gaussian_nats, image_loss, likelihood_variance, loss_floor, vae_image_loss
 from deepdlt.spectral_metrics import spectrum_distance_db
 from deepdlt.variational import ACTIVE_VARIANCE, bits_per_dim
 
@@ -107,7 +106,7 @@ def _vae_table(table: dict[str, Tensor], pixels: int, variance: Tensor, config: 
     """Sums of squared errors and KL -> loss and the terms of the ELBO (whatever beta is)."""
     sse, sampled, kl, batch = (table.pop(name) for name in ("sse", "sampled_sse", "kl_nats", "batch"))
     shown = sse if config.vae_likelihood == "squared_error" else sampled
-    nll = sampled / (2 * variance) + 0.5 * pixels * torch.log(2 * math.pi * variance)
+    nll = gaussian_nats(sampled, pixels, variance)
     levels = 127.5 if config.input_range == "symmetric" else 255.0  # grey levels in one unit of the scaled image
     return table | {
         "loss": vae_image_loss(shown, kl, pixels, variance, config, batch),

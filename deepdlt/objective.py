@@ -64,10 +64,14 @@ def vae_image_loss(
 
 def negative_log_likelihood(sse: Tensor, pixels: int, variance: Tensor, config: TrainConfig) -> Tensor:
     """(batch,) from the sums of squared errors: nats, but for the report's, which leaves its constant out."""
-    nll = sse / (2 * variance)
     if config.vae_likelihood == "squared_error":
-        return nll
-    return nll + 0.5 * pixels * torch.log(2 * math.pi * variance)
+        return sse / (2 * variance)
+    return gaussian_nats(sse, pixels, variance)
+
+
+def gaussian_nats(sse: Tensor, pixels: int, variance: Tensor) -> Tensor:
+    """losses.gaussian_nll from the sums of squared errors (batch,): nats per image, constant included."""
+    return sse / (2 * variance) + 0.5 * pixels * torch.log(2 * math.pi * variance)
 
 
 def likelihood_variance(sse: Tensor, pixels: int, config: TrainConfig) -> Tensor:

@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 
+from deepdlt.config import TrainConfig
+from deepdlt.models import build_model
 from sweeps import plan
 from sweeps.records import SweepRefused
 from sweeps.run import make_parser
@@ -127,3 +129,20 @@ def test_a_place_that_cannot_hold_the_sweep_is_refused(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(SweepRefused, match="is a file"):
         plan.check_storage(tmp_path / "file" / "sweep", needs)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"kernel_size": 5},
+        {"model": "cnn_vae", "latent_dim": 512},
+        {"model": "res_ae", "latent_channels": 16},
+        {"model": "res_ae", "latent_channels": 0},
+        {"model": "res_vae", "latent_channels": 0, "width": 64, "blocks": 3},
+    ],
+)
+def test_the_disk_that_is_planned_is_that_of_the_checkpoints(settings):
+    config = TrainConfig(**settings)
+    parameters = sum(p.numel() for p in build_model(config).parameters())
+    assert plan.trial_mb(config) - 4 == pytest.approx(7 * 4e-6 * parameters, rel=0.3)
