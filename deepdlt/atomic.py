@@ -1,6 +1,7 @@
 """Files and folders that are there whole or not at all, whatever happens while they are written."""
 
 import os
+import secrets
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -10,7 +11,7 @@ from pathlib import Path
 
 def write_atomic(path: Path, data: bytes) -> None:
     """Replace a file so that a crash leaves the old or the new content, never a part (tmp, fsync, rename, fsync)."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")  # hosts that share a folder share pids
     try:
         with temporary.open("wb") as file:
             file.write(data)
@@ -24,6 +25,13 @@ def write_atomic(path: Path, data: bytes) -> None:
         os.fsync(directory)
     finally:
         os.close(directory)
+
+
+def remove_unfinished(directory: Path) -> None:
+    """Remove what killed processes left of `write_atomic` in a folder; only while nobody else writes there."""
+    for temporary in directory.glob(".*.tmp"):
+        if temporary.is_file():
+            temporary.unlink()
 
 
 @contextmanager

@@ -47,7 +47,7 @@ EXTENDABLE = ("constant", "plateau")  # schedules that do not depend on the numb
 
 
 @dataclass
-class _Run:
+class Run:
     """A training between two epochs."""
 
     model: nn.Module
@@ -71,7 +71,7 @@ class _Run:
 
 
 @dataclass(frozen=True)
-class _Data:
+class TrainingData:
     """Everything on the device, for the whole training."""
 
     crops: Tensor
@@ -118,8 +118,8 @@ def fit(
     directory.mkdir(parents=True, exist_ok=True)
     images, train, val = (torch.as_tensor(a).to(device) for a in (crops, split.train, split.val))
     shown = train[torch.linspace(0, len(train) - 1, min(len(train), len(val))).long()]
-    data = _Data(images, train, val, shown, _digest(crops, split))
-    run = _start(config, directory, data)
+    data = TrainingData(images, train, val, shown, _digest(crops, split))
+    run = _resumed_run(config, directory, data)
     floor = mean_floor(config, data.crops, data.val) if config.input_range == "symmetric" else None
     if run.epoch:
         yield run.metrics | {"finished": float(_finished(run, config))}  # whoever was told may not have written it
@@ -128,7 +128,7 @@ def fit(
         run.epoch += 1
         running_loss = _train_epoch(run, config, data, on_step)
         seconds = time.perf_counter() - started
-        values = _validate(run, config, data, running_loss, floor)
+        values = validate(run, config, data, running_loss, floor)
         improved = values["val_loss"] < run.best.get("best_val_loss", math.inf)
         if improved:
             kept = ("val_loss", "val_psnr_db", "val_ssim")
@@ -160,13 +160,18 @@ def augmentation(config: TrainConfig) -> Callable[[Tensor], Tensor] | None:
     return nn.Sequential(*steps) if steps else None
 
 
-def _start(config: TrainConfig, directory: Path, data: _Data) -> _Run:
-    """A fresh run, or the one that the newest checkpoint holds."""
+def new_run(config: TrainConfig, data: TrainingData) -> Run:
+    """A training before its first epoch, on the device of the crops; seeds torch's global generator."""
     torch.manual_seed(_seed(config, 0))
     model = build_model(config).to(data.crops.device).to(memory_format=torch.channels_last)
     optimizer = make_optimizer(config, model)
     schedule = make_schedule(config, optimizer, _steps(config, data))
-    run = _Run(model, optimizer, schedule, AveragedWeights(model, config.ema) if config.ema else None)
+    return Run(model, optimizer, schedule, AveragedWeights(model, config.ema) if config.ema else None)
+
+
+def _resumed_run(config: TrainConfig, directory: Path, data: TrainingData) -> Run:
+    """A new run, or the one that the newest checkpoint holds."""
+    run = new_run(config, data)
     state = load_last(directory)
     if state is None:
         return run
@@ -202,7 +207,7 @@ def _check_same(config: TrainConfig, state: dict[str, Any], directory: Path) -> 
         )
 
 
-def _state(run: _Run) -> dict[str, Any]:
+def _state(run: Run) -> dict[str, Any]:
     """All that the next epoch depends on; its random numbers are seeded by its number."""
     state = _best_state(run) | {"optimizer_state_dict": run.optimizer.state_dict()}
     if run.averaged:
@@ -212,7 +217,7 @@ def _state(run: _Run) -> dict[str, Any]:
     return state
 
 
-def _best_state(run: _Run) -> dict[str, Any]:
+def _best_state(run: Run) -> dict[str, Any]:
     """The weights that were validated, and how they did."""
     return {
         "epoch": run.epoch,
@@ -223,30 +228,22 @@ def _best_state(run: _Run) -> dict[str, Any]:
     } | ({"decoder_variance": run.evaluated.decoder_variance} if isinstance(run.evaluated, Variational) else {})
 
 
-def _finished(run: _Run, config: TrainConfig) -> bool:
+def _finished(run: Run, config: TrainConfig) -> bool:
     stale = run.epoch - run.best.get("best_epoch", run.epoch)
     return run.epoch >= config.epochs or bool(config.early_stopping and stale >= config.early_stopping)
 
 
-def _train_epoch(run: _Run, config: TrainConfig, data: _Data, on_step: Callable[[int, int, int], None] | None) -> float:
+def _train_epoch(
+    run: Run, config: TrainConfig, data: TrainingData, on_step: Callable[[int, int, int], None] | None
+) -> float:
     """One pass over the training crops; the mean loss over images while they were trained on."""
     run.model.train()
     torch.manual_seed(_seed(config, run.epoch))  # dropout, augmentation and the VAE's noise
     order = torch.Generator().manual_seed(_seed(config, run.epoch))
     done, seen = (run.epoch - 1) * _steps(config, data), []
     for step, x in enumerate(batches(data.crops, data.train, config.batch_size, order, augmentation(config)), done + 1):
-        target = scale(x, config)
-        noisy = scale(GaussianNoise(config.input_noise)(x), config) if config.input_noise else target
-        kl_factor = min(1.0, step / (config.kl_warmup * _steps(config, data))) if config.kl_warmup else 1.0
-        run.optimizer.zero_grad(set_to_none=True)
-        loss = training_loss(forward(run.model, config, noisy), target, config, kl_factor)
-        loss.backward()
-        run.optimizer.step()
-        if run.schedule and not run.plateau:
-            run.schedule.step()
-        if run.averaged:
-            run.averaged.update(run.model, step)
-        seen.append(loss.detach() * len(x))
+        loss = train_step(run, config, x, step, _steps(config, data))
+        seen.append(loss * len(x))
         if on_step:
             on_step(run.epoch, step - done, _steps(config, data))
     sums = torch.stack(seen).cpu()  # the only time per epoch that the device is waited for
@@ -258,10 +255,36 @@ def _train_epoch(run: _Run, config: TrainConfig, data: _Data, on_step: Callable[
     return float(sums.sum() / len(data.train))
 
 
-def _validate(
-    run: _Run, config: TrainConfig, data: _Data, running_loss: float, floor: float | None
+def train_step(run: Run, config: TrainConfig, x: Tensor, step: int, steps_per_epoch: int) -> Tensor:
+    """One step on a batch (n, 1, 64, 64) in [0, 1]; the 0-d loss it was made for, detached.
+
+    Args:
+        run: its model in training mode.
+        step: 1, 2, ... since the training began.
+    """
+    target = scale(x, config)
+    noisy = scale(GaussianNoise(config.input_noise)(x), config) if config.input_noise else target
+    kl_factor = min(1.0, step / (config.kl_warmup * steps_per_epoch)) if config.kl_warmup else 1.0
+    run.optimizer.zero_grad(set_to_none=True)
+    loss = training_loss(forward(run.model, config, noisy), target, config, kl_factor)
+    loss.backward()
+    run.optimizer.step()
+    if run.schedule and not run.plateau:
+        run.schedule.step()
+    if run.averaged:
+        run.averaged.update(run.model, step)
+    return loss.detach()
+
+
+def validate(
+    run: Run, config: TrainConfig, data: TrainingData, running_loss: float, floor: float | None = None
 ) -> dict[str, float]:
-    """train_loss and the val_ metrics after an epoch."""
+    """train_loss and the val_ metrics after an epoch.
+
+    Args:
+        running_loss: of the epoch, which is the train_loss of `config.train_loss_mode` running.
+        floor: what deepdlt.evaluation.mean_floor says, for inputs in [-1, 1].
+    """
     model, train_loss = run.evaluated, running_loss
     if isinstance(model, Variational):
         model.decoder_variance = None  # fitted anew, to the training crops of this epoch's evaluation
@@ -279,7 +302,7 @@ def _validate(
     return {"train_loss": train_loss, **values, **excess}
 
 
-def _steps(config: TrainConfig, data: _Data) -> int:
+def _steps(config: TrainConfig, data: TrainingData) -> int:
     """Batches per epoch: a single last crop joins the batch before."""
     full, rest = divmod(len(data.train), config.batch_size)
     return max(1, full + (rest > 1))

@@ -5,6 +5,8 @@ A space module has a docstring (question, axes and their product, cost, command)
 - `SPACE`: TrainConfig field -> a ray.tune domain (`tune.choice([...])`, `tune.loguniform(a, b)`) or a constant;
 - `TRIALS`, `EPOCHS`: the default budget;
 - `POINTS` (optional): configurations of the space to try first;
+- `CONDITIONS` (optional): field -> {other field: values}; the field is swept only where the other has one of these
+  values (a kernel size of the CNN alone, say), and keeps its default elsewhere;
 - `CV_ONLY` (optional): True when the space is one configuration for the label x fold grid.
 
 A space once used in a publication is never edited; a changed one gets a new name.

@@ -6,11 +6,25 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
-from sweeps.records import COMPLETE, FAILED, PRUNED
+from sweeps.configurations import (
+    configuration_group,
+    configuration_words,
+    last_settings,
+    show,
+    swept_axes,
+    without_idle,
+)
+from sweeps.fold_standings import FoldFindings, fold_findings
+from sweeps.fold_tables import record_rows
+from sweeps.fold_words import average_text, folds_json, interval_text, p_text
+from sweeps.next_command import next_command
+from sweeps.records import COMPLETE, FAILED, PRUNED, read_records, read_sweep
 
 LEADERS = 5
+NUMBERS = (("loss", 4), ("psnr_db", 2), ("ssim", 3))  # of a test, with digits
 
 
 def show_plan(plan: dict[str, Any], as_json: bool = False, file: TextIO | None = None) -> None:
@@ -41,56 +55,121 @@ def show_plan(plan: dict[str, Any], as_json: bool = False, file: TextIO | None =
     console.print(table)
 
 
-def show_summary(records: list[dict[str, Any]], averages: list[dict[str, Any]], axes: list[str], file: TextIO) -> None:
-    """The leaders of the search and the cross-validation's averages."""
-    console = Console(file=file, highlight=False, width=_width(file))
-    complete = [r for r in records if r["kind"] == "search" and r["status"] == COMPLETE]
-    leaders = sorted(complete, key=lambda r: -r["metrics"]["best_val_psnr_db"])[:LEADERS]
-    if leaders:
-        table = Table(
-            "trial", *axes, "val PSNR dB", "val SSIM", "val loss", "test PSNR dB", box=None, padding=(0, 2, 0, 0)
-        )
-        for r in leaders:
-            m, settings = (
-                r["metrics"],
-                [
-                    f"{r['config'][name]:g}" if isinstance(r["config"][name], float) else str(r["config"][name])
-                    for name in axes
-                ],
-            )
-            table.add_row(
-                r["name"],
-                *settings,
-                f"{m['best_val_psnr_db']:.2f}",
-                f"{m['best_val_ssim']:.3f}",
-                f"{m['best_val_loss']:.4f}",
-                f"{r['test']['psnr_db']:.2f}",
-            )
+def show_summary(sweep: Path, file: TextIO) -> None:
+    """The leaders of the search, the cross-validation with its intervals, and the command to type next."""
+    asked, records = read_sweep(sweep) or {}, list(read_records(sweep).values())
+    found, console = _findings(asked, records), Console(file=file, highlight=False, width=_width(file))
+    tables = [_leaders(records, asked), _fold_averages(found, asked), _leaderboard(found, asked)]
+    for table in (table for table in tables if table.row_count):
         console.print(table)
-    if averages:
-        table = Table(
-            "stratified by", "folds", "test loss", "test PSNR dB", "test SSIM", box=None, padding=(0, 2, 0, 0)
-        )
-        for row in averages:
-            cells = [_mean_sd(row, name, digits) for name, digits in (("loss", 4), ("psnr_db", 2), ("ssim", 3))]
-            table.add_row(row["label"], str(row["folds"]), *cells)
         console.print()
-        console.print(table)
-    counts = {s: sum(r["status"] == s for r in records) for s in (COMPLETE, PRUNED, FAILED)}
-    console.print("\ntrials: " + ", ".join(f"{n} {status}" for status, n in counts.items() if n))
+    for group, stop in found.stops.items():
+        console.print(
+            f"stopped after {stop.cells} of {len(found.cells)} cells: {_words(group, found, asked)},"
+            f" behind {_words(stop.rival, found, asked)} by {stop.difference:.2f} dB"
+        )
+    smallest = found.smallest_tied
+    if smallest is not None:
+        sizes = f"{smallest.parameters:,} parameters instead of {found.places[0].parameters:,}"
+        console.print(f"smallest of the tied: {_words(smallest.group, found, asked)}, {sizes}")
+    counts = _counts(records)
+    console.print("trials: " + (", ".join(f"{n} {status}" for status, n in counts.items() if n) or "none"))
+    searched = sum(r["kind"] == "search" and r["status"] == COMPLETE for r in records)
+    command = next_command(asked, counts[FAILED], searched, len(found.tables))
+    if command:
+        console.print(f"next: {command}", soft_wrap=True)
 
 
-def summary_json(
-    sweep: Path,
-    report: Path,
-    records: list[dict[str, Any]],
-    averages: list[dict[str, Any]],
-    best: dict[str, Any] | None,
-) -> str:
+def summary_json(sweep: Path, report: Path) -> str:
     """The same for scripts."""
-    counts = {s: sum(r["status"] == s for r in records) for s in (COMPLETE, PRUNED, FAILED)}
-    content = {"sweep": str(sweep), "report": str(report), "trials": counts, "best": best, "cross_validation": averages}
+    asked, records = read_sweep(sweep) or {}, list(read_records(sweep).values())
+    searched = _ranked(records)
+    content = {
+        "sweep": str(sweep),
+        "report": str(report),
+        "trials": _counts(records),
+        "best": searched[0] if searched else None,
+        **folds_json(_findings(asked, records)),
+    }
     return json.dumps(content, indent=1)
+
+
+def _findings(asked: dict[str, Any], records: list[dict[str, Any]]) -> FoldFindings:
+    best = _ranked(records)
+    first = configuration_group(best[0]["config"]) if best else None
+    return fold_findings(record_rows(records), records, asked, first)
+
+
+def _ranked(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Complete search trials, best first."""
+    complete = [r for r in records if r["kind"] == "search" and r["status"] == COMPLETE]
+    return sorted(complete, key=lambda r: (-r["metrics"]["best_val_psnr_db"], r["name"]))
+
+
+def _leaders(records: list[dict[str, Any]], asked: dict[str, Any]) -> Table:
+    axes = list(asked.get("axes") or {})
+    table = _table("trial", *axes, "val PSNR dB", "val SSIM", "val loss", "test PSNR dB")
+    for r in _ranked(records)[:LEADERS]:
+        m, settings = r["metrics"], without_idle(asked, {**r["config"], **last_settings(r)})
+        numbers = (
+            f"{m['best_val_psnr_db']:.2f}",
+            f"{m['best_val_ssim']:.3f}",
+            f"{m['best_val_loss']:.4f}",
+            f"{r['test']['psnr_db']:.2f}",
+        )
+        table.add_row(r["name"], *(_setting(settings.get(name)) for name in axes), *numbers)
+    return table
+
+
+def _fold_averages(found: FoldFindings, asked: dict[str, Any]) -> Table:
+    """Mean, standard deviation and interval of each configuration and label."""
+    several = len(found.tables) > 1
+    head = ["configuration"] if several else []
+    table = _table(*head, "stratified by", "folds", "test loss", "test PSNR dB", "test SSIM")
+    for group, tables in found.tables.items():
+        title = [_words(group, found, asked)] if several else []
+        for t in tables:
+            cells = (escape(average_text(t, f"test_{name}", digits)) for name, digits in NUMBERS)
+            done = f"{t.n_done} of {len(t.rows)}" if t.incomplete else str(t.n_folds)
+            table.add_row(*title, escape(t.label), done, *cells)
+            title = [""] * len(title)
+    if any(t.complete for tables in found.tables.values() for t in tables):
+        table.caption = escape("mean ± standard deviation over folds [corrected 95 % interval]")
+        table.caption_justify = "left"
+    return table
+
+
+def _leaderboard(found: FoldFindings, asked: dict[str, Any]) -> Table:
+    unit = "conditions" if found.by_condition else "images"
+    table = _table("#", "configuration", f"test PSNR dB over {unit}", "behind the best", "p (Holm)", "", "parameters")
+    for number, place in enumerate(found.places, 1):
+        s = place.standing
+        mark = "best" if number == 1 else "tied" if s.tied else ""
+        size = f"{place.parameters:,}" if place.parameters is not None else ""
+        behind = f"{s.difference:.2f}{interval_text(s.low, s.high, 2)}" if number > 1 else ""
+        mean = f"{s.mean:.2f}{interval_text(place.low, place.high, 2)}"
+        cells = (escape(text) for text in (mean, behind, "" if number == 1 else p_text(s.p_holm)))
+        table.add_row(str(number), _words(place.group, found, asked), *cells, mark, size)
+    return table
+
+
+def _words(group: str, found: FoldFindings, asked: dict[str, Any]) -> str:
+    """The axes in which the cross-validated configurations differ: lines are short."""
+    settings = [json.loads(each) for each in found.tables]
+    differ = [name for name in swept_axes(asked) if len({repr(each.get(name)) for each in settings}) > 1]
+    return escape(configuration_words(found.tables, asked, differ or swept_axes(asked)).get(group, "a rival"))
+
+
+def _setting(value: Any) -> str:
+    return "–" if value is None else escape(show(value))
+
+
+def _counts(records: list[dict[str, Any]]) -> dict[str, int]:
+    return {s: sum(r["status"] == s for r in records) for s in (COMPLETE, PRUNED, FAILED)}
+
+
+def _table(*columns: str) -> Table:
+    return Table(*columns, box=None, padding=(0, 2, 0, 0))
 
 
 def _leakage(by_label: dict[str, dict[str, Any]]) -> str:
@@ -99,13 +178,6 @@ def _leakage(by_label: dict[str, dict[str, Any]]) -> str:
         return ""
     overlap, image = (max(shares[name] for shares in by_label.values()) for name in ("overlap_share", "image_share"))
     return f"{overlap:.0%} of test crops overlap a training crop, {image:.0%} are of an image that is trained on"
-
-
-def _mean_sd(row: dict[str, Any], name: str, digits: int) -> str:
-    mean, sd = row[f"test_{name}_mean"], row[f"test_{name}_sd"]
-    if mean is None:
-        return "missing"
-    return f"{mean:.{digits}f}" + (f" ± {sd:.{digits}f}" if sd is not None else "")
 
 
 def _values(values: Any) -> str:

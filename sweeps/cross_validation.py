@@ -1,56 +1,55 @@
-"""The label x fold grid: which configuration it is for, its cells, its averages."""
+"""The label x fold x seed grid: which configurations it is for, its cells, their order."""
 
 from collections.abc import Iterable
 from typing import Any
 
-import numpy as np
-
 from deepdlt.config import config_dict
-from sweeps.plan import Request
 from sweeps.records import COMPLETE, Cell
+from sweeps.request import Request
 from sweeps.search import METRIC
 
+GridCell = tuple[str, int, int]
+"""Label, fold (1-based), seed of the training."""
 
-def best_record(records: Iterable[dict[str, Any]]) -> dict[str, Any] | None:
-    """The complete search trial with the highest validation PSNR; None when there is none.
+
+def best_records(records: Iterable[dict[str, Any]], n: int) -> list[dict[str, Any]]:
+    """The n complete search trials with the highest validation PSNR, best first; fewer when there are fewer.
 
     All search trials of a sweep have one validation set: sweep.json fixes the label that it is stratified by.
     """
     complete = [r for r in records if r["kind"] == "search" and r["status"] == COMPLETE]
-    return max(complete, key=lambda r: r["metrics"][METRIC], default=None)
+    return sorted(complete, key=lambda r: (-r["metrics"][METRIC], r["name"]))[:n]
 
 
-def fold_cells(config: dict[str, Any], labels: Iterable[str], n_folds: int, data: str) -> list[Cell]:
-    """One cell per label and fold, in the order in which they run."""
-    return [Cell("cv", config, label, fold, n_folds, data) for label in labels for fold in range(1, n_folds + 1)]
+def best_record(records: Iterable[dict[str, Any]]) -> dict[str, Any] | None:
+    """The first of `best_records`; None when there is none."""
+    return next(iter(best_records(records, 1)), None)
 
 
-def planned_folds(request: Request, records: dict[str, dict[str, Any]], data: str) -> list[Cell]:
-    """The label x fold cells of the best configuration (of the only one, if the space has one); none without a best."""
+def chosen_configurations(request: Request, records: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """What is cross-validated: the best of the search, or the only configuration of the space."""
     if request.cv_only:
-        return fold_cells(config_dict(request.config({})), request.labels, request.folds, data)
-    best = best_record(records.values())
-    return fold_cells(best["config"], request.labels, request.folds, data) if best else []
+        return [config_dict(request.config({}))]
+    return [final_configuration(record) for record in best_records(records, request.cv_top)]
 
 
-def fold_averages(records: dict[str, dict[str, Any]], cells: Iterable[Cell]) -> list[dict[str, Any]]:
-    """Per label of these cells: number of complete folds, mean and standard deviation (n - 1) of the test metrics.
-
-    Args:
-        records: all records of the sweep by identity; those of other cells (other folds, an earlier best) stay out.
-    """
-    tests: dict[str, list[dict[str, float]]] = {}
-    for cell in cells:
-        record = records.get(cell.identity)
-        complete = record is not None and record["status"] == COMPLETE
-        tests.setdefault(cell.label, []).extend([record["test"]] if record and complete else [])
-    return [_average(label, found) for label, found in tests.items()]
+def final_configuration(record: dict[str, Any]) -> dict[str, Any]:
+    """The configuration of a trial; of one that changed while it trained (population based), the last settings."""
+    schedule = record.get("schedule") or [{}]
+    return record["config"] | {name: value for name, value in schedule[-1].items() if name != "epoch"}
 
 
-def _average(label: str, tests: list[dict[str, float]]) -> dict[str, Any]:
-    row: dict[str, Any] = {"label": label, "folds": len(tests)}
-    for name in ("loss", "psnr_db", "ssim"):
-        values = np.array([test[name] for test in tests])
-        row[f"test_{name}_mean"] = float(values.mean()) if len(values) else None
-        row[f"test_{name}_sd"] = float(values.std(ddof=1)) if len(values) > 1 else None
-    return row
+def grid_cells(request: Request) -> list[GridCell]:
+    """In the order in which they run: a label's folds test every image once, then comes the next label, then seed."""
+    folds = range(1, request.folds + 1)
+    return [(label, fold, seed) for seed in request.cv_seeds for label in request.labels for fold in folds]
+
+
+def fold_cells(configs: Iterable[dict[str, Any]], cells: Iterable[GridCell], n_folds: int, data: str) -> list[Cell]:
+    """Cell by cell, each with every configuration: whoever stops in the middle can compare what is there."""
+    chosen = list(configs)
+    return [
+        Cell("cv", config | {"seed": seed}, label, fold, n_folds, data)
+        for label, fold, seed in cells
+        for config in chosen
+    ]

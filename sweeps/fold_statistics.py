@@ -46,7 +46,7 @@ class Standing:
 
 
 def corrected_interval(
-    fold_means: Sequence[float] | np.ndarray, n_train: int, n_test: int, level: float = 0.95
+    fold_means: Sequence[float] | np.ndarray, n_train: float, n_test: float, level: float = 0.95
 ) -> tuple[float, float | None, float | None]:
     """Mean over folds and its interval, as wide as folds that share training images make it.
 
@@ -74,7 +74,7 @@ def corrected_interval(
     return mean, mean - half, mean + half
 
 
-def corrected_paired_test(differences: Sequence[float] | np.ndarray, n_train: int, n_test: int) -> float | None:
+def corrected_paired_test(differences: Sequence[float] | np.ndarray, n_train: float, n_test: float) -> float | None:
     """Two-sided p of no difference between two configurations on the same folds; None for fewer than two folds.
 
     Args:
@@ -110,6 +110,18 @@ def paired_image_test(
     differences = _unit_means({image: a[image] - b[image] for image in a.keys() & b.keys()}, clusters)
     low, high = _bootstrap(differences)
     return PairedTest(float(differences.mean()), low, high, _sign_flip_p(differences), len(differences))
+
+
+def interval_over_images(
+    values: Mapping[str, float], clusters: Mapping[str, Hashable] | None = None
+) -> tuple[float, float | None, float | None]:
+    """Mean of image -> value and its 95 % percentile bootstrap interval (None below 3 units): for other images.
+
+    Args:
+        clusters: image -> process condition, see `paired_image_test`, which also says what is refused.
+    """
+    units = _unit_means(values, clusters)
+    return float(units.mean()), *_bootstrap(units)
 
 
 def holm(p_values: Sequence[float] | np.ndarray) -> np.ndarray:
@@ -175,7 +187,7 @@ def _checked(values: Sequence[float] | np.ndarray) -> np.ndarray:
     return array
 
 
-def _corrected_error(values: np.ndarray, n_train: int, n_test: int) -> float | None:
+def _corrected_error(values: np.ndarray, n_train: float, n_test: float) -> float | None:
     """Nadeau & Bengio's standard error of the mean; None for fewer than two folds."""
     if n_train <= 0 or n_test <= 0:
         raise ValueError(f"n_train and n_test must be positive, got {n_train} and {n_test}")

@@ -1,34 +1,40 @@
-"""Optuna's suggestions for Ray Tune, without Ray's two untruths: repeated configurations, early stops as COMPLETE."""
+"""Optuna's suggestions for Ray Tune, without Ray's untruths: repeated configurations, early stops as COMPLETE."""
 
 import logging
+import warnings
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import optuna
+from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 from ray.tune.search import Searcher
 from ray.tune.search.optuna import OptunaSearch
 
-from sweeps import search
-from sweeps.records import COMPLETE
+from sweeps import search, stopping
+from sweeps.records import COMPLETE, FAILED, PRUNED, read_record
+
+STATES = {COMPLETE: TrialState.COMPLETE, PRUNED: TrialState.PRUNED, FAILED: TrialState.FAIL}
 
 
 class DistinctOptunaSearch(OptunaSearch):
-    """Ray's OptunaSearch that never repeats a configuration and tells Optuna the truth about early stopping.
+    """Ray's OptunaSearch that never repeats a configuration and tells Optuna how a trial really ended.
 
     Ray's own tells a trial that a scheduler stopped as COMPLETE with the value at that moment; here it is PRUNED at
-    its epoch. A study is rebuilt from the sweep's commit records at every start, so nothing in it can be stale.
+    its epoch. What counts is the trial's commit record; a study is rebuilt from these records at every start, so
+    nothing in it can be stale.
 
     Args:
         space: field -> Tune domain or constant.
         to_trial: settings -> what Tune hands to the trainable; called once for each new configuration.
-        epochs: a result at this epoch is complete.
+        sweep: its folder; optuna.journal there is replaced.
         seed: of the sampler; the number of known trials is added, so that a resumed search does not repeat itself.
-        journal: Optuna's journal file; replaced.
+        conditions: axes that only some configurations have.
+        minimize: a second objective, `parameters` or `epoch_s`.
     """
 
     def __init__(
@@ -36,39 +42,51 @@ class DistinctOptunaSearch(OptunaSearch):
         space: search.Settings,
         to_trial: Callable[[search.Settings], search.Settings],
         *,
-        epochs: int,
+        sweep: Path,
         seed: int,
-        journal: Path,
+        conditions: search.Conditions = search.NONE,
+        minimize: str | None = None,
     ) -> None:
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         logging.getLogger("ray.tune.search.optuna").setLevel(logging.ERROR)
-        journal.unlink(missing_ok=True)
-        self._domains = search.domains(space)
-        self._grid = search.grid(space, [])
+        (sweep / "optuna.journal").unlink(missing_ok=True)
+        self._domains, self._whole = search.domains(space), space
+        self._conditions, self._minimize = conditions, minimize
+        self._grid = search.grid(space, [], conditions)
         self._to_trial = to_trial
-        self._epochs = epochs
+        self._sweep = sweep
+        self._names: dict[str, str] = {}
         self._seen: set[tuple[Any, ...]] = set()
         self._rng = np.random.RandomState(seed)
+        self._distributions = self.convert_search_space(self._domains)
+        options: Any = {"multivariate": True, "group": bool(conditions)}
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)  # `group` is, since 2021
+            sampler = optuna.samplers.TPESampler(seed=seed, **options)
         super().__init__(
-            space=self.convert_search_space(self._domains),
-            metric=search.METRIC,
-            mode=search.MODE,
-            sampler=optuna.samplers.TPESampler(seed=seed, multivariate=True),
-            study_name=journal.parent.name,
-            storage=JournalStorage(JournalFileBackend(str(journal))),
+            space=self._define if conditions else self._distributions,
+            metric=[search.METRIC, minimize] if minimize else search.METRIC,
+            mode=[search.MODE, "min"] if minimize else search.MODE,
+            sampler=sampler,
+            study_name=sweep.name,
+            storage=_storage(sweep),
         )
 
     def add_known(self, settings: search.Settings, record: dict[str, Any]) -> None:
-        """Tell the study of a trial that an earlier run completed or stopped early."""
-        value, epoch = record["metrics"][search.METRIC], record["metrics"]["epoch"]
+        """Tell the study of a trial that an earlier run completed, stopped early, or saw fail."""
         self._seen.add(search.key(settings))
+        metrics = record.get("metrics", {})
+        values: dict[str, Any] = {}
+        if record["status"] == COMPLETE:
+            values = {"values": self._values(record)}
+        elif record["status"] == PRUNED and not self._minimize:
+            values = {"value": metrics[search.METRIC]}
+        if metrics and not self._minimize:
+            values["intermediate_values"] = {metrics["epoch"]: metrics[search.METRIC]}
+        distributions = {name: self._distributions[name] for name in settings}
         self._ot_study.add_trial(
             optuna.trial.create_trial(
-                state=TrialState.COMPLETE if record["status"] == COMPLETE else TrialState.PRUNED,
-                params=settings,
-                distributions=self._space,
-                value=value,
-                intermediate_values={epoch: value},
+                state=STATES[record["status"]], params=settings, distributions=distributions, **values
             )
         )
 
@@ -79,8 +97,8 @@ class DistinctOptunaSearch(OptunaSearch):
                 self._ot_study.enqueue_trial(settings)
 
     def suggest(self, trial_id: str) -> Any:
-        """A configuration nobody has had yet; FINISHED when a finite space is exhausted."""
-        if self._grid is not None and len(self._seen) >= len(self._grid):
+        """A configuration nobody has had yet; FINISHED when a finite space is exhausted or the run is to end."""
+        if stopping.reason() or (self._grid is not None and len(self._seen) >= len(self._grid)):
             return Searcher.FINISHED
         for _ in range(10):
             settings = {name: search.plain(value) for name, value in super().suggest(trial_id).items()}
@@ -92,26 +110,51 @@ class DistinctOptunaSearch(OptunaSearch):
             self._ot_study.enqueue_trial(settings)
             settings = {name: search.plain(value) for name, value in super().suggest(trial_id).items()}
         self._seen.add(search.key(settings))
-        return self._to_trial(settings)
+        trial = self._to_trial(settings)
+        self._names[trial_id] = trial["trial"]["name"]
+        return trial
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
         """Report an intermediate value at its epoch (Ray counts reports, which restart when a trial is resumed)."""
-        self._ot_trials[trial_id].report(result[search.METRIC], result["epoch"])
+        if not self._minimize:  # Optuna has no intermediate values of several objectives
+            self._ot_trials[trial_id].report(result[search.METRIC], result["epoch"])
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
-        """Tell the study how a trial ended: COMPLETE at the last epoch, PRUNED before it, FAIL on an error."""
-        trial = self._ot_trials[trial_id]
-        if error or not result:
+        """Tell the study how a trial ended: COMPLETE with its values, PRUNED at its epoch, or FAIL.
+
+        A trial that ended with the run (Ctrl-C, time budget) is a FAIL marked `interrupted`; the next run repeats it.
+        """
+        trial, record = self._ot_trials[trial_id], read_record(self._sweep / self._names[trial_id])
+        if record is not None and record["status"] == COMPLETE:
+            self._ot_study.tell(trial, self._values(record))
+        elif error or record is not None or not result or search.METRIC not in result:
             self._ot_study.tell(trial, state=TrialState.FAIL)
-        elif result["epoch"] < self._epochs:
+        elif stopping.reason():
+            trial.set_user_attr("interrupted", True)
+            self._ot_study.tell(trial, state=TrialState.FAIL)
+        else:  # the scheduler did
             self.on_trial_result(trial_id, result)
             self._ot_study.tell(trial, state=TrialState.PRUNED)
-        else:
-            self._ot_study.tell(trial, result[search.METRIC])
 
     def save(self, checkpoint_path: str) -> None:
         """Leave an empty file: the sweep's records are the state, and Ray insists on a file."""
         Path(checkpoint_path).touch()
+
+    def _values(self, record: dict[str, Any]) -> list[float]:
+        value = record["metrics"][search.METRIC]
+        return [value, record[self._minimize]] if self._minimize else [value]
+
+    def _define(self, trial: Any) -> None:
+        """Suggest the axes that the ones suggested before let count, those that others depend on first."""
+        settings: search.Settings = {}
+        waiting = dict(self._distributions)
+        while waiting:
+            depends = {name: set(self._conditions.get(name, {})) & set(waiting) for name in waiting}
+            name = next((name for name in waiting if not depends[name]), next(iter(waiting)))
+            distribution = waiting.pop(name)
+            trying = search.without_idle(self._whole, {**settings, name: None}, self._conditions)
+            if name in trying:
+                settings[name] = _suggest(trial, name, distribution)
 
     def _forget(self, trial_id: str) -> None:
         """Take back a suggestion that was made before; Optuna has no other way to ask again."""
@@ -121,6 +164,31 @@ class DistinctOptunaSearch(OptunaSearch):
 
     def _unseen(self) -> search.Settings:
         if self._grid is None:
-            return search.draw(self._domains, self._rng)
+            return search.draw(self._whole, self._rng, self._conditions)
         free = [settings for settings in self._grid if search.key(settings) not in self._seen]
         return free[self._rng.randint(len(free))]
+
+
+def close_study(sweep: Path) -> None:
+    """Mark trials that a stopped run left RUNNING as FAIL, `interrupted`; nothing in the journal claims to run."""
+    if not (sweep / "optuna.journal").exists():
+        return
+    study = optuna.load_study(study_name=sweep.name, storage=_storage(sweep))
+    for trial in study.get_trials(deepcopy=False, states=[TrialState.RUNNING]):
+        study._storage.set_trial_user_attr(trial._trial_id, "interrupted", True)
+        study.tell(trial.number, state=TrialState.FAIL)
+
+
+def _storage(sweep: Path) -> JournalStorage:
+    return JournalStorage(JournalFileBackend(str(sweep / "optuna.journal")))
+
+
+def _suggest(trial: Any, name: str, distribution: Any) -> Any:
+    if isinstance(distribution, CategoricalDistribution):
+        return trial.suggest_categorical(name, distribution.choices)
+    bounds: Any = {"low": distribution.low, "high": distribution.high, "log": distribution.log}
+    step: Any = {} if distribution.log else {"step": distribution.step}
+    if isinstance(distribution, IntDistribution):
+        return trial.suggest_int(name, **bounds, **step)
+    assert isinstance(distribution, FloatDistribution)
+    return trial.suggest_float(name, **bounds, **step)

@@ -10,12 +10,14 @@ from typing import Any
 from ray import tune
 
 from deepdlt.training import EPOCH_METRICS
+from sweeps import stopping
 from sweeps.records import COMPLETE, FAILED, PRUNED, read_record, write_record
 from sweeps.search import METRIC
 from sweeps.tensorboard_logs import TrialLog
-from sweeps.trainable import trial_cell
+from sweeps.trainable import HANG_FILE, trial_cell
 
 FULL_DISK = 10_000_000  # bytes; a trial's checkpoints and logs need about as many
+RETRIES = 3  # of a trial whose process died
 
 
 class SweepProgress(tune.Callback):
@@ -26,11 +28,14 @@ class SweepProgress(tune.Callback):
         total: trials of this phase, those done in earlier runs included.
         done: of these, how many were done before.
         quiet: print nothing but failures.
+        code: what made the trials, for the records that are written here.
     """
 
-    def __init__(self, sweep: Path, total: int, done: int, quiet: bool = False) -> None:
+    def __init__(
+        self, sweep: Path, total: int, done: int, quiet: bool = False, code: dict[str, Any] | None = None
+    ) -> None:
         # Tune pickles callbacks: no console, lock or file may live here before setup().
-        self.sweep, self.total, self.quiet = sweep, total, quiet
+        self.sweep, self.total, self.quiet, self.code = sweep, total, quiet, code or {}
         self.counts = {COMPLETE: done, PRUNED: 0, FAILED: 0}
         self.before = done
         self.running: set[str] = set()
@@ -63,25 +68,32 @@ class SweepProgress(tune.Callback):
         self._show()
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        """Tune hook: a trial ended, by itself or stopped by the scheduler."""
+        """Tune hook: a trial ended, by itself or stopped by the scheduler, a Ctrl-C or the time budget."""
         directory, cell = self.sweep / _name(trial), trial_cell(trial.config)
         record = read_record(directory)
-        if record is None or record["status"] != COMPLETE:
+        if record is None and stopping.reason():
+            self._left(trial)
+            return
+        if record is None or record["status"] not in (COMPLETE, FAILED):
             metrics = {name: value for name, value in trial.last_result.items() if name in EPOCH_METRICS}
-            record = write_record(directory, cell, PRUNED, metrics=metrics)
+            record = write_record(directory, cell, PRUNED, metrics=metrics, **self.code)
         self._finish(trial, record)
+        self._check_disk(record)
+
+    def on_trial_recover(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        """Tune hook: a trial's process died and gets another one, where it goes on behind its last epoch."""
+        epoch = trial.last_result.get("epoch", 0) if trial.last_result else 0
+        self._say(f"{_name(trial)}: {self._how_died(trial)}; retry {trial.num_failures} of {RETRIES} from epoch {epoch}")
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        """Tune hook: a trial raised or its process died."""
+        """Tune hook: a trial's process died once too often, or could not write its record."""
         directory = self.sweep / _name(trial)
         record = read_record(directory)
         if record is None:  # the trainable could not say why
-            reason = "its process died (killed, or out of memory); fewer --max-concurrent may help"
-            record = write_record(directory, trial_cell(trial.config), FAILED, error=reason)
+            reason = f"{self._how_died(trial)}, {RETRIES + 1} times; fewer --max-concurrent may help"
+            record = write_record(directory, trial_cell(trial.config), FAILED, error=reason, **self.code)
         self._finish(trial, record)
-        free = shutil.disk_usage(self.sweep).free
-        if record["status"] == FAILED and free < FULL_DISK:  # every further trial would fail the same way
-            raise OSError(errno.ENOSPC, f"only {free / 1e6:.0f} MB left", str(self.sweep))
+        self._check_disk(record)
 
     def close(self) -> None:
         """Give the terminal back."""
@@ -102,6 +114,24 @@ class SweepProgress(tune.Callback):
             parts.append(f"ETA {_span(0.8 * left, 1.3 * left)}")
         return " · ".join(parts)
 
+    def _how_died(self, trial: Any) -> str:
+        hang = self.sweep / _name(trial) / HANG_FILE
+        if hang.is_file() and hang.stat().st_size:
+            return f"it hung and was ended (where: {hang})"
+        return "its process died (killed, or out of memory)"
+
+    def _check_disk(self, record: dict[str, Any]) -> None:
+        free = shutil.disk_usage(self.sweep).free
+        if record["status"] == FAILED and free < FULL_DISK:  # every further trial would fail the same way
+            raise OSError(errno.ENOSPC, f"only {free / 1e6:.0f} MB left", str(self.sweep))
+
+    def _left(self, trial: Any) -> None:
+        """A trial that ended with the run: no record, so that the next run goes on with it."""
+        self.running.discard(trial.trial_id)
+        epoch = trial.last_result.get("epoch", 0) if trial.last_result else 0
+        if not self.quiet:
+            self._say(f"{_name(trial)} left after epoch {epoch}")
+
     def _finish(self, trial: Any, record: dict[str, Any]) -> None:
         status = record["status"]
         with TrialLog(self.sweep / record["name"]) as log:
@@ -119,11 +149,15 @@ class SweepProgress(tune.Callback):
             metrics = record["metrics"]
             seconds = f" in {record['seconds']:.0f} s" if "seconds" in record else ""
             text = f"{record['name']} {status}, epoch {metrics['epoch']}{seconds}: val_psnr_db {metrics[METRIC]:.2f}"
+        self._say(f"[{sum(self.counts.values())}/{self.total}] {text}")
+        self._show()
+
+    def _say(self, text: str) -> None:
+        """A line that stays: above the live line on a terminal."""
         if self._live is None:
-            print(f"[{sum(self.counts.values())}/{self.total}] {text}", file=sys.stderr, flush=True)
+            print(text, file=sys.stderr, flush=True)
         else:
             self._live.console.print(text, highlight=False, markup=False)
-        self._show()
 
     def _show(self) -> None:
         if self._live is not None:

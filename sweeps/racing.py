@@ -1,11 +1,11 @@
 """`--race`: stop a configuration's remaining folds when the finished ones show that it cannot win the grid.
 
-The rule. The grid's winner is the configuration with the highest mean over all N cells (label, fold). After m cells,
-each pair of configurations has m paired differences d_j, each a mean over the images that both were tested on. The
-finished cells are a sample, without replacement, of the grid's N, so the full grid's difference is away from their mean
-by a standard error of s sqrt(1/m - 1/N). A configuration stops when a rival still in the race leads it by more than
-a one-sided Student t quantile of that, at the level alpha / (configurations - 1) / max(1, looks / 2): every rival has
-its share of alpha (Bonferroni), and so have the looks, of which two neighbours count as one, for they share most of
+The rule. The grid's winner is the configuration with the highest mean over all N cells (label, fold, seed). After m
+cells, each pair of configurations has m paired differences d_j, each a mean over the images that both were tested on.
+The finished cells are a sample, without replacement, of the grid's N, so the full grid's difference is away from their
+mean by a standard error of s sqrt(1/m - 1/N). A configuration stops when a rival still in the race leads it by more
+than a one-sided Student t quantile of that, at the level alpha / (configurations - 1) / max(1, looks / 2): every rival
+has its share of alpha (Bonferroni), and so have the looks, of which two neighbours count as one, for they share most of
 their cells. What that does to the error is measured: tests/benchmarks/racing_error.py draws whole grids and races them.
 
 Cells, not images, are the sample. A configuration that was unlucky in a training is worse on all images of its
@@ -33,7 +33,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-GridCell = tuple[str, int]
+GridCell = tuple[str, int, int]
 Values = Mapping[str, Mapping[GridCell, Mapping[str, float]]]
 
 FIRST_LOOK = 2  # cells; one has no variance
@@ -61,7 +61,7 @@ class Race:
 
     n_configurations: int
     cells: Sequence[GridCell]
-    """(label, fold) of the grid in the order in which they run, the same for every configuration."""
+    """(label, fold, seed) of the grid in the order in which they run, the same for every configuration."""
     alpha: float = 0.05
     """Probability, in (0, 1), of stopping the configuration that would have won the full grid."""
     margin: float = 0.0
@@ -71,7 +71,7 @@ class Race:
     def __post_init__(self) -> None:
         rules = [
             ("n_configurations", self.n_configurations >= 1, "be >= 1"),
-            ("cells", len(set(self.cells)) == len(self.cells) > 0, "be one or more different (label, fold)"),
+            ("cells", len(set(self.cells)) == len(self.cells) > 0, "be one or more different (label, fold, seed)"),
             ("alpha", 0 < self.alpha < 1, "be in (0, 1)"),
             ("margin", self.margin >= 0, "be >= 0"),
         ]
@@ -87,7 +87,7 @@ class Race:
         """Configuration -> why it was stopped, in the order of stopping.
 
         Args:
-            values: configuration -> finished (label, fold) -> image -> value, of all configurations, stopped ones
+            values: configuration -> finished (label, fold, seed) -> image -> value, of all configurations, stopped ones
                 too. A cell that failed for good is an empty mapping: nobody waits for it, and it is not compared, like
                 one with a value that is not finite.
 

@@ -1,43 +1,33 @@
-"""Start Ray, run the search and the cross-validation grid, leave nothing running."""
+"""Run the search and the cross-validation grid of a sweep on Ray, from where earlier runs left them."""
 
-import argparse
-import logging
-import os
 import shutil
-import signal
+from argparse import Namespace
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-# Tune reads these when it is imported.
-os.environ.update(
-    RAY_AIR_NEW_OUTPUT="0",
-    RAY_USAGE_STATS_ENABLED="0",
-    TUNE_DISABLE_AUTO_CALLBACK_LOGGERS="1",  # our event files are the log
-    TUNE_DISABLE_SIGINT_HANDLER="1",  # every epoch is on disk: stop at once
-    TUNE_PRINT_ALL_TRIAL_ERRORS="0",
-)
+from sweeps.ray_session import ray_session  # isort: skip  (sets what Tune reads when it is imported)
 
 import ray
 from ray import tune
 
 from deepdlt.config_rules import VAES
-from sweeps import cross_validation, plan, search
-from sweeps.optuna_search import DistinctOptunaSearch
-from sweeps.progress import SweepProgress
-from sweeps.records import COMPLETE, FAILED, PRUNED, Cell, read_record, read_records
+from sweeps import code_identity, cross_validation, plan, schedulers, search, stopping
+from sweeps.fold_tables import configuration_group
+from sweeps.listed_search import ListedSearch, RaceSearch
+from sweeps.optuna_search import DistinctOptunaSearch, close_study
+from sweeps.population import forget_generations
+from sweeps.progress import RETRIES, SweepProgress
+from sweeps.records import COMPLETE, FAILED, PRUNED, Cell, read_record, read_records, update_sweep
+from sweeps.request import LABELS, Request
+from sweeps.resources import Resources, fit_to
 from sweeps.sweep_data import SweepData, git_commit, versions
+from sweeps.sweep_splits import search_label
 from sweeps.tensorboard_logs import HPARAMS_METRICS, VAE_METRICS, TrialLog, read_trial
 from sweeps.trainable import Job, train_cell, trial_config
-
-ROOT = Path(__file__).resolve().parent.parent
-WORKER_ENV = {
-    "TUNE_FUNCTION_THREAD_TIMEOUT_S": "600",  # a reused actor waits for its last trial to end (else Tune hangs)
-    "RAY_CHDIR_TO_TRIAL_DIR": "0",
-    "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")])),
-}
+from sweeps.trial_names import TrialNames
 
 
 class SweepRun:
@@ -45,93 +35,113 @@ class SweepRun:
 
     def __init__(
         self,
-        request: plan.Request,
-        resources: plan.Resources,
+        request: Request,
+        resources: Resources,
         data: SweepData,
         sweep: Path,
-        quiet: bool,
         start_ray: Callable[[], None],
+        *,
+        quiet: bool = False,
+        retry_failed: bool = False,
     ) -> None:
         self.request, self.resources, self.data, self.sweep = request, resources, data, sweep
         self.fingerprint = data.patches.fingerprint
-        self.label = plan.search_label(data.patches.images, request.labels)
+        self.label = search_label(data.patches.images, request.labels)
         self.quiet, self.start_ray = quiet, start_ray
-        code = {"versions": versions(), "git_commit": git_commit()}
+        self.kept = (COMPLETE, PRUNED) if retry_failed else (COMPLETE, PRUNED, FAILED)
+        self.code = {
+            "code": code_identity.digest(code_identity.code_files()),
+            "versions": versions(),
+            "git_commit": git_commit(),
+        }
         amounts = resources.cpus_per_trial, resources.gpus_per_trial
-        self.job = Job(sweep, data.splits, data.patches.image_id, *amounts, code)
+        self.job = Job(sweep, data.splits, data.patches.image_id, *amounts, self.code)
 
     def run_search(self) -> None:
         """Run the search trials that are missing; those of an edited space's former choices do not count."""
-        swept = list(search.domains(self.request.domains))
         records = [r for r in read_records(self.sweep).values() if r["kind"] == "search"]
-        inside = [r for r in records if search.contains(self.request.domains, {n: r["config"][n] for n in swept})]
-        done = {r["identity"]: r for r in inside if r["status"] in (COMPLETE, PRUNED)}
+        done = {r["identity"]: r for r in records if plan.in_space(self.request, r) and r["status"] in self.kept}
         total, _ = plan.planned_trials(self.request)
         missing = total - len(done)
         if missing <= 0:
             return
-        names = _Names(self.sweep)
+        names = TrialNames(self.sweep, self._member_axes(), self.request.epochs)
         configurations = plan.searched_settings(self.request)
         if configurations is not None:
-            cells = [self._search_cell(settings) for settings in configurations]
-            trials = [names.trial(cell) for cell in cells if cell.identity not in done][:missing]
-            self._run(trials, total, len(trials))
+            cells = [plan.search_cell(self.request, c, self.label, self.fingerprint) for c in configurations]
+            trials = [names.trial(c, k) for k, c in enumerate(cells, 1) if c.identity not in done][:missing]
+            self._run("search", ListedSearch(trials), total, len(trials))
             return
         searcher = DistinctOptunaSearch(
             self.request.domains,
             partial(_suggested, names, self.request, self.label, self.fingerprint),
-            epochs=self.request.epochs,
+            sweep=self.sweep,
             seed=self.request.seed + len(records),
-            journal=self.sweep / "optuna.journal",
+            conditions=self.request.conditions,
+            minimize=self.request.minimize,
         )
         for record in done.values():
-            searcher.add_known({name: record["config"][name] for name in swept}, record)
+            searcher.add_known(self._settings(record["config"]), record)
         searcher.try_first([*self._begun(), *self.request.points])
-        self._run(searcher, total, missing)
+        self._run("search", searcher, total, missing)
 
-    def run_folds(self, cells: list[Cell]) -> None:
-        """Run those of these label x fold cells that are not complete."""
+    def run_folds(self) -> None:
+        """Run those label x fold x seed cells of the best configurations that are not done."""
         records = read_records(self.sweep)
-        done = {identity for identity, record in records.items() if record["status"] == COMPLETE}
+        configs = cross_validation.chosen_configurations(self.request, records.values())
+        grid = cross_validation.grid_cells(self.request)
+        groups = [configuration_group(config) for config in configs]
+        update_sweep(self.sweep, cv_configurations=groups, cv_cells=grid)
+        cells = cross_validation.fold_cells(configs, grid, self.request.folds, self.fingerprint)
+        done = {identity for identity, record in records.items() if record["status"] in self.kept}
         trials = [trial_config(cell, cell.name()) for cell in cells if cell.identity not in done]
-        if trials:
-            self._run(trials, len(cells), len(trials))
+        if self.request.race is None:
+            searcher = ListedSearch(trials)
+        else:
+            searcher = RaceSearch(trials, self.sweep, grid, groups, self.request.race)
+        if searcher.left:
+            self._run("cv", searcher, len(cells), len(trials))
 
-    def _search_cell(self, settings: dict[str, Any]) -> Cell:
-        return plan.search_cell(self.request, settings, self.label, self.fingerprint)
+    def _member_axes(self) -> list[str]:
+        """The swept fields, when trials are members of a population that may change some of them."""
+        return list(search.domains(self.request.domains)) if self.request.scheduler in schedulers.POPULATIONS else []
+
+    def _settings(self, config: dict[str, Any]) -> dict[str, Any]:
+        return search.settings_of(self.request.domains, config, self.request.conditions)
 
     def _begun(self) -> Iterator[dict[str, Any]]:
-        """Settings of search trials that were interrupted, failed or damaged: they are tried again, first."""
+        """Settings of search trials that were interrupted or damaged, or are to be retried: they come first."""
         swept = search.domains(self.request.domains)
         for directory in sorted(self.sweep.glob("s[0-9]*-*")):
             record = read_record(directory)
-            if record is not None and record["status"] != FAILED:
+            if record is not None and record["status"] in self.kept:
                 continue
             logged = record["config"] if record else read_trial(directory).hparams
-            settings = {name: search.as_value(domain, logged[name]) for name, domain in swept.items() if name in logged}
-            if search.contains(self.request.domains, settings):
+            values = {name: search.as_value(domain, logged[name]) for name, domain in swept.items() if name in logged}
+            settings = self._settings(values)
+            if search.contains(self.request.domains, settings, self.request.conditions):
                 yield settings
 
-    def _run(self, trials: list[dict[str, Any]] | DistinctOptunaSearch, total: int, missing: int) -> None:
-        """Give Tune a list of trials, or a searcher to ask `missing` times."""
+    def _run(self, phase: str, searcher: Any, total: int, missing: int) -> None:
+        """Let Tune ask a searcher at most `missing` times."""
         self.start_ray()
         there = ray.cluster_resources()
-        resources = plan.fit_to(self.resources, there.get("CPU", 0), there.get("GPU", 0))
-        listed = isinstance(trials, list)
-        phase = "cv" if listed and trials[0]["trial"]["cell"]["kind"] == "cv" else "search"
-        progress = SweepProgress(self.sweep, total, done=total - missing, quiet=self.quiet)
+        resources = fit_to(self.resources, there.get("CPU", 0), there.get("GPU", 0))
+        progress = SweepProgress(self.sweep, total, total - missing, self.quiet, self.code)
         amounts = {"cpu": resources.cpus_per_trial, "gpu": resources.gpus_per_trial}
         trainable = tune.with_parameters(train_cell, crops=self.data.patches.crops, job=self.job)
+        scheduler, at_a_time = None, resources.max_concurrent
+        if phase == "search":
+            name, domains = self.request.scheduler, search.domains(self.request.domains)
+            scheduler = schedulers.make_scheduler(name, self.request.epochs, missing, domains, self.request.seed)
+            at_a_time = schedulers.max_concurrent_trials(name, missing, at_a_time)
         tuner = tune.Tuner(
             tune.with_resources(trainable, amounts),
-            param_space={"trial": tune.grid_search([t["trial"] for t in trials])} if listed else {},
             tune_config=tune.TuneConfig(
-                search_alg=None if listed else trials,
-                num_samples=1 if listed else missing,
-                scheduler=search.make_scheduler(self.request.scheduler, self.request.epochs)
-                if phase == "search"
-                else None,
-                max_concurrent_trials=resources.max_concurrent,
+                search_alg=searcher,
+                num_samples=missing,
+                scheduler=scheduler,
+                max_concurrent_trials=at_a_time,
                 reuse_actors=True,
                 trial_dirname_creator=lambda trial: trial.config["trial"]["name"],
             ),
@@ -139,19 +149,29 @@ class SweepRun:
                 name=phase,
                 storage_path=str(self.sweep / ".ray"),  # Ray's own state: a cache that nobody reads
                 callbacks=[progress],
+                stop=stopping.AtNextEpoch(),
+                failure_config=tune.FailureConfig(max_failures=RETRIES),
                 verbose=0,
             ),
         )
         try:
-            tuner.fit()
+            with stopping.finishing_epochs():
+                tuner.fit()
         finally:
             progress.close()
+            close_study(self.sweep)
+            forget_generations(self.sweep)
 
 
 def run_sweep(
-    request: plan.Request, resources: plan.Resources, data: SweepData, sweep: Path, args: argparse.Namespace
+    request: Request, resources: Resources, data: SweepData, sweep: Path, options: Namespace, lost: Callable[[str], None]
 ) -> None:
-    """Search, then cross-validate if asked; whatever happens, Ray is stopped if it was started here."""
+    """Search, then cross-validate if asked; whatever happens, Ray is stopped if it was started here.
+
+    Args:
+        options: `address`, `verbose`, `quiet` and `retry_failed` of the command line.
+        lost: see `ray_session`.
+    """
     for stale in sweep.glob("events.out.tfevents.*"):  # TensorBoard takes the first declaration: keep one
         stale.unlink()
     with TrialLog(sweep) as log:
@@ -160,68 +180,30 @@ def run_sweep(
 
         def start_ray() -> None:
             if not ray.is_initialized():
-                stack.enter_context(_ray(args.address, args.verbose))
+                stack.enter_context(ray_session(options.address, options.verbose, lost))
 
-        run = SweepRun(request, resources, data, sweep, args.quiet, start_ray)
+        run = SweepRun(
+            request, resources, data, sweep, start_ray, quiet=options.quiet, retry_failed=options.retry_failed
+        )
         stack.callback(shutil.rmtree, sweep / ".ray", ignore_errors=True)
+        shutil.rmtree(sweep / ".ray", ignore_errors=True)  # of a run that was killed
         if not request.cv_only:
             run.run_search()
-        if request.cv:
-            run.run_folds(cross_validation.planned_folds(request, read_records(sweep), run.fingerprint))
+        if request.cv and not stopping.reason():
+            run.run_folds()
 
 
-class _Names:
-    """Numbers search trials in the order of their start; a trial that was begun before keeps its name."""
-
-    def __init__(self, sweep: Path) -> None:
-        self.known = {identity: record["name"] for identity, record in read_records(sweep).items()}
-        directories = sorted(path.name for path in sweep.glob("s[0-9]*-*"))
-        self.begun = {name.rpartition("-")[2]: name for name in directories if name not in self.known.values()}
-        self.next = 1 + max((int(name[1:].partition("-")[0]) for name in directories), default=0)
-
-    def trial(self, cell: Cell) -> dict[str, Any]:
-        name = self.known.get(cell.identity) or self.begun.pop(cell.identity[:6], None)
-        if name is None:
-            name = cell.name(self.next)
-            self.next += 1
-        self.known[cell.identity] = name
-        return trial_config(cell, name)
-
-
-def _suggested(names: _Names, request: plan.Request, label: str, data: str, settings: dict[str, Any]) -> dict[str, Any]:
+def _suggested(names: TrialNames, request: Request, label: str, data: str, settings: dict[str, Any]) -> dict[str, Any]:
     """What Tune runs for a suggestion; a function of plain values, because Tune pickles its searcher."""
     return names.trial(plan.search_cell(request, settings, label, data))
 
 
-@contextmanager
-def _ray(address: str | None, verbose: bool) -> Iterator[None]:
-    """Ray on this machine, or the cluster at an address."""
-    if not verbose:
-        logging.getLogger("ray").setLevel(logging.CRITICAL)
-        logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
-    options: dict[str, Any] = (
-        {"num_cpus": len(os.sched_getaffinity(0)), "include_dashboard": False} if address is None else {}
-    )
-    ray.init(
-        address=address or "local",
-        log_to_driver=verbose,
-        logging_level="INFO" if verbose else "CRITICAL",
-        runtime_env={"env_vars": WORKER_ENV},
-        **options,
-    )
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ray.init's own handler would hide the interruption
-    try:
-        yield
-    finally:
-        ray.shutdown()
-
-
-def _has_vae(request: plan.Request) -> bool:
+def _has_vae(request: Request) -> bool:
     models = search.axes(request.domains).get("model") or [request.config({}).model]
     return any(model in VAES for model in models)
 
 
-def _hparam_domains(request: plan.Request) -> tuple[dict[str, Any], dict[str, Any]]:
+def _hparam_domains(request: Request) -> tuple[dict[str, Any], dict[str, Any]]:
     """Columns of the HPARAMS tab: the swept fields, and what kind of trial it is."""
     swept = {
         name: values if isinstance(values, list) else (values["low"], values["high"])
@@ -229,6 +211,6 @@ def _hparam_domains(request: plan.Request) -> tuple[dict[str, Any], dict[str, An
     }
     return swept, {
         "kind": ["search", "cv"],
-        "label": [*plan.LABELS, *request.labels],
+        "label": [*LABELS, *request.labels],
         "fold": list(range(request.folds + 1)),
     }

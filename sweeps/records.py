@@ -10,15 +10,21 @@ import json
 import os
 import re
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from deepdlt.atomic import write_atomic
 
 COMPLETE, PRUNED, FAILED = "complete", "pruned", "failed"
+OF_CROSS_VALIDATION = (
+    *("cv", "cv_top", "cv_seeds", "race", "labels", "folds", "classes", "cv_configurations", "cv_cells"),
+)
+KEPT = ("created", "cv_configurations", "cv_cells")
 BASELINES, BASELINES_FORMAT = "baselines.json", 1
 
 
@@ -110,11 +116,16 @@ def open_sweep(sweep: Path, asked: dict[str, Any], fixed: tuple[str, ...]) -> No
     """
     check_sweep(sweep, asked, fixed)
     before = read_sweep(sweep) or {}
-    kept = {key: before[key] for key in ("created",) if key in before}
+    kept: dict[str, Any] = {key: before[key] for key in KEPT if key in before}
     if before.get("cv") and not asked.get("cv"):  # what was cross-validated stays in the report
-        kept |= {key: before[key] for key in ("cv", "labels", "folds", "classes") if key in before}
+        kept |= {key: before[key] for key in OF_CROSS_VALIDATION if key in before}
     sweep.mkdir(parents=True, exist_ok=True)
     write_atomic(sweep / "sweep.json", json.dumps(asked | kept, indent=1).encode())
+
+
+def update_sweep(sweep: Path, **content: Any) -> None:
+    """Add to sweep.json what is only known while the sweep runs."""
+    write_atomic(sweep / "sweep.json", json.dumps((read_sweep(sweep) or {}) | content, indent=1).encode())
 
 
 def check_sweep(sweep: Path, asked: dict[str, Any], fixed: tuple[str, ...]) -> None:
@@ -146,19 +157,42 @@ def sweep_lock(sweep: Path) -> Iterator[None]:
     """Hold the sweep for this process; the lock goes with the process, however it ends.
 
     Raises:
-        AlreadyRunning: another process holds it.
+        AlreadyRunning: another process holds it; the message has its number, host and start.
+        OSError: the folder cannot be written to or its file system knows no locks.
     """
     sweep.mkdir(parents=True, exist_ok=True)
-    with (sweep / ".lock").open("a") as file:
+    path = sweep / ".lock"
+    with path.open("a", encoding="utf-8") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            holder = (sweep / ".lock").read_text(encoding="utf-8").strip() or "another process"
-            problem = f"the sweep {sweep} is running already ({holder}); wait for it or choose another --name"
+        except BlockingIOError as error:
+            problem = f"the sweep {sweep} is running already ({_holder(path)}); wait for it or choose another --name"
             raise AlreadyRunning(problem) from error
         file.truncate(0)
-        print(f"process {os.getpid()} on {socket.gethostname()}", file=file, flush=True)
+        since = datetime.now(UTC).isoformat(timespec="seconds")
+        print(f"process {os.getpid()} on {socket.gethostname()} since {since}", file=file, flush=True)
         yield
+
+
+def _holder(lock: Path) -> str:
+    """Who holds the lock; whoever has just taken it may not have written that over the name of one who died."""
+    for _ in range(100):
+        text = lock.read_text(encoding="utf-8")
+        named = re.match(r"process (\d+) on (\S+) since \S+\n", text)
+        if named and (named[2] != socket.gethostname() or _is_alive(int(named[1]))):
+            return text.strip()
+        time.sleep(0.02)
+    return "another process"
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # somebody else's
+        return True
+    return True
 
 
 def _write_sealed(path: Path, content: dict[str, Any]) -> dict[str, Any]:

@@ -19,7 +19,8 @@ if __name__ == "__main__":  # run from a checkout, installed or not
 if TYPE_CHECKING:
     import pandas as pd
 
-    from sweeps.report_answers import Findings
+    from sweeps.fold_tables import FoldTable
+    from sweeps.report_findings import Findings
 
 REFUSED, STORAGE_FAILED = 2, 3
 
@@ -87,9 +88,10 @@ def check_sweep_folder(sweep: Path) -> None:
 
 def _make(sweep: Path) -> dict[str, Any]:
     """Build the report beside its place, swap it in, return the summary."""
-    from sweeps.report_answers import find
+    from sweeps.report_figures import make_figures
+    from sweeps.report_findings import find
     from sweeps.report_logs import read_logs
-    from sweeps.report_pages import make_figures, render
+    from sweeps.report_pages import render
 
     found = find(read_logs(sweep))
     building = sweep / f".report.{os.getpid()}.tmp"
@@ -133,20 +135,35 @@ def _write_csv(found: "Findings", folder: Path) -> None:
     trials.insert(0, "rank", trials["trial"].map(places).astype("Int64"))
     _csv(trials.sort_values(["rank", "trial"]), folder / "trials.csv")
     from sweeps.report_baselines import csv_rows
-    from sweeps.report_tables import describe, described
+    from sweeps.report_standings import standings_content, titles
 
-    folds, classes = [], []
+    folds, classes, named = [], [], titles(found)
     for group, tables in found.groups.items():
-        settings = json.loads(group)
-        about = {"configuration": describe(settings, described(found.logs, settings))}
-        folds += [{**about, "label": t.label, "n_folds": t.n_folds, **row} for t in tables for row in t.rows]
+        about = {"configuration": named[group]}
+        folds += [{**about, **row} for table in tables for row in _fold_rows(table)]
         classes += [{**about, **row} for row in found.classes[group]]
     if folds:
         _csv(pd.DataFrame(folds), folder / "cv.csv")
+    if places := standings_content(found)["standings"]:
+        _csv(pd.DataFrame(places).drop(columns="group"), folder / "leaderboard.csv")
     if classes:
         _csv(pd.DataFrame(classes), folder / "classes.csv")
     if baselines := csv_rows(found.logs):
         _csv(pd.DataFrame(baselines), folder / "baselines.csv")
+
+
+def _fold_rows(table: "FoldTable") -> list[dict[str, Any]]:
+    """Of cv.csv: one row per cell, then the mean, its standard deviation and interval; no average of a part."""
+    about = {"label": table.label, "n_folds": table.n_folds}
+    rows = [{**about, **row} for row in table.rows]
+    if not table.complete:
+        return [*rows, {**about, "fold": "mean", "state": table.incomplete}]
+    parts = {"mean": "mean", "sd": "sd", "low": "95 % low", "high": "95 % high"}
+    return rows + [
+        {**about, "fold": name, "state": "average"}
+        | {column: getattr(average, part) for column, average in table.averages.items()}
+        for part, name in parts.items()
+    ]
 
 
 def _csv(table: "pd.DataFrame", path: Path) -> None:
@@ -167,11 +184,14 @@ def _inert(cell: Any) -> Any:
 
 def _summary(found: "Findings", sweep: Path) -> dict[str, Any]:
     """What `--json` prints; missing numbers are null."""
+    from sweeps.configurations import described
+    from sweeps.fold_words import folds_json
     from sweeps.report_answers import answers
     from sweeps.report_baselines import csv_rows
-    from sweeps.report_tables import described
+    from sweeps.report_marks import outside
+    from sweeps.report_pareto import pareto_content
 
-    best = found.best
+    best, trade = found.best, pareto_content(found)
     summary: dict[str, Any] = {
         "sweep": str(sweep),
         "report": str(sweep / "report"),
@@ -180,19 +200,23 @@ def _summary(found: "Findings", sweep: Path) -> dict[str, Any]:
         "trials": found.counts,
         "answers": {answer.question: f"{answer.headline}. {answer.detail}" for answer in answers(found)},
         "best": None,
-        "cv": [
-            {"configuration": json.loads(t.group), "label": t.label, "folds": t.n_folds, "complete": t.n_done}
-            | {"mean": t.mean, "sd": t.sd}
-            for tables in found.groups.values()
-            for t in tables
-        ],
+        **folds_json(found.folds),
+        "pareto": trade["points"] if trade else None,
+        "outside_space": outside(found.logs),
         "classes": next(iter(found.classes.values()), []),
         "hardest_images": found.hardest,
         "baselines": csv_rows(found.logs),
-        "warnings": found.logs.warnings,
+        "warnings": found.warnings,
     }
     if best is not None:
-        names = ["trial", *described(found.logs, best), "best_epoch", "val_loss", "val_psnr_db", "val_ssim"]
+        names = [
+            "trial",
+            *described(found.logs.asked, best, found.logs.axes),
+            "best_epoch",
+            "val_loss",
+            "val_psnr_db",
+            "val_ssim",
+        ]
         names += ["test_loss", "test_psnr_db", "test_ssim", "parameters"]
         summary["best"] = {name: best[name] for name in names if name in best}
     plain: dict[str, Any] = _plain(summary)

@@ -5,23 +5,15 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
-from sweeps.records import COMPLETE, FAILED, PRUNED
+from sweeps.fold_tables import FoldTable, over_all_folds
+from sweeps.next_command import with_option
+from sweeps.records import FAILED
 from sweeps.report_baselines import fold_baselines, latent_size, split_baselines, verdict
-from sweeps.report_logs import INTERRUPTED, SweepLogs, mapping
-from sweeps.report_tables import (
-    FoldTable,
-    class_table,
-    cv_groups,
-    describe,
-    described,
-    fold_tables,
-    hardest_images,
-    image_table,
-    leaderboard,
-)
+from sweeps.report_findings import Findings
+from sweeps.report_logs import SweepLogs, mapping
+from sweeps.report_tables import words
 
 FEW_IMAGES = 100  # fewer are named as a limit of the result
 ENOUGH_IMAGES = 3  # a class of fewer images is not called the hardest while there are larger ones
@@ -36,52 +28,6 @@ class Answer:
     detail: str
 
 
-@dataclass
-class Findings:
-    """All tables of one report."""
-
-    logs: SweepLogs
-    ranked: pd.DataFrame
-    groups: dict[str, list[FoldTable]]
-    """Cross-validated configuration -> a table per label; the leading configuration first."""
-    classes: dict[str, list[dict[str, Any]]]
-    """The same configurations -> rows of `class_table`."""
-    hardest: list[dict[str, Any]]
-    """Images, of the leading configuration."""
-    average: float | None
-    """Test PSNR in dB, mean over all images that the leading configuration's folds tested."""
-
-    @property
-    def counts(self) -> dict[str, int]:
-        """Trials by status, of search and cross-validation together."""
-        found = self.logs.trials["status"].value_counts()
-        return {status: int(found.get(status, 0)) for status in (COMPLETE, PRUNED, FAILED, INTERRUPTED)}
-
-    @property
-    def leading(self) -> list[FoldTable]:
-        """The fold tables of the leading configuration; empty without cross-validation."""
-        return next(iter(self.groups.values()), [])
-
-    @property
-    def best(self) -> Any:
-        """Row of the best trial: of the search, or without one of the leading cross-validation; None if none."""
-        if len(self.ranked):
-            return self.ranked.iloc[0]
-        trials = self.logs.trials
-        folds = trials[(trials["status"] == COMPLETE) & (trials["group"] == next(iter(self.groups), None))]
-        return folds.sort_values("val_psnr_db", ascending=False).iloc[0] if len(folds) else None
-
-
-def find(logs: SweepLogs) -> Findings:
-    """Compute every table of the report."""
-    groups = {group: fold_tables(logs, group) for group in cv_groups(logs)}
-    classes = {group: class_table(logs, group) for group in groups}
-    leading = next(iter(groups), None)
-    hardest = hardest_images(logs, leading) if leading else []
-    average = float(image_table(logs, leading)["psnr_db"].mean()) if leading and hardest else None
-    return Findings(logs, leaderboard(logs), groups, classes, hardest, average)
-
-
 def answers(found: Findings) -> list[Answer]:
     """The three answers, in the order of the questions."""
     return [which_autoencoder(found), how_sure(found), which_surfaces(found)]
@@ -94,42 +40,81 @@ def which_autoencoder(found: Findings) -> Answer:
     if best is None:
         failed = "see the errors below" if counts[FAILED] else "run the sweep's command again to go on"
         return Answer(question, "Not known: no trial is complete", f"{_counted(counts)}; {failed}.")
-    headline = describe(best, described(found.logs, best))
+    headline = words(found.logs, best)
+    if found.contested:
+        return Answer(question, headline, contest_words(found) + _against(found).strip())
     if len(found.ranked):
         counts = {status: int((_search(found) == status).sum()) for status in counts}
         detail = f"Validation: {_numbers(best, 'val')}. Test: {_numbers(best, 'test')}. {_against(found)}"
         detail += f"Trial {best['trial']}, ranked first by validation PSNR. Search trials: {_counted(counts)}."
         return Answer(question, headline, detail)
-    tables = [table for table in found.leading if table.n_done]
-    psnr = float(np.mean([table.mean["test_psnr_db"] for table in tables]))
-    ssim = np.mean([table.mean["test_ssim"] for table in tables])
+    complete = complete_tables(found)
+    psnr, ssim = (over_all_folds(complete, f"test_{name}") for name in ("psnr_db", "ssim"))
     chosen = "the only configuration" if len(found.groups) == 1 else f"best of {len(found.groups)} configurations"
-    detail = f"Test PSNR {_db(psnr)}, SSIM {ssim:.3f}, averaged over folds. {_against(found)}"
+    if psnr is None or ssim is None:
+        done, of = sum(t.n_done for t in found.leading), sum(len(t.rows) for t in found.leading)
+        return Answer(question, headline, f"No average yet: {done} of {of} folds are complete. It is {chosen}.")
+    part = "" if len(complete) == len(found.leading) else f" of {', '.join(table.label for table in complete)}"
+    detail = f"Test PSNR {_db(psnr.mean)}, SSIM {ssim.mean:.3f}, averaged over folds{part}. {_against(found)}"
     return Answer(question, headline, f"{detail}It is {chosen}, cross-validated without a search.")
 
 
+def contest_words(found: Findings) -> str:
+    """The leaderboard in sentences: the first, who is tied with it, the smallest of these, and the catch."""
+    places, tied = found.folds.places, found.folds.tied
+    of = f"first of {len(found.groups)} cross-validated configurations"
+    text = f"Test PSNR {_db(places[0].standing.mean)} over images, {of}. "
+    if len(tied) > 1:
+        others = "1 other is" if len(tied) == 2 else f"{len(tied) - 1} others are"
+        text += f"{others} tied with it: these images do not show that it is better. "
+    elif len(places) > 1:
+        text += "None is tied with it. "
+    smallest = found.folds.smallest_tied
+    if smallest is not None:
+        text += f"The smallest of the tied: {words(found.logs, json.loads(smallest.group))}, with"
+        text += f" {smallest.parameters:,} instead of {places[0].parameters:,} parameters. "
+    elif len(tied) > 1 and places[0].parameters is not None:
+        text += "None of the tied has fewer parameters. "
+    return text + "Picked by the images that it is measured on, the first looks a little better than it is. "
+
+
 def how_sure(found: Findings) -> Answer:
-    """The spread over folds, and what it means for the ranking."""
-    question = "How sure?"
-    tables = [t for t in found.leading if t.n_done >= 2 and _finite(t.sd["test_psnr_db"])]
-    if not tables:
-        done = max((table.n_done for table in found.leading), default=0)
-        have = f"complete folds per label: at most {done}" if found.groups else "every trial saw the same single split"
-        return Answer(question, "Not known yet", f"There is no spread over folds: {have}. {how_to_cv(found.logs)}")
-    means = np.array([table.mean["test_psnr_db"] for table in tables])
-    spread = max(table.sd["test_psnr_db"] for table in tables)
-    done, of = sum(t.n_done for t in found.leading), sum(t.n_folds for t in found.leading)
-    detail = f"Test PSNR, mean and largest standard deviation over folds ({done} of {of} folds complete)."
+    """The interval over folds, and what the spread means for the ranking."""
+    question, tables = "How sure?", found.leading
+    complete = complete_tables(found)
+    total = over_all_folds(complete)
+    if total is None or total.low is None or total.high is None or total.sd is None:
+        done = ", ".join(f"{t.label} {t.n_done} of {len(t.rows)}" for t in tables)
+        have = f"complete folds: {done}" if found.groups else "every trial saw the same single split"
+        text = f"There is no spread over all folds of a label: {have}."
+        return Answer(question, "Not known yet", f"{text} {how_to_cv(found.logs)}")
+    n = sum(table.n_folds for table in complete)
+    detail = f"Test PSNR, mean over {n} folds with its 95 % interval, corrected for the training images that folds"
+    detail += f" share; ± {_db(total.sd)} from fold to fold."
+    missing = [f"{table.label} ({table.incomplete})" for table in tables if table not in complete]
+    detail += f" Not in it: {', '.join(missing)}." if missing else ""
+    means = [table.averages["test_psnr_db"].mean for table in complete]
     if len(means) > 1:
-        gap = means.max() - means.min()
-        relation = "less than" if gap < spread else "more than"
+        gap = max(means) - min(means)
+        relation = "less than" if gap < total.sd else "more than"
         detail += f" The label used for stratification moves the mean by {_db(gap)}, {relation} the folds do."
-    if len(found.ranked) > 1:
-        near = int((found.ranked["val_psnr_db"] > found.ranked["val_psnr_db"].iloc[0] - spread).sum()) - 1
-        others = {0: "No other trial is", 1: "1 other trial is"}.get(near, f"{near} other trials are")
-        swap = ": on other surfaces the order could change" if near else ""
-        detail += f" {others} within that of the best one's validation PSNR{swap}."
-    return Answer(question, f"{means.mean():.2f} ± {spread:.2f} dB from fold to fold", detail)
+    detail += _near(found, total.sd)
+    return Answer(question, f"{total.mean:.2f} dB, 95 % interval {total.low:.2f} to {total.high:.2f} dB", detail)
+
+
+def complete_tables(found: Findings) -> list[FoldTable]:
+    """Of the leading configuration those labels that have an average."""
+    return [table for table in found.leading if "test_psnr_db" in table.averages]
+
+
+def _near(found: Findings, spread: float) -> str:
+    """How many search trials are so near to the first that folds could turn the order, where no leaderboard says it."""
+    if len(found.ranked) < 2 or found.contested:
+        return ""
+    near = int((found.ranked["val_psnr_db"] > found.ranked["val_psnr_db"].iloc[0] - spread).sum()) - 1
+    others = {0: "No other trial is", 1: "1 other trial is"}.get(near, f"{near} other trials are")
+    swap = ": on other surfaces the order could change" if near else ""
+    return f" {others} within that spread of the best one's validation PSNR{swap}."
 
 
 def which_surfaces(found: Findings) -> Answer:
@@ -180,15 +165,14 @@ def fold_note(found: Findings) -> str:
     if "metrics" in folds and set(folds["metrics"].dropna()) == {"report"}:
         note += " PSNR and SSIM follow the report's own formulas; do not compare them with other work."
     if len(found.ranked):
-        note += " The configuration was chosen by a search on the same images, which makes the averages a little"
-        note += " optimistic."
+        chosen = "Configurations were" if len(found.groups) > 1 else "The configuration was"
+        note += f" {chosen} chosen by a search on the same images, which makes the averages a little optimistic."
     return note
 
 
 def how_to_cv(logs: SweepLogs) -> str:
     """The command that adds cross-validation."""
-    command = str(logs.asked.get("command") or "python sweeps/run.py --space SPACE")
-    return f"Run: {command if '--cv' in command.split() else f'{command} --cv'}"
+    return f"Run: {with_option(str(logs.asked.get('command') or 'python sweeps/run.py --space SPACE'), '--cv')}"
 
 
 def data_line(asked: dict[str, Any]) -> str:
@@ -220,11 +204,12 @@ def _numbers(trial: Any, part: str) -> str:
 def _against(found: Findings) -> str:
     """The best configuration beside a linear code on the same test crops, with a space behind, or ''."""
     best = found.best
-    if len(found.ranked):
+    if len(found.ranked) and not found.contested:
         psnr, baselines = best["test_psnr_db"], [split_baselines(found.logs, best["label"])]
     else:
-        tables = [table for table in found.leading if table.n_done]
-        psnr = float(np.mean([table.mean["test_psnr_db"] for table in tables]))
+        tables = complete_tables(found)
+        total = over_all_folds(tables)
+        psnr = total.mean if total else math.nan
         baselines = [fold_baselines(found.logs, table) for table in tables]
     sentence = verdict(found.logs, psnr, latent_size(json.loads(best["group"])), baselines) if _finite(psnr) else ""
     return f"{sentence} " if sentence else ""

@@ -9,9 +9,9 @@ import numpy as np
 
 from deepdlt.config import ConfigError, TrainConfig
 from deepdlt.config_rules import FOR_AUTOENCODERS, VAES
+from sweeps.fold_tables import FoldTable
 from sweeps.records import COMPLETE
 from sweeps.report_logs import SweepLogs
-from sweeps.report_tables import FoldTable
 
 REFERENCE_SIZE = 128  # numbers: stands in where a linear code of equal size loses nothing
 LINEAR = {"PCA": "PCA", "low-pass DCT": "DCT"}  # the methods of any size, and their names in narrow tables
@@ -57,7 +57,7 @@ def fold_baselines(logs: SweepLogs, table: FoldTable) -> list[Baseline]:
     """Constant, patch mean and those of the configuration's size, over the folds of the table that are complete."""
     settings = json.loads(table.group)
     size, with_loss = shown_size(logs, latent_size(settings)), same_loss(settings)
-    done = [row["fold"] for row in table.rows if row["state"] == COMPLETE]
+    done = sorted({row["fold"] for row in table.rows if row["state"] == COMPLETE})
     of_folds = [split_baselines(logs, table.label, fold, table.n_folds) for fold in done]
     if not of_folds or not all(of_folds):
         return []

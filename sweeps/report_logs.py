@@ -4,7 +4,6 @@ The numbers come from the event files; trial.json says what should be in them. W
 are used and the difference is a warning, so that a damaged file never passes for a short training.
 """
 
-import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from sweeps.configurations import configuration_group, last_settings, swept_axes, whole
 from sweeps.records import BASELINES, read_baselines, read_record, read_sweep
 from sweeps.tensorboard_logs import TrialEvents, read_trial
 
@@ -23,6 +23,7 @@ OPTIONAL = ("val_bits_per_dim", "val_kl_nats", "val_active_units", "val_loss_flo
 NUMBERS = ("best_epoch", "epochs_done", *CURVES, *OPTIONAL)
 OPTIONAL_TESTS = ("test_spectrum_db", "test_bits_per_dim", "test_kl_nats", "test_active_units")
 TESTS = ("test_loss", "test_psnr_db", "test_ssim", *OPTIONAL_TESTS)
+ABOUT = ("parameters", "epoch_s", "seconds", "n_train", "n_test", "threads", "device", "error")
 COLUMNS = ["trial", "kind", "status", "label", "fold", "n_folds", "group", *NUMBERS, *TESTS, "seconds", "from_record"]
 SPLIT = ("kind", "label", "fold", "n_folds")  # logged beside the hyperparameters
 
@@ -46,6 +47,8 @@ class SweepLogs:
     warnings: list[str]
     baselines: dict[str, Any] = field(default_factory=dict)
     """The content of baselines.json; empty without one."""
+    records: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """Trial -> its trial.json, of those that have one that verifies."""
 
 
 def is_trial(folder: Path) -> bool:
@@ -72,6 +75,8 @@ def read_logs(sweep: Path) -> SweepLogs:
         if record and (first := seen.setdefault(record["identity"], folder.name)) != folder.name:
             warnings.append(f"{folder.name}: the same trial as {first}, counted once")
             continue
+        if record:
+            logs.records[folder.name] = record
         rows.append(_row(folder, record, events, warnings))
         logs.curves[folder.name] = {tag: events.scalars[tag] for tag in CURVES if tag in events.scalars}
         if record and isinstance(record.get("test_by_image"), dict):
@@ -93,9 +98,10 @@ def read_events(folder: Path) -> TrialEvents:
 def _row(folder: Path, record: dict[str, Any] | None, events: TrialEvents, warnings: list[str]) -> dict[str, Any]:
     """One row of the table of trials."""
     source = record or events.hparams
-    settings = record["config"] if record else {k: _whole(v) for k, v in source.items()}
+    settings = record["config"] if record else {k: whole(v) for k, v in source.items()}
+    content = record or {}
     config = {k: v for k, v in settings.items() if k not in SPLIT}
-    identity = {k: _whole(v) for k, v in config.items() if k != "seed"}
+    config |= {name: value for name, value in last_settings(content).items() if name in config}
     row = {
         "trial": folder.name,
         "kind": source.get("kind") or ("cv" if folder.name.startswith("cv-") else "search"),
@@ -103,7 +109,7 @@ def _row(folder: Path, record: dict[str, Any] | None, events: TrialEvents, warni
         "label": str(source.get("label", "")),
         "fold": int(source.get("fold") or 0),
         "n_folds": int(source.get("n_folds") or 0),
-        "group": json.dumps(identity, sort_keys=True),
+        "group": configuration_group(config),
         **config,
     }
     problem = _problem(record, events)
@@ -111,8 +117,9 @@ def _row(folder: Path, record: dict[str, Any] | None, events: TrialEvents, warni
         used = "its numbers are those of trial.json (†)" if record else "it is listed as interrupted"
         warnings.append(f"{folder.name}: {problem}; {used}")
     numbers = _record_numbers(record, events) if record and problem else _event_numbers(events.scalars, config)
-    content = record or {}
-    about = {key: content.get(key) for key in ("parameters", "seconds", "threads", "device", "error")}
+    if record and not problem:  # the same numbers, with the digits that an event file has no room for
+        numbers |= {name: test for name in TESTS if (test := mapping(record, "test").get(name[len("test_") :]))}
+    about = {key: content.get(key) for key in ABOUT}
     if record is None and (folder / "trial.json").exists():
         about["error"] = "trial.json does not verify; run the sweep's command again to repeat this trial"
     about |= {"used_precision": content.get("precision"), "from_record": bool(record and problem)}
@@ -143,11 +150,6 @@ def _problem(record: dict[str, Any] | None, events: TrialEvents) -> str:
 def _same(logged: float | None, stated: Any) -> bool:
     """Equal as far as an event file's float32 goes."""
     return logged is not None and isinstance(stated, int | float) and bool(np.isclose(logged, stated, 1e-4, 0, True))
-
-
-def _whole(value: Any) -> Any:
-    """3.0 -> 3: event files know no integers."""
-    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def _event_numbers(scalars: dict[str, dict[int, float]], config: dict[str, Any]) -> dict[str, Any]:
@@ -187,17 +189,12 @@ def _record_numbers(record: dict[str, Any], events: TrialEvents) -> dict[str, An
 
 def _swept(logs: SweepLogs) -> list[str]:
     """Axes with more than one value by sweep.json; without it, the settings in which the search trials differ."""
-    asked, trials = mapping(logs.asked, "axes"), logs.trials
-    axes = [
-        name
-        for name, values in asked.items()
-        if isinstance(values, dict) or (isinstance(values, list) and len(values) > 1)
-    ]
+    asked, trials, axes = mapping(logs.asked, "axes"), logs.trials, swept_axes(logs.asked)
     if not asked and len(trials):
         columns = list(trials.columns)
         settings = columns[columns.index("group") + 1 : columns.index("best_epoch")]
         search = trials[trials["kind"] == "search"]
-        axes = [name for name in settings if name != "seed" and search[name].map(_whole).nunique() > 1]
+        axes = [name for name in settings if name != "seed" and search[name].map(whole).nunique() > 1]
     return [name for name in axes if name in trials.columns]
 
 

@@ -1,26 +1,23 @@
 """The report's pages: figures and the two templates, filled from the findings."""
 
 import base64
-import io
-import json
-import math
-import re
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from PIL import Image
 
-from deepdlt import figures
-from sweeps.records import COMPLETE, FAILED, PRUNED
-from sweeps.report_answers import Findings, answers, data_line, data_remark, fold_note, how_to_cv, image_name
+from sweeps.configurations import describe, show, without_idle
+from sweeps.records import FAILED, PRUNED
+from sweeps.report_answers import answers, data_line, data_remark, fold_note, how_to_cv, image_name
 from sweeps.report_baselines import baseline_content, fold_baselines, strongest
-from sweeps.report_logs import INTERRUPTED, mapping, read_events
-from sweeps.report_tables import describe, described, show
+from sweeps.report_findings import Findings
+from sweeps.report_formats import code, decimals_of_losses, escape_markdown, formats
+from sweeps.report_logs import INTERRUPTED, mapping
+from sweeps.report_marks import mark_content
+from sweeps.report_pareto import pareto_content
+from sweeps.report_standings import standings_content, titles
 
-HIGHLIGHTS = 3  # trials coloured among the training curves
 LEADERS = 10
 SEARCH_COLUMNS = (
     ("best_epoch", "Best epoch", "show"),
@@ -57,10 +54,6 @@ WARNINGS = 10
 ERROR_LENGTH = 300
 
 
-class Verbatim(str):
-    """Markdown that is written as it is."""
-
-
 def render(found: Findings, pictures: dict[str, tuple[bytes, str]], sweep: Path) -> dict[str, str]:
     """The text of report.html (self-contained, no scripts) and report.md (beside figures/).
 
@@ -73,17 +66,15 @@ def render(found: Findings, pictures: dict[str, tuple[bytes, str]], sweep: Path)
     markdown = Environment(  # S701: its `finalize` escapes every value instead
         loader=loader,
         autoescape=False,
-        finalize=_escape,
+        finalize=escape_markdown,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    filters = {"db": _number(2), "ssim": _number(3), "nats": _number(1), "loss": _number(_loss_decimals(found))}
-    filters["show"] = _show
-    filters["number"] = lambda value, style: filters[style](value)
+    typical = abs(float(found.logs.trials["val_loss"].astype(float).median()))  # not a number when there is none
     for environment in (html, markdown):
-        environment.filters.update(filters)
-    markdown.filters["code"] = lambda text: Verbatim(f"`{' '.join(re.sub('[`|]', '', str(text)).split())}`")
+        environment.filters.update(formats(decimals_of_losses(typical)))
+    markdown.filters["code"] = code
     embedded = {name: (base64.b64encode(data).decode(), caption) for name, (data, caption) in pictures.items()}
     return {
         "report.html": html.get_template("report.html.j2").render(content, figures=embedded),
@@ -91,64 +82,10 @@ def render(found: Findings, pictures: dict[str, tuple[bytes, str]], sweep: Path)
     }
 
 
-def make_figures(found: Findings, sweep: Path) -> dict[str, tuple[bytes, str]]:
-    """Name -> (PNG, caption) of every figure that the logs allow."""
-    logs, made = found.logs, {}
-    rows: Any = next(iter(found.classes.values()), [])
-    if rows and found.average is not None:
-        caption = "Test PSNR of each class; the dotted line is the mean over all tested images."
-        made["class_errors"] = figures.class_errors(rows, found.average), caption
-    kind = "search" if len(found.ranked) else "cv"
-    shown = logs.trials.loc[logs.trials["kind"] == kind, "trial"]
-    curves = {trial: logs.curves[trial] for trial in shown if logs.curves.get(trial)}
-    if curves:
-        caption = f"Training of every {'search trial' if kind == 'search' else 'fold'}; training losses are dashed."
-        made["training_curves"] = figures.training_curves(curves, _highlight(found)), caption
-    for part, name in (("val", "validation"), ("test", "test")):
-        pairs = _pairs(found, sweep, f"reconstruction/{part}")
-        if pairs:
-            caption = f"Reconstructed {name} crops, trial {found.best['trial']}: original above, reconstruction below."
-            made[f"reconstruction_{part}"] = figures.reconstruction_pairs(pairs), caption
-    if logs.axes and len(found.ranked) > 1:
-        caption = f"Effect of each setting on the {len(found.ranked)} complete search trials; the bars are medians."
-        effects: Any = found.ranked.to_dict("records")
-        made["axis_effects"] = figures.axis_effects(effects, logs.axes), caption
-    return {name: (figures.png(figure), caption) for name, (figure, caption) in made.items()}
-
-
-def _highlight(found: Findings) -> dict[str, str]:
-    """Trials to colour and their names: the first of the search, or the best and the worst fold."""
-    if len(found.ranked):
-        trials = found.ranked["trial"].head(HIGHLIGHTS)
-        return {trial: f"{place}. {trial}" for place, trial in enumerate(trials, 1)}
-    folds = found.logs.trials
-    done = folds[folds["status"] == COMPLETE].sort_values("val_psnr_db", ascending=False)["trial"].tolist()
-    if len(done) < 2:
-        return {trial: trial for trial in done}
-    return {done[0]: f"best fold ({done[0]})", done[-1]: f"worst fold ({done[-1]})"}
-
-
-def _pairs(found: Findings, sweep: Path, tag: str) -> list[tuple[Any, Any]]:
-    """Originals and reconstructions, each (size, size) in [0, 1], of the best trial's logged picture."""
-    if found.best is None:
-        return []
-    picture = read_events(sweep / found.best["trial"]).images.get(tag)
-    if picture is None:
-        return []
-    try:
-        with Image.open(io.BytesIO(picture), formats=("PNG",)) as image:
-            pixels = np.asarray(image.convert("L"), dtype=np.float64) / 255
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
-        found.logs.warnings.append(f"{found.best['trial']}: the picture {tag} is not readable")
-        return []
-    size = len(pixels) // 2
-    columns = range(0, pixels.shape[1] - size + 1, size) if size else ()
-    return [(pixels[:size, x : x + size], pixels[size : 2 * size, x : x + size]) for x in columns]
-
-
 def _content(found: Findings, sweep: Path) -> dict[str, Any]:
     """What both templates show."""
     logs, asked, groups = found.logs, found.logs.asked, _groups(found)
+    beside = found.best if len(found.ranked) and found.best["kind"] == "search" else None
     return {
         "name": sweep.resolve().name,
         "asked": asked,
@@ -157,15 +94,19 @@ def _content(found: Findings, sweep: Path) -> dict[str, Any]:
         "protocol": asked.get("protocol", "not known"),
         "answers": answers(found),
         "counts": found.counts,
-        "warnings": logs.warnings[:WARNINGS],
-        "more_warnings": max(0, len(logs.warnings) - WARNINGS),
+        "warnings": found.warnings[:WARNINGS],
+        "interval_note": _interval_note(found),
+        "more_warnings": max(0, len(found.warnings) - WARNINGS),
         "axes": logs.axes,
-        "leaders": found.ranked.head(LEADERS).to_dict("records"),
+        "leaders": [without_idle(asked, row) for row in found.ranked.head(LEADERS).to_dict("records")],
+        **mark_content(logs),
+        **standings_content(found),
+        "pareto": pareto_content(found),
         "search_columns": _columns(SEARCH_COLUMNS, logs.trials),
         "search_notes": [note for column, note in SEARCH_NOTES.items() if column in logs.trials],
         "fold_columns": _columns(FOLD_COLUMNS, logs.trials),
         "fold_table_note": " ".join(note for column, note in FOLD_NOTES.items() if column in logs.trials),
-        **baseline_content(logs, found.best if len(found.ranked) else None, groups),
+        **baseline_content(logs, beside, groups),
         "labels": list(mapping(asked, "classes")),
         "marked": any(found.logs.trials["from_record"]),
         "n_ranked": len(found.ranked),
@@ -186,14 +127,26 @@ def _columns(columns: Any, trials: pd.DataFrame) -> list[tuple[str, str, str]]:
 
 def _groups(found: Findings) -> list[dict[str, Any]]:
     """Cross-validated configurations with their tables."""
-    groups = []
+    groups, named = [], titles(found)
     for group, tables in found.groups.items():
-        settings = json.loads(group)
-        title = describe(settings, described(found.logs, settings))
         baselines = {table.label: fold_baselines(found.logs, table) for table in tables}
         linear = {label: strongest(rows) for label, rows in baselines.items()}
-        groups.append({"title": title, "tables": tables, "baselines": baselines, "linear": linear})
+        losses = {table.label: table.by_fold("test_loss") for table in tables}
+        content = {"tables": tables, "losses": losses, "baselines": baselines, "linear": linear}
+        groups.append({"title": named[group], **content})
     return groups
+
+
+def _interval_note(found: Findings) -> str:
+    """What the intervals over folds mean."""
+    note = "Intervals: 95 %, for other training images of this kind; wider than folds that shared no training images"
+    note += " would make them (Nadeau and Bengio)."
+    seeds = max((table.n_seeds for table in found.leading), default=1)
+    note += f" The {seeds} trainings of a fold are averaged first." if seeds > 1 else ""
+    if any(table.assumed for tables in found.groups.values() for table in tables):
+        note += " Trials of this sweep do not say how many images they trained on and tested: their intervals take"
+        note += " the widest case, 1 / (folds - 1)."
+    return f"{note} A label with a missing or failed cell has no average."
 
 
 def _unfinished(found: Findings) -> dict[str, Any]:
@@ -203,7 +156,7 @@ def _unfinished(found: Findings) -> dict[str, Any]:
     for status in (FAILED, INTERRUPTED, PRUNED):
         for _, trial in trials[trials["status"] == status].iterrows():
             split = f"{trial['label']} fold {trial['fold']}" if trial["kind"] == "cv" else ""
-            what = split or describe(trial, axes)
+            what = split or describe(without_idle(found.logs.asked, trial), axes)
             error = _short_error(trial.get("error"))
             rows.append({"trial": trial["trial"], "status": status, "what": what, "epochs": trial["epochs_done"]})
             rows[-1]["error"] = error
@@ -241,39 +194,3 @@ def _duration(seconds: float) -> str:
     if seconds < 120:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
-
-
-def _loss_decimals(found: Findings) -> int:
-    """As many for all losses as show 4 significant digits of a typical one, and at least 4 below 100."""
-    trials = found.logs.trials
-    typical = abs(float(trials["val_loss"].astype(float).median()))  # not a number when there is none
-    if not math.isfinite(typical) or typical == 0:
-        return 4
-    return 1 if typical >= 100 else min(8, max(4, 3 - math.floor(math.log10(typical))))
-
-
-def _number(decimals: int) -> Any:
-    """A filter: fixed decimals, a dash where there is no number."""
-    return lambda value: "–" if _missing(value) else f"{float(value):.{decimals}f}"
-
-
-def _show(value: Any) -> str:
-    """A filter: a setting or a count as people write it, a dash where there is none."""
-    if _missing(value):
-        return "–"
-    if isinstance(value, int | float | np.number) and not isinstance(value, bool) and float(value).is_integer():
-        whole = int(value)
-        return f"{whole:,}" if abs(whole) >= 10_000 else str(whole)
-    return show(value)
-
-
-def _missing(value: Any) -> bool:
-    return value is None or (isinstance(value, float | np.floating) and not math.isfinite(value))
-
-
-def _escape(value: Any) -> Any:
-    """Text that Markdown and the HTML within it show as it is, on one line of a table."""
-    if isinstance(value, Verbatim):
-        return value
-    text = re.sub(r"([\\`*|\[\]])", r"\\\1", " ".join(str(value).split()))
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

@@ -1,25 +1,18 @@
-"""Search and scheduler names, and the configurations that a space holds."""
+"""The configurations that a space holds: listed, drawn at random, compared."""
 
 import itertools
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from ray import tune
 from ray.tune.search.sample import Categorical, Domain, Float, Integer
 
 METRIC, MODE = "best_val_psnr_db", "max"
 Settings = dict[str, Any]
-
-
-def make_scheduler(name: str, epochs: int) -> Any:
-    """Tune's scheduler of that name for trials of `epochs` epochs; None for `none`."""
-    if name == "none":
-        return None
-    options = {"time_attr": "epoch", "metric": METRIC, "mode": MODE, "grace_period": 1}
-    if name == "asha":
-        return tune.schedulers.ASHAScheduler(max_t=epochs, reduction_factor=3, **options)
-    return tune.schedulers.MedianStoppingRule(min_samples_required=3, **options)
+Conditions = Mapping[str, Mapping[str, Sequence[Any]]]
+"""Field -> other field -> values: the field is part of a configuration only where every other field has one of these
+values; elsewhere it keeps TrainConfig's default."""
+NONE: Conditions = {}
 
 
 def axes(space: Settings) -> dict[str, list[Any] | dict[str, float]]:
@@ -40,36 +33,68 @@ def domains(space: Settings) -> dict[str, Domain]:
     return {name: domain for name, domain in space.items() if isinstance(domain, Domain)}
 
 
-def grid(space: Settings, points: Iterable[Settings]) -> list[Settings] | None:
+def active(conditions: Conditions, settings: Settings) -> Settings:
+    """The settings without those whose conditions do not hold; a field that depends on such a one goes too.
+
+    Args:
+        settings: swept fields and constants together.
+    """
+    kept = dict(settings)
+    while idle := [n for n in kept if any(kept.get(o) not in v for o, v in conditions.get(n, {}).items())]:
+        for name in idle:
+            del kept[name]
+    return kept
+
+
+def without_idle(space: Settings, settings: Settings, conditions: Conditions) -> Settings:
+    """The swept fields of a configuration that its other fields and the space's constants let count."""
+    swept = domains(space)
+    constants = {name: value for name, value in space.items() if name not in swept}
+    kept = active(conditions, {**constants, **settings})
+    return {name: value for name, value in settings.items() if name in kept}
+
+
+def grid(space: Settings, points: Iterable[Settings], conditions: Conditions = NONE) -> list[Settings] | None:
     """Every configuration of a finite space, `points` first; None when an axis is continuous."""
     choices = axes(space)
     if not all(isinstance(values, list) for values in choices.values()):
         return None
-    combinations = itertools.product(*choices.values())
-    return distinct([*points, *(dict(zip(choices, values, strict=True)) for values in combinations)])
+    combinations = (dict(zip(choices, values, strict=True)) for values in itertools.product(*choices.values()))
+    return distinct([*points, *(without_idle(space, settings, conditions) for settings in combinations)])
 
 
-def random_configurations(space: Settings, points: Iterable[Settings], n: int, seed: int) -> list[Settings]:
+def random_configurations(
+    space: Settings, points: Iterable[Settings], n: int, seed: int, conditions: Conditions = NONE
+) -> list[Settings]:
     """n distinct configurations, `points` first, then draws from the space; fewer when the space has fewer."""
     rng = np.random.RandomState(seed)
     drawn = {key(settings): settings for settings in points}
     for _ in range(100 * n):
         if len(drawn) >= n:
             break
-        settings = draw(space, rng)
+        settings = draw(space, rng, conditions)
         drawn.setdefault(key(settings), settings)
     return list(drawn.values())[:n]
 
 
-def contains(space: Settings, settings: Settings) -> bool:
+def contains(space: Settings, settings: Settings, conditions: Conditions = NONE) -> bool:
     """Is this a configuration of the space's swept fields? A space that was edited leaves old trials outside."""
     swept = axes(space)
-    if set(settings) != set(swept):
+    if not set(settings) <= set(swept):
+        return False
+    placeholders = {name: settings.get(name, _first(values)) for name, values in swept.items()}
+    if set(without_idle(space, placeholders, conditions)) != set(settings):
         return False
     return all(
         settings[name] in values if isinstance(values, list) else values["low"] <= settings[name] <= values["high"]
         for name, values in swept.items()
+        if name in settings
     )
+
+
+def settings_of(space: Settings, config: Settings, conditions: Conditions = NONE) -> Settings:
+    """The swept fields of a full configuration, without the idle ones."""
+    return without_idle(space, {name: config[name] for name in domains(space) if name in config}, conditions)
 
 
 def as_value(domain: Domain, logged: float | str) -> Any:
@@ -79,9 +104,10 @@ def as_value(domain: Domain, logged: float | str) -> Any:
     return int(logged) if isinstance(domain, Integer) else logged
 
 
-def draw(space: Settings, rng: np.random.RandomState) -> Settings:
+def draw(space: Settings, rng: np.random.RandomState, conditions: Conditions = NONE) -> Settings:
     """One random configuration of the swept fields."""
-    return {name: plain(domain.sample(random_state=rng)) for name, domain in domains(space).items()}
+    drawn = {name: plain(domain.sample(random_state=rng)) for name, domain in domains(space).items()}
+    return without_idle(space, drawn, conditions)
 
 
 def key(settings: Settings) -> tuple[Any, ...]:
@@ -97,3 +123,7 @@ def distinct(configurations: Iterable[Settings]) -> list[Settings]:
 def plain(value: Any) -> Any:
     """numpy scalar -> Python's own, which JSON and TrainConfig accept."""
     return value.item() if isinstance(value, np.generic) else value
+
+
+def _first(values: list[Any] | dict[str, float]) -> Any:
+    return values[0] if isinstance(values, list) else values["low"]

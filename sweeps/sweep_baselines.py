@@ -16,7 +16,7 @@ from deepdlt.progress_bar import progress_bar
 from deepdlt.stratified_split import Split
 from sweeps import search
 from sweeps.cross_validation import best_record
-from sweeps.plan import Request
+from sweeps.request import Request
 from sweeps.records import COMPLETE, read_baselines, read_records, write_baselines
 from sweeps.sweep_data import SweepData
 

@@ -19,11 +19,15 @@ from deepdlt.source_images import DataError, Source, read_source
 from deepdlt.stratified_split import Split
 from deepdlt.synthetic import make_synthetic
 from deepdlt.training_data import CACHE, crop_options
-from sweeps import plan, search
+from sweeps import code_identity, search
+from sweeps.listed_search import ALPHA
 from sweeps.records import SweepRefused
+from sweeps.request import LABELS, Request
+from sweeps.sweep_splits import check_labels, class_members, make_splits, search_label
 
 FIXED = ("space", "protocol", "epochs", "seed", "settings", "search_label", "data_fingerprint")
 """Keys of sweep.json that cannot change within a sweep; trials, labels, folds and search may."""
+MEASURED_ANGLE = "angle_measured"  # a label that deepdlt.label_audit adds
 
 
 @dataclass(frozen=True)
@@ -38,7 +42,7 @@ class SweepData:
     """Of the cross-validation's folds; see deepdlt.leakage."""
 
 
-def load(folder: Path | None, request: plan.Request) -> SweepData:
+def load(folder: Path | None, request: Request) -> SweepData:
     """Read and check the images (or make the built-in ones), cut them into crops once, and split them.
 
     Raises:
@@ -52,7 +56,7 @@ def load(folder: Path | None, request: plan.Request) -> SweepData:
         source = _read(folder, request)
         for note in source.notes:
             print(f"note: {note}", file=sys.stderr)
-        plan.check_labels(request, source.images)
+        check_labels(request, source.images)
         options = crop_options(request.config({}), synthetic, "augment_brightness" in request.domains)
         with progress_bar("cutting crops", "images") as progress:
             patches = load_patches(create_dataset(source, CACHE / "patches", options, progress))
@@ -61,17 +65,17 @@ def load(folder: Path | None, request: plan.Request) -> SweepData:
             f"the crops cannot be kept in {CACHE.resolve()}: {error}; run this from a folder of yours"
         ) from error
     name = "synthetic" if synthetic else _slug(folder.resolve().name)
-    splits = plan.make_splits(request, patches)
+    splits = make_splits(request, patches)
     return SweepData(patches, splits, name, synthetic, _leakage(splits, patches))
 
 
-def _read(folder: Path, request: plan.Request) -> Source:
+def _read(folder: Path, request: Request) -> Source:
     """The checked images; `angle_measured` among the labels is measured now (seconds)."""
-    labels = tuple(label for label in request.labels if label != plan.MEASURED_ANGLE)
+    labels = tuple(label for label in request.labels if label != MEASURED_ANGLE)
     try:
         source = read_source(folder, labels, group_by=request.group_by, pixel_pitch=request.pixel_pitch)
     except DataError as error:
-        if labels == plan.LABELS and "unknown label" in str(error):
+        if labels == LABELS and "unknown label" in str(error):
             raise SweepRefused(f"{error}\nname labels of this sheet with --labels") from error
         raise
     if labels == request.labels:
@@ -92,16 +96,17 @@ def _leakage(splits: dict[tuple[str, int], Split], patches: Patches) -> dict[str
     return {label: asdict(mean_leakage(found)) for label, found in folds.items()}
 
 
-def default_name(request: plan.Request, data: SweepData) -> str:
+def default_name(request: Request, data: SweepData) -> str:
     """`exp_grid-synthetic-3fa2`: the same command finds its sweep again, another one makes its own."""
     fixed = {key: value for key, value in asked(request, data, "").items() if key in FIXED}
     digest = hashlib.sha256(json.dumps(fixed, sort_keys=True).encode()).hexdigest()
     return f"{request.space}-{data.name}-{digest[:4]}"
 
 
-def asked(request: plan.Request, data: SweepData, command: str) -> dict[str, Any]:
+def asked(request: Request, data: SweepData, command: str) -> dict[str, Any]:
     """The content of sweep.json."""
     settings = {k: v for k, v in request.domains.items() if k not in search.domains(request.domains)}
+    files = code_identity.code_files()
     return {
         "space": request.space,
         "question": request.question,
@@ -110,11 +115,16 @@ def asked(request: plan.Request, data: SweepData, command: str) -> dict[str, Any
         "seed": request.seed,
         "settings": settings,
         "axes": search.axes(request.domains),
+        "conditions": {name: dict(needs) for name, needs in request.conditions.items() if name in request.domains},
         "search": request.search,
         "scheduler": request.scheduler,
+        "minimize": request.minimize,
         "trials": request.trials,
         "cv": request.cv,
-        "search_label": plan.search_label(data.patches.images, request.labels),
+        "cv_top": request.cv_top,
+        "cv_seeds": list(request.cv_seeds),
+        "race": None if request.race is None else {"alpha": ALPHA, "margin": request.race},
+        "search_label": search_label(data.patches.images, request.labels),
         "labels": list(request.labels),
         "folds": request.folds,
         "data_fingerprint": data.patches.fingerprint,
@@ -128,7 +138,9 @@ def asked(request: plan.Request, data: SweepData, command: str) -> dict[str, Any
             "files": data.patches.images["file"].tolist(),
         },
         "leakage": data.leakage,
-        "classes": plan.class_members(request, data.patches),
+        "classes": class_members(request, data.patches),
+        "conditions_of_images": data.patches.images["condition"].tolist(),
+        "code": {"digest": code_identity.digest(files), "files": files},
         "versions": versions(),
         "git_commit": git_commit(),
         "command": command,

@@ -5,12 +5,15 @@ folder holds session start (hyperparameters), scalars per epoch, images, session
 """
 
 import io
+import os
+import re
+import socket
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from PIL import Image
@@ -18,7 +21,7 @@ from tensorboard.compat.proto.event_pb2 import Event, SessionLog
 from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.compat.tensorflow_stub.pywrap_tensorflow import masked_crc32c
 from tensorboard.plugins.hparams import api_pb2, metadata, plugin_data_pb2, summary_v2
-from tensorboard.summary.writer.event_file_writer import EventFileWriter
+from tensorboard.summary.writer.record_writer import RecordWriter
 
 HPARAMS_METRICS = {
     "best/val_loss": "val loss",
@@ -37,6 +40,7 @@ VAE_METRICS = {
 }
 """Those of the last epoch, where there are VAEs."""
 
+STAMP = re.compile(r"events\.out\.tfevents\.(\d{10})\.")  # seconds, in the names by which event files are ordered
 STATUS = {
     "complete": api_pb2.STATUS_SUCCESS,
     "pruned": api_pb2.STATUS_SUCCESS,
@@ -47,13 +51,23 @@ STATUS = {
 class TrialLog:
     """Event file of one trial (or of the sweep). A context manager; `flush` before anything may kill the process.
 
+    The file sorts behind those that are in the folder already, and its times never run backwards, whatever the clock
+    does: TensorBoard reads the files of a folder in the order of the seconds in their names.
+
     Args:
         directory: where the event file goes; created if absent.
+
+    Raises:
+        OSError: the file cannot be created or written to (by any method, not later than by the next `flush`).
     """
 
     def __init__(self, directory: Path) -> None:
         directory.mkdir(parents=True, exist_ok=True)
-        self._writer = EventFileWriter(str(directory))
+        self._opened = time.monotonic()
+        self._begun, file = _next_file(directory)
+        self._file, self._writer = file, RecordWriter(file)
+        self._event(file_version="brain.Event:2")  # from which on TensorBoard heeds `restart`
+        file.flush()
 
     def __enter__(self) -> "TrialLog":
         return self
@@ -84,16 +98,15 @@ class TrialLog:
 
     def session_start(self, name: str, hparams: Mapping[str, bool | int | float | str]) -> None:
         """Announce a trial with its hyperparameters; TensorBoard shows it from now on."""
-        self._add(summary_v2.hparams_pb(dict(hparams), trial_id=name))
+        self._add(summary_v2.hparams_pb(dict(hparams), trial_id=name, start_time_secs=self._now()))
 
     def restart(self, step: int) -> None:
         """What an interrupted run wrote from this step on is void; it is written again."""
-        restart = SessionLog(status=SessionLog.START)
-        self._writer.add_event(Event(wall_time=time.time(), step=step, session_log=restart))
+        self._event(step=step, session_log=SessionLog(status=SessionLog.START))
 
     def session_end(self, status: str) -> None:
         """`complete`, `pruned` or `failed`; without it TensorBoard shows the trial as of unknown status."""
-        info = plugin_data_pb2.SessionEndInfo(status=STATUS[status], end_time_secs=time.time())
+        info = plugin_data_pb2.SessionEndInfo(status=STATUS[status], end_time_secs=self._now())
         content = plugin_data_pb2.HParamsPluginData(session_end_info=info, version=metadata.PLUGIN_DATA_VERSION)
         self._add(summary_v2._summary_pb(metadata.SESSION_END_INFO_TAG, content))
 
@@ -110,13 +123,33 @@ class TrialLog:
         self._add(Summary(value=[Summary.Value(tag=tag, image=content)]), step)
 
     def flush(self) -> None:
-        """Put everything written so far on disk."""
-        self._writer.flush()
+        """Put everything written so far on disk, where a power cut leaves it."""
+        self._file.flush()
+        os.fsync(self._file.fileno())
 
     def _add(self, summary: Any, step: int = 0) -> None:
-        event = Event(wall_time=time.time(), step=step)
-        event.summary.CopyFrom(Summary.FromString(summary.SerializeToString()))
-        self._writer.add_event(event)
+        self._event(step=step, summary=Summary.FromString(summary.SerializeToString()))
+
+    def _event(self, **content: Any) -> None:
+        self._writer.write(Event(wall_time=self._now(), **content).SerializeToString())
+
+    def _now(self) -> float:
+        """Seconds since 1970; differences within a file are true durations."""
+        return self._begun + time.monotonic() - self._opened
+
+
+def _next_file(directory: Path) -> tuple[float, IO[bytes]]:
+    """The time at which a new event file begins, behind all that is in the folder, and the file."""
+    named = ((path, STAMP.match(path.name)) for path in directory.glob("events.out.tfevents.*"))
+    stamps = [(path, int(match[1])) for path, match in named if match]
+    ends = [max(stamp, int(path.stat().st_mtime)) + 1.0 for path, stamp in stamps]
+    begun = max([time.time(), *ends])
+    while True:
+        path = directory / f"events.out.tfevents.{int(begun):010d}.{socket.gethostname()}.{os.getpid()}.0"
+        try:
+            return begun, path.open("xb")
+        except FileExistsError:  # begun meanwhile
+            begun += 1
 
 
 @dataclass

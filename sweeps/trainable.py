@@ -1,7 +1,11 @@
 """One trial: a cell and the crops in; event files, checkpoints, a commit record and one report per epoch out."""
 
+import faulthandler
+import os
 import time
 import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -14,14 +18,18 @@ from deepdlt.checkpoint import BEST, LAST, PREVIOUS, DamagedCheckpoint, load_mod
 from deepdlt.config import TrainConfig
 from deepdlt.evaluation import evaluate
 from deepdlt.inference import reconstruct, resolve_precision
+from deepdlt.models import build_model
 from deepdlt.stratified_split import Split
 from deepdlt.training import fit
+from sweeps import code_identity, population
 from sweeps.records import COMPLETE, FAILED, Cell, forget_failure, read_record, write_record
 from sweeps.tensorboard_logs import TrialLog
 
 SHOWN_CROPS = 8
 BEST_PREFIX = "best_val_"
 NOT_LOGGED = ("epoch", "finished", "best_epoch")
+HANG_S = 900.0  # without a step; an epoch's validation is one, minutes at the very worst
+HANG_FILE = "hang.txt"
 
 
 @dataclass(frozen=True)
@@ -36,11 +44,14 @@ class Job:
     cpus: float
     gpus: float
     code: dict[str, Any]
-    """Versions and commit, for the record of each trial."""
+    """Code, versions and commit, for the record of each trial."""
 
 
 def train_cell(config: dict[str, Any], crops: np.ndarray, job: Job) -> None:
     """Tune's trainable: run the cell in `config["trial"]` to its end, from where an earlier run left it.
+
+    A trial that fails commits the reason and ends; Tune is not told, so that it only ever retries what died without
+    a word (killed, out of memory, hung).
 
     Args:
         crops: (n, 1, size, size) uint8, read-only.
@@ -48,35 +59,32 @@ def train_cell(config: dict[str, Any], crops: np.ndarray, job: Job) -> None:
     cell, directory = trial_cell(config), job.sweep / config["trial"]["name"]
     forget_failure(directory)
     try:
-        with TrialLog(directory) as log:
-            hparams = {
-                **cell.config,
-                "kind": cell.kind,
-                "label": cell.label,
-                "fold": cell.fold,
-                "n_folds": cell.n_folds,
-            }
-            log.session_start(directory.name, hparams)
+        with TrialLog(directory) as log, _watchdog(directory) as alive:
+            place: dict[str, Any] = {"kind": cell.kind, "label": cell.label, "fold": cell.fold, "n_folds": cell.n_folds}
+            log.session_start(directory.name, {**cell.config, **place})
             log.flush()  # a trial that ends in its first epoch is still known by its settings
-            _train(cell, crops, job, directory, log)
-    except Exception as error:  # committed here, where the reason is known; Tune is told too
+            _train(config, crops, job, directory, log, alive)
+    except Exception as error:  # committed here, where the reason is known
         record = read_record(directory)
         if record is None or record["status"] != COMPLETE:
-            write_record(directory, cell, FAILED, error=f"{error}" or type(error).__name__)
-        raise
+            write_record(directory, cell, FAILED, error=f"{error}" or type(error).__name__, **job.code)
 
 
-def _train(cell: Cell, crops: np.ndarray, job: Job, directory: Path, log: TrialLog) -> None:
-    train_config = TrainConfig(**cell.config)
+def _train(
+    config: dict[str, Any], crops: np.ndarray, job: Job, directory: Path, log: TrialLog, alive: Callable[[], None]
+) -> None:
+    cell, train_config = trial_cell(config), population.train_config(config)
+    told = population.take_over(config, directory, train_config)
     device = _prepare_worker(job)
     split = job.splits[cell.label, cell.fold]
-    started = time.perf_counter()
-    first_epoch = True
-    for metrics in fit(train_config, crops, split, directory, device):
+    parameters = sum(p.numel() for p in build_model(train_config).parameters())
+    started, epochs_here = time.perf_counter(), 0
+    for metrics in fit(train_config, crops, split, directory, device, on_step=lambda *_: alive()):
+        alive()
         epoch = int(metrics["epoch"])
-        if first_epoch:
+        if not epochs_here:
             log.restart(epoch)
-            first_epoch = False
+        epochs_here += 1
         log.scalars(_epoch_scalars(metrics), epoch)
         if metrics["finished"]:
             try:
@@ -84,9 +92,10 @@ def _train(cell: Cell, crops: np.ndarray, job: Job, directory: Path, log: TrialL
             except (DamagedCheckpoint, FileNotFoundError):  # nothing to test: train again
                 for name in (BEST, LAST, PREVIOUS):
                     (directory / name).unlink(missing_ok=True)
-                return _train(cell, crops, job, directory, log)
+                return _train(config, crops, job, directory, log, alive)
             _log_outcome(log, outcome, crops, split, epoch)
             log.flush()  # the record promises what the event file holds
+            seconds = time.perf_counter() - started
             write_record(
                 directory,
                 cell,
@@ -94,16 +103,43 @@ def _train(cell: Cell, crops: np.ndarray, job: Job, directory: Path, log: TrialL
                 metrics=metrics,
                 test=outcome.test,
                 test_by_image=_by_image(outcome.per_crop, job.image_id[split.test]),
-                parameters=sum(p.numel() for p in outcome.model.parameters()),
-                seconds=time.perf_counter() - started,
-                threads=torch.get_num_threads(),
-                device=device,
-                precision=str(resolve_precision(train_config, torch.device(device))).removeprefix("torch."),
+                parameters=parameters,
+                seconds=seconds,
+                epoch_s=seconds / epochs_here,
+                **_environment(train_config, device),
+                **_sizes(train_config, split, job.image_id),
+                **({"schedule": schedule} if (schedule := population.history(directory)) else {}),
                 **job.code,
             )
         log.flush()
-        tune.report({name: float(value) for name, value in metrics.items()} | {"epoch": epoch})  # may stop the trial
+        if epoch > told or metrics["finished"]:
+            numbers = {name: float(value) for name, value in metrics.items()} | {"epoch": epoch}
+            mark = population.checkpoint(config, directory, metrics)
+            tune.report(numbers | {"parameters": parameters}, checkpoint=mark)  # may stop the trial
     return None
+
+
+@contextmanager
+def _watchdog(directory: Path) -> Iterator[Callable[[], None]]:
+    """Yield what must be called again and again, or else this process writes where it hangs and ends.
+
+    A thread of the C library watches, so that code which never gives Python back is noticed too.
+    """
+    limit, last = float(os.environ.get("DEEPDLT_HANG_S", HANG_S)), 0.0
+    with (directory / HANG_FILE).open("w") as file:
+
+        def alive() -> None:
+            nonlocal last
+            if time.monotonic() - last > limit / 100:  # arming costs a thread
+                faulthandler.dump_traceback_later(limit, exit=True, file=file)
+                last = time.monotonic()
+
+        alive()
+        try:
+            yield alive
+        finally:
+            faulthandler.cancel_dump_traceback_later()
+            (directory / HANG_FILE).unlink(missing_ok=True)
 
 
 @dataclass(frozen=True)
@@ -113,6 +149,22 @@ class _Outcome:
     device: str
     per_crop: dict[str, torch.Tensor]
     test: dict[str, float]
+
+
+def _sizes(config: TrainConfig, split: Split, image_id: np.ndarray) -> dict[str, Any]:
+    """How much was trained on and tested, in what folds are made of: images, or crops where these are divided."""
+    if config.split_unit == "crop":
+        return {"units": "crops", "n_train": len(split.train), "n_test": len(split.test)}
+    n_train, n_test = (len(np.unique(image_id[part])) for part in (split.train, split.test))
+    return {"units": "images", "n_train": n_train, "n_test": n_test}
+
+
+def _environment(config: TrainConfig, device: str) -> dict[str, Any]:
+    """On what the numbers were computed."""
+    threads = torch.get_num_threads()
+    precision = str(resolve_precision(config, torch.device(device))).removeprefix("torch.")
+    found = code_identity.environment(threads, device, precision)
+    return {"threads": threads, "device": device, "precision": precision, "environment": found}
 
 
 def _prepare_worker(job: Job) -> str:

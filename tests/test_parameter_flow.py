@@ -20,7 +20,9 @@ from deepdlt.optimization import make_optimizer, make_schedule
 from deepdlt.stratified_split import plain_split
 from deepdlt.training import fit
 from sweeps import plan, trainable
-from sweeps.run import make_parser
+from sweeps.command_line import make_parser
+from sweeps.request import make_request
+from sweeps.sweep_splits import make_splits
 
 TINY = TrainConfig(epochs=1, batch_size=16)
 
@@ -251,10 +253,10 @@ def input_noise_arrives(patches, tmp_path):
 
 def eval_crops_arrives(patches, tmp_path):
     words = ["--space", "smoke", "--set", "eval_crops=grid", "--cv", "--labels", "PP1", "--folds", "3"]
-    request = plan.make_request(make_parser().parse_args(words))
+    request = make_request(make_parser().parse_args(words))
     half = np.arange(len(patches.crops)) % 2 == 1
     tiled = replace(patches, table=patches.table.assign(tile=half))
-    split = plan.make_splits(request, tiled)["PP1", 2]
+    split = make_splits(request, tiled)["PP1", 2]
     return request.config({}).eval_crops == "grid" and not half[split.train].any() and half[split.test].all()
 
 
@@ -272,7 +274,7 @@ def split_of(patches, **settings):
     request = SimpleNamespace(
         config=lambda _: make_config("report", **settings), labels=("PP1",), cv=True, folds=3, seed=1
     )
-    return plan.make_splits(request, patches)["PP1", 1]
+    return make_splits(request, patches)["PP1", 1]
 
 
 def split_unit_arrives(patches, tmp_path):
@@ -336,7 +338,7 @@ def test_every_field_travels_from_the_command_line_to_the_trial(settings):
     words = ["--space", "smoke", "--epochs", "3", "--seed", "5"]
     for name, value in settings.items():
         words += [] if name in ("epochs", "seed") else ["--set", f"{name}={value}"]
-    request = plan.make_request(make_parser().parse_args(words))
+    request = make_request(make_parser().parse_args(words))
     cell = trainable.trial_cell(trainable.trial_config(plan.search_cell(request, {}, "angle", "data"), "s0001"))
     arrived = TrainConfig(**cell.config)
     assert {name: getattr(arrived, name) for name in settings} == settings

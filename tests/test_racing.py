@@ -6,7 +6,7 @@ from scipy import stats
 
 from sweeps.racing import Race, image_noise, replay
 
-CELLS = [(label, fold) for label in ("angle", "PP1") for fold in range(1, 6)]
+CELLS = [(label, fold, 42) for label in ("angle", "PP1") for fold in range(1, 6)]
 
 
 def grid_values(behind, luck=0.05, images=12, seed=0, cells=CELLS):
@@ -175,6 +175,6 @@ def test_the_winner_of_the_full_grid_is_rarely_stopped(behind):
 
 def test_a_race_that_means_nothing_is_refused_with_all_reasons():
     with pytest.raises(ValueError, match=r"`cells` must.*\n`alpha` must be in \(0, 1\), got 1\n`margin`"):
-        Race(2, [("NP", 1), ("NP", 1)], alpha=1, margin=-1)
+        Race(2, [("NP", 1, 42), ("NP", 1, 42)], alpha=1, margin=-1)
     with pytest.raises(ValueError, match="3 configurations in a race of 2"):
         Race(2, CELLS).decide(grid_values([0, 0, 0]))

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import search_spaces
-from sweeps.run import make_parser
+from sweeps.command_line import make_parser
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -57,12 +57,12 @@ def blocks():
 
 
 def test_the_example_space_is_valid(tmp_path, monkeypatch):
-    from sweeps import plan
+    from sweeps.request import make_request
 
     code = next(block for block in blocks() if "SPACE" in block)
     (tmp_path / "dropout.py").write_text(code)
     monkeypatch.setattr(search_spaces, "__path__", [*search_spaces.__path__, str(tmp_path)])
-    request = plan.make_request(make_parser().parse_args(["--space", "dropout"]))
+    request = make_request(make_parser().parse_args(["--space", "dropout"]))
     assert request.question == "Does dropout help at all?"
     assert request.trials == 8
 

@@ -15,7 +15,8 @@ import pytest
 from deepdlt.config import config_dict, make_config
 from sweeps import report
 from sweeps.records import Cell, write_baselines, write_record
-from sweeps.report_answers import find, fold_note, how_sure, which_autoencoder, which_surfaces
+from sweeps.report_answers import fold_note, how_sure, which_autoencoder, which_surfaces
+from sweeps.report_findings import find
 from sweeps.report_logs import read_logs
 from sweeps.report_tables import bootstrap_interval
 from sweeps.tensorboard_logs import TrialLog
@@ -218,10 +219,12 @@ def test_fold_averages_are_those_of_numpy_and_name_the_missing_fold(sweep: Path,
         records = [json.loads(p.read_text()) for p in sweep.glob(f"cv-{label}-*/trial.json")]
         losses = [record["test"]["loss"] for record in records]
         assert tables[label].n_done == len(losses) == n_done
-        assert tables[label].mean["test_loss"] == pytest.approx(np.mean(losses), rel=1e-6)
-        assert tables[label].sd["test_loss"] == pytest.approx(np.std(losses, ddof=1), rel=1e-4)
+        if n_done == 5:
+            assert tables[label].averages["test_loss"].mean == pytest.approx(np.mean(losses), rel=1e-12)
+            assert tables[label].averages["test_loss"].sd == pytest.approx(np.std(losses, ddof=1), rel=1e-12)
     assert tables["PP1"].rows[3]["state"] == "missing"
-    assert "over 4 of 5 folds" in (pages / "report.html").read_text()
+    assert tables["PP1"].averages == {}  # never the average of a part
+    assert "incomplete, 4 of 5: no average" in (pages / "report.html").read_text()
     assert [row["state"] for row in rows(pages / "cv.csv")].count("missing") == 1
 
 
@@ -410,8 +413,9 @@ def test_numbers_on_the_page_are_those_of_the_tables(sweep: Path, pages: Path) -
     html = (pages / "report.html").read_text()
     found = find(read_logs(sweep))
     assert f"{found.ranked.iloc[0]['val_psnr_db']:.2f} dB" in html
-    for table in found.leading:
-        assert f"<b>{table.mean['test_loss']:.6f}</b> ± {table.sd['test_loss']:.6f}" in html
+    average = found.leading[0].averages["test_loss"]
+    assert f"<b>{average.mean:.6f} ± {average.sd:.6f}</b>" in html
+    assert f"[{average.low:.6f}, {average.high:.6f}]" in html
 
 
 def test_trials_csv_has_every_trial_with_its_settings_and_full_precision(sweep: Path, pages: Path) -> None:
@@ -458,7 +462,7 @@ def test_json_has_the_numbers_and_no_nan(one: Callable[..., Path], capsys: pytes
     summary = json.loads(capsys.readouterr().out, parse_constant=lambda name: pytest.fail(f"{name} is not JSON"))
     assert summary["best"]["lr"] == 5e-4
     assert summary["cv"][0]["complete"] == 1
-    assert summary["cv"][0]["sd"]["test_loss"] is None  # one fold has no spread
+    assert summary["cv"][0]["mean"] == summary["cv"][0]["low"] == {}  # one fold of five has no average
     assert summary["trials"]["complete"] == 2
 
 

@@ -1,15 +1,15 @@
 """Grid, random and Optuna: the right configurations, none twice, the truth about early stops."""
 
+import numpy as np
 import optuna
 import pytest
-from optuna.trial import TrialState
 from ray import tune
 from ray.tune.search import Searcher
 
 import search_spaces
-from sweeps import search
-from sweeps.optuna_search import DistinctOptunaSearch
-from sweeps.records import COMPLETE, PRUNED
+from sweeps import search, stopping
+from sweeps.optuna_search import DistinctOptunaSearch, close_study
+from sweeps.records import COMPLETE, FAILED, PRUNED, Cell, write_record
 
 SPACE = {"lr": tune.choice([1e-3, 1e-4]), "kernel_size": tune.choice([3, 5, 7]), "model": "cnn_ae"}
 POINT = {"lr": 1e-4, "kernel_size": 5}
@@ -45,52 +45,136 @@ def test_random_values_of_a_range_are_plain_numbers_inside_it():
         assert 1e-5 <= settings["lr"] <= 1e-2
 
 
+@pytest.fixture(autouse=True)
+def running():
+    stopping.set_deadline(None)
+    yield
+    stopping.set_deadline(None)
+
+
 @pytest.fixture
 def searcher(tmp_path):
-    return DistinctOptunaSearch(SPACE, lambda s: {"trial": s}, epochs=3, seed=0, journal=tmp_path / "optuna.journal")
+    return make_searcher(tmp_path)
 
 
-def told(tmp_path):
-    storage = optuna.storages.JournalStorage(
-        optuna.storages.journal.JournalFileBackend(str(tmp_path / "optuna.journal"))
-    )
-    trials = optuna.load_study(study_name=tmp_path.name, storage=storage).trials
+def make_searcher(sweep, space=SPACE, **options):
+    """A searcher whose trials are named after their settings."""
+    return DistinctOptunaSearch(space, lambda s: {"trial": {"name": name(s), **s}}, sweep=sweep, seed=0, **options)
+
+
+def name(settings):
+    return "s" + "-".join(f"{key}{value}" for key, value in sorted(settings.items()))
+
+
+def suggested(searcher, trial_id):
+    found = searcher.suggest(trial_id)
+    return found if found == Searcher.FINISHED else {k: v for k, v in found["trial"].items() if k != "name"}
+
+
+def ends(searcher, sweep, trial_id, status=COMPLETE, value=1.0, epoch=3, **content):
+    """The trial commits its record, as the trainable does, and Tune tells the searcher."""
+    metrics = {search.METRIC: value, "epoch": epoch}
+    cell = Cell("search", {"id": trial_id}, "angle", 0, 0, "d")
+    if status in (COMPLETE, FAILED):
+        write_record(sweep / searcher._names[trial_id], cell, status, metrics=metrics, **content)
+    searcher.on_trial_complete(trial_id, metrics)
+
+
+def told(sweep):
+    storage = optuna.storages.JournalStorage(optuna.storages.journal.JournalFileBackend(str(sweep / "optuna.journal")))
+    trials = optuna.load_study(study_name=sweep.name, storage=storage).trials
     return [trial for trial in trials if not trial.user_attrs.get("repeated")]
 
 
-def test_no_configuration_is_suggested_twice_and_a_finite_space_ends(searcher):
+def test_no_configuration_is_suggested_twice_and_a_finite_space_ends(searcher, tmp_path):
     searcher.try_first([POINT])
     seen = []
     for k in range(6):
-        seen.append(searcher.suggest(f"t{k}")["trial"])
-        value = {search.METRIC: 30.0 if seen[-1] == POINT else 1.0, "epoch": 3}  # a favourite that invites repetition
-        searcher.on_trial_complete(f"t{k}", value)
+        seen.append(suggested(searcher, f"t{k}"))
+        ends(searcher, tmp_path, f"t{k}", value=30.0 if seen[-1] == POINT else 1.0)  # a favourite invites repetition
     assert seen[0] == POINT
     assert len({search.key(s) for s in seen}) == 6
-    assert searcher.suggest("t6") == Searcher.FINISHED
+    assert suggested(searcher, "t6") == Searcher.FINISHED
 
 
 def test_optuna_learns_how_a_trial_really_ended(searcher, tmp_path):
-    for k in range(3):
+    for k in range(4):
         searcher.suggest(f"t{k}")
     searcher.on_trial_result("t1", {search.METRIC: 12.0, "epoch": 1})
-    searcher.on_trial_complete("t0", {search.METRIC: 25.0, "epoch": 3})
-    searcher.on_trial_complete("t1", {search.METRIC: 13.0, "epoch": 2})
-    searcher.on_trial_complete("t2", error=True)
+    ends(searcher, tmp_path, "t0", value=25.0)
+    ends(searcher, tmp_path, "t1", PRUNED, value=13.0, epoch=2)
+    ends(searcher, tmp_path, "t2", FAILED, value=99.0, error="non-finite loss")
+    searcher.on_trial_complete("t3", error=True)
     trials = told(tmp_path)
-    assert [t.state for t in trials] == [TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL]
+    assert [t.state.name for t in trials] == ["COMPLETE", "PRUNED", "FAIL", "FAIL"]
     assert trials[0].value == 25.0
     assert trials[1].intermediate_values == {1: 12.0, 2: 13.0}
+    assert trials[2].value is None
+
+
+def test_a_run_that_ends_leaves_nothing_running_in_the_study(searcher, tmp_path):
+    for k in range(3):
+        searcher.suggest(f"t{k}")
+    stopping.set_deadline(1e-9)
+    ends(searcher, tmp_path, "t0", PRUNED, epoch=1)  # ended with its epoch
+    assert suggested(searcher, "t3") == Searcher.FINISHED
+    close_study(tmp_path)
+    trials = told(tmp_path)
+    assert [t.state.name for t in trials] == ["FAIL"] * 3
+    assert all(t.user_attrs["interrupted"] for t in trials)
 
 
 def test_known_trials_are_in_the_study_and_not_suggested_again(searcher, tmp_path):
     known = search.grid(SPACE, [])[:5]
-    for settings, status in zip(known, [COMPLETE, COMPLETE, PRUNED, COMPLETE, COMPLETE], strict=True):
-        searcher.add_known(settings, {"status": status, "metrics": {search.METRIC: 20.0, "epoch": 2}})
-    assert searcher.suggest("t0")["trial"] == search.grid(SPACE, [])[5]
+    for settings, status in zip(known, [COMPLETE, COMPLETE, PRUNED, FAILED, COMPLETE], strict=True):
+        metrics = {} if status == FAILED else {search.METRIC: 20.0, "epoch": 2}
+        searcher.add_known(settings, {"status": status, "metrics": metrics})
+    assert suggested(searcher, "t0") == search.grid(SPACE, [])[5]
     trials = told(tmp_path)[:5]
-    assert [t.state.name for t in trials] == ["COMPLETE", "COMPLETE", "PRUNED", "COMPLETE", "COMPLETE"]
+    assert [t.state.name for t in trials] == ["COMPLETE", "COMPLETE", "PRUNED", "FAIL", "COMPLETE"]
     assert trials[2].intermediate_values == {2: 20.0}
+
+
+CONDITIONAL = {
+    "kernel_size": tune.choice([3, 5]),
+    "latent_dim": tune.randint(8, 65),
+    "lr": tune.loguniform(1e-4, 1e-2),
+    "model": tune.choice(["cnn_ae", "cnn_vae"]),
+}
+CONDITIONS = {"kernel_size": {"model": ["cnn_ae"]}, "latent_dim": {"model": ["cnn_vae"]}}
+
+
+def test_conditional_axes_are_suggested_only_where_they_count(tmp_path):
+    searcher = make_searcher(tmp_path, CONDITIONAL, conditions=CONDITIONS)
+    searcher.add_known(
+        {"model": "cnn_ae", "kernel_size": 5, "lr": 1e-3},
+        {"status": COMPLETE, "metrics": {search.METRIC: 1, "epoch": 3}},
+    )
+    searcher.try_first([{"model": "cnn_vae", "latent_dim": 8, "lr": 2e-3}])
+    seen = []
+    for k in range(30):
+        seen.append(suggested(searcher, f"t{k}"))
+        ends(searcher, tmp_path, f"t{k}", value=25.0 - abs(seen[-1].get("latent_dim", 100) - 40) / 10)
+    assert seen[0] == {"model": "cnn_vae", "latent_dim": 8, "lr": 2e-3}
+    assert {s["model"] for s in seen} == {"cnn_ae", "cnn_vae"}
+    assert all(search.contains(CONDITIONAL, s, CONDITIONS) for s in seen)
+    late = [s["latent_dim"] for s in seen[15:] if s["model"] == "cnn_vae"]
+    assert len(late) > 7  # it has found which model is better, and about where
+    assert np.median(np.abs(np.array(late) - 40)) < 15
+
+
+def test_two_objectives_make_a_pareto_front(tmp_path):
+    searcher = make_searcher(tmp_path, minimize="parameters")
+    for k, (psnr, parameters) in enumerate([(20.0, 100), (22.0, 300), (21.0, 400), (23.0, 900)]):
+        searcher.suggest(f"t{k}")
+        searcher.on_trial_result(f"t{k}", {search.METRIC: 5.0, "epoch": 1})
+        ends(searcher, tmp_path, f"t{k}", value=psnr, parameters=parameters)
+    storage = optuna.storages.JournalStorage(
+        optuna.storages.journal.JournalFileBackend(str(tmp_path / "optuna.journal"))
+    )
+    study = optuna.load_study(study_name=tmp_path.name, storage=storage)
+    assert sorted(t.values[1] for t in study.best_trials) == [100, 300, 900]
+    assert [d.name for d in study.directions] == ["MAXIMIZE", "MINIMIZE"]
 
 
 def test_a_configuration_belongs_to_a_space_or_not():
@@ -107,9 +191,3 @@ def test_logged_numbers_find_their_choice_again():
     assert type(value) is int
     assert search.as_value(tune.choice(["relu"]), "relu") == "relu"
     assert type(search.as_value(tune.randint(1, 9), 4.0)) is int
-
-
-@pytest.mark.parametrize("name", ["none", "asha", "median"])
-def test_every_scheduler_that_is_offered_can_be_made(name):
-    scheduler = search.make_scheduler(name, epochs=3)
-    assert (scheduler is None) == (name == "none")

@@ -8,7 +8,7 @@ import pytest
 import search_spaces
 from sweeps import search
 from sweeps.plan import make_request
-from sweeps.run import make_parser
+from sweeps.command_line import make_parser
 
 SHIPPED = ["cv_report", "exp_grid", "res_grid", "smoke", "vae_grid"]
 

@@ -12,8 +12,8 @@ from deepdlt.baselines import baseline_table
 from deepdlt.config import config_dict
 from deepdlt.stratified_split import Split
 from sweeps import sweep_baselines
-from sweeps.plan import Request
 from sweeps.records import BASELINES, Cell, read_baselines, write_record
+from sweeps.request import Request
 from sweeps.sweep_baselines import compute_baselines, latent_sizes
 from sweeps.sweep_data import SweepData
 

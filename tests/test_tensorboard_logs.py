@@ -1,5 +1,8 @@
 """Event files: our writer against TensorBoard's reader, our reader against damage and resumption."""
 
+import os
+import time
+
 import numpy as np
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
@@ -47,6 +50,87 @@ def test_tensorboard_too_forgets_the_steps_that_are_repeated(tmp_path):
     write(tmp_path, range(3, 5), restart=3, offset=100)
     accumulator = EventAccumulator(str(tmp_path), size_guidance={"scalars": 0}).Reload()
     assert [e.value for e in accumulator.Scalars("val_loss")] == [1, 2, 103, 104]
+
+
+NOON = 4_000_000_000.0  # in 2096: the files' own times, which are now, never decide
+DAY = 86_400.0
+CLOCKS = {
+    "forwards": [NOON, NOON + 60, NOON + 120],
+    "the same second": [NOON] * 12,  # 12: in names, 10 comes before 9
+    "set back a day, again and again": [NOON, NOON - DAY, NOON - 2 * DAY],
+    "a day ahead, then corrected": [NOON, NOON + DAY, NOON + 10, NOON + 20],
+    "the other way after each run": [NOON, NOON - 3600, NOON + 1, NOON - 3600.5, NOON + 2],
+    "without a battery": [NOON, 0.0, NOON],
+}
+
+
+@pytest.mark.parametrize("clock", CLOCKS.values(), ids=CLOCKS.keys())
+def test_whatever_the_clock_does_the_later_run_comes_last(tmp_path, monkeypatch, clock):
+    """Each run resumes one step further; TensorBoard's own reader watches all the time, or comes afterwards."""
+    watching = EventAccumulator(str(tmp_path), size_guidance={"scalars": 0})
+    for run, now in enumerate(clock):
+        monkeypatch.setattr(time, "time", lambda now=now: now)
+        write(tmp_path, range(run + 1, len(clock) + 3), restart=run + 1, offset=100 * run)
+        watching.Reload()
+    last = len(clock)
+    expected = {step: step + 100.0 * min(step - 1, last - 1) for step in range(1, last + 3)}
+    assert read_trial(tmp_path).scalars["val_loss"] == expected
+    for accumulator in (watching, EventAccumulator(str(tmp_path), size_guidance={"scalars": 0}).Reload()):
+        assert {e.step: e.value for e in accumulator.Scalars("val_loss")} == expected
+        assert len(accumulator.Scalars("val_loss")) == len(expected)
+        times = [e.wall_time for e in accumulator.Scalars("val_loss")]
+        assert times == sorted(times)
+
+
+def test_a_clock_that_jumps_within_a_run_does_not_show(tmp_path, monkeypatch):
+    monkeypatch.setattr(time, "time", lambda: NOON)
+    with TrialLog(tmp_path) as log:
+        for step, now in enumerate([NOON, NOON - DAY, NOON + DAY, NOON - DAY], start=1):
+            monkeypatch.setattr(time, "time", lambda now=now: now)
+            log.scalars({"val_loss": 1.0}, step)
+    events = EventAccumulator(str(tmp_path)).Reload().Scalars("val_loss")
+    times = [e.wall_time - NOON for e in events]
+    assert times == sorted(times)
+    assert 0 <= times[0] <= times[-1] < 60
+
+
+def test_a_file_written_to_on_a_host_with_a_clock_ahead_still_comes_first(tmp_path, monkeypatch):
+    """Its name is of this hour, its last event of tomorrow; the run after it begins behind that."""
+    write(tmp_path, range(1, 4))
+    first = next(tmp_path.glob("events*"))
+    ahead = time.time() + DAY
+    os.utime(first, (ahead, ahead))
+    write(tmp_path, range(3, 5), restart=3, offset=100)
+    second = next(path for path in tmp_path.glob("events*") if path != first)
+    assert int(second.name.split(".")[3]) > ahead
+    assert read_trial(tmp_path).scalars["val_loss"] == {1: 1, 2: 2, 3: 103, 4: 104}
+
+
+def test_a_name_that_another_process_takes_is_not_written_over(tmp_path, monkeypatch):
+    monkeypatch.setattr(time, "time", lambda: NOON)
+    with TrialLog(tmp_path) as log:
+        log.scalars({"val_loss": 1.0}, 1)
+    (taken,) = tmp_path.glob("events*")
+    before = taken.read_bytes()
+    monkeypatch.setattr(type(tmp_path), "glob", lambda *_: iter(()))  # as if it had come a moment later
+    write(tmp_path, [2])
+    monkeypatch.undo()
+    assert taken.read_bytes() == before
+    assert read_trial(tmp_path).scalars["val_loss"] == {1: 1, 2: 2}
+
+
+def test_a_full_disk_is_told_at_the_latest_by_flush(tmp_path):
+    log = TrialLog(tmp_path)
+    kept, full = os.dup(log._file.fileno()), os.open("/dev/full", os.O_WRONLY)
+    os.dup2(full, log._file.fileno())
+    log.scalars({"val_loss": 1.0}, 1)
+    with pytest.raises(OSError, match="No space left"):
+        log.flush()
+    os.dup2(kept, log._file.fileno())  # there is space again
+    with log:
+        log.flush()
+    os.close(kept), os.close(full)
+    assert read_trial(tmp_path).scalars["val_loss"] == {1: 1}
 
 
 @pytest.mark.parametrize("share", [0.3, 0.7, 0.999])

@@ -1,0 +1,120 @@
+"""Configurations as sweep.json and trial.json hold them: which are the same, inside the space, and how they read."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+DESCRIBED = ("model", "lr", "dropout", "activation", "kernel_size", "optimizer", "weight_decay", "batch_size", "epochs")
+VAE_ONLY = ("latent_dim", "beta")
+
+
+def configuration_group(config: Mapping[str, Any]) -> str:
+    """The configuration without its seed as a JSON text: trials of one group are repetitions of one another."""
+    return json.dumps({name: whole(value) for name, value in config.items() if name != "seed"}, sort_keys=True)
+
+
+def whole(value: Any) -> Any:
+    """3.0 -> 3: event files know no integers."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def last_settings(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Of population based training: the hyperparameters that the trial ended with; empty for all others."""
+    schedule = record.get("schedule")
+    merged: dict[str, Any] = {}
+    for step in schedule if isinstance(schedule, list) else []:
+        merged |= step if isinstance(step, dict) else {}
+    return {name: value for name, value in merged.items() if name != "epoch"}
+
+
+def swept_axes(asked: Mapping[str, Any]) -> list[str]:
+    """Axes of more than one value."""
+    return [
+        name
+        for name, values in _mapping(asked, "axes").items()
+        if isinstance(values, Mapping) or (isinstance(values, list) and len(values) > 1)
+    ]
+
+
+def idle_axes(asked: Mapping[str, Any], settings: Mapping[str, Any]) -> set[str]:
+    """Axes that these settings do not use: their conditions do not hold, or one that they depend on is idle itself.
+
+    Such a field keeps its default, which says nothing about the trial: tables show a dash.
+    """
+    conditions, axes = _mapping(asked, "conditions"), _mapping(asked, "axes")
+    idle: set[str] = set()
+    while True:
+        more = {
+            name
+            for name, needs in conditions.items()
+            if name in axes
+            and name not in idle
+            and any(other in idle or settings.get(other) not in values for other, values in needs.items())
+        }
+        if not more:
+            return idle
+        idle |= more
+
+
+def without_idle(asked: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings with None for idle axes."""
+    return {**settings, **dict.fromkeys(idle_axes(asked, settings))}
+
+
+def outside_space(asked: Mapping[str, Any], settings: Mapping[str, Any]) -> list[str]:
+    """Axes whose value is none of the present space's: the space was edited after the trial had run."""
+    idle = idle_axes(asked, settings)
+    axes = {name: values for name, values in _mapping(asked, "axes").items() if name in settings and name not in idle}
+    return [name for name, values in axes.items() if not _among(values, settings[name])]
+
+
+def described(asked: Mapping[str, Any], settings: Mapping[str, Any], axes: Sequence[str]) -> list[str]:
+    """The fields that describe a configuration: the swept ones, or the usual ones when nothing was swept."""
+    vae = VAE_ONLY if settings.get("model") == "cnn_vae" else ()
+    idle = idle_axes(asked, settings)
+    return [name for name in axes or [*DESCRIBED, *vae] if name not in idle]
+
+
+def describe(settings: Mapping[str, Any], names: Iterable[str]) -> str:
+    """`lr 0.001, dropout 0.2, activation relu`-like text of the named settings."""
+    return ", ".join(f"{name} {show(settings[name])}" for name in names if name in settings and _known(settings[name]))
+
+
+def show(value: Any) -> str:
+    """A hyperparameter as people write it."""
+    return f"{value:g}" if isinstance(value, float | np.floating) else str(value)
+
+
+def configuration_words(groups: Iterable[str], asked: Mapping[str, Any], axes: Sequence[str]) -> dict[str, str]:
+    """Configuration -> its settings in words, with what else differs where the axes do not tell them apart."""
+    settings = {group: json.loads(group) for group in groups}
+    names = {group: described(asked, of, axes) for group, of in settings.items()}
+    words = {group: describe(of, names[group]) for group, of in settings.items()}
+    if len(set(words.values())) == len(words):
+        return words
+    fields = sorted(set().union(*(set(of) for of in settings.values())))
+    differ = [name for name in fields if len({repr(of.get(name)) for of in settings.values()}) > 1]
+    return {
+        group: describe(of, [*names[group], *(name for name in differ if name not in names[group])])
+        for group, of in settings.items()
+    }
+
+
+def _among(values: Any, value: Any) -> bool:
+    if not isinstance(values, Mapping):
+        return not isinstance(values, list) or value in values
+    if not isinstance(value, int | float):
+        return False
+    slack = 1e-9 * max(abs(values["low"]), abs(values["high"]))  # 10**log10(x) is not always x
+    return bool(values["low"] - slack <= value <= values["high"] + slack)
+
+
+def _mapping(asked: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    value = asked.get(key)
+    return value if isinstance(value, Mapping) else {}
+
+
+def _known(value: Any) -> bool:
+    return value is not None and not (isinstance(value, float) and np.isnan(value))

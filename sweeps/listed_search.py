@@ -1,0 +1,91 @@
+"""Trials that are known beforehand, handed to Tune one by one: a grid, random draws, label x fold cells, fold racing.
+
+A Tune searcher instead of a grid_search of all trials, because it can be asked to end, and knows results as it goes.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from ray.tune.search import Searcher
+
+from sweeps import search, stopping
+from sweeps.fold_race import race_outcome
+from sweeps.fold_tables import configuration_group
+from sweeps.records import read_record, read_records
+
+ALPHA = 0.05  # of a race: probability of stopping the configuration that would have won
+
+
+class ListedSearch(Searcher):
+    """Hands out trials in their order until there are no more, or something asks for the end of the run.
+
+    Args:
+        trials: what `sweeps.trainable.trial_config` made.
+    """
+
+    def __init__(self, trials: Sequence[dict[str, Any]]) -> None:
+        super().__init__(metric=search.METRIC, mode=search.MODE)
+        self._waiting = list(trials)
+
+    @property
+    def left(self) -> int:
+        """Trials that were not handed out."""
+        return len(self._waiting)
+
+    def suggest(self, trial_id: str) -> Any:
+        """The next trial; FINISHED when there is none."""
+        return Searcher.FINISHED if stopping.reason() or not self._waiting else self._waiting.pop(0)
+
+    def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
+        """Nothing to learn from a list."""
+
+    def save(self, checkpoint_path: str) -> None:
+        """Leave an empty file: the sweep's records are the state, and Ray insists on a file."""
+        Path(checkpoint_path).touch()
+
+
+class RaceSearch(ListedSearch):
+    """A label x fold grid cell by cell, in which a configuration gets no further cell once it cannot win any more.
+
+    It never waits: while a cell's last trials run, the next cell is begun. Who is stopped depends only on whole cells
+    (see sweeps.racing), so what ran ahead changes nothing.
+
+    Args:
+        trials: in the order cell by cell; those that are done already left out.
+        cells: (label, fold, seed) of the whole grid in this order.
+        configurations: groups that race.
+        margin: dB of test PSNR.
+    """
+
+    def __init__(
+        self,
+        trials: Sequence[dict[str, Any]],
+        sweep: Path,
+        cells: Sequence[tuple[str, int, int]],
+        configurations: Sequence[str],
+        margin: float,
+    ) -> None:
+        super().__init__(trials)
+        self._sweep, self._cells, self._configurations, self._margin = sweep, cells, configurations, margin
+        self._records = list(read_records(sweep).values())
+        self._names: dict[str, str] = {}
+        self._drop_stopped()
+
+    def suggest(self, trial_id: str) -> Any:
+        """The next cell of a configuration that is still in the race."""
+        found = super().suggest(trial_id)
+        if found != Searcher.FINISHED:
+            self._names[trial_id] = found["trial"]["name"]
+        return found
+
+    def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
+        """Look at the race again."""
+        record = read_record(self._sweep / self._names.pop(trial_id))
+        if record is not None:
+            self._records.append(record)
+            self._drop_stopped()
+
+    def _drop_stopped(self) -> None:
+        stopped = race_outcome(self._records, self._configurations, self._cells, ALPHA, self._margin)
+        self._waiting = [t for t in self._waiting if configuration_group(t["trial"]["cell"]["config"]) not in stopped]

@@ -1,0 +1,237 @@
+"""Changed code is noticed and named; comments are not code, and another machine is not changed code."""
+
+import ast
+import shutil
+import subprocess
+import sys
+import time
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from sweeps.code_identity import (
+    ASIDE,
+    COMMAND_LINE,
+    ROOTS,
+    _code_files,
+    _processor,
+    _read,
+    changed_files,
+    code_files,
+    differences,
+    digest,
+    environment,
+)
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture
+def package(tmp_path):
+    """A copy of the library that a test may edit."""
+    return Path(shutil.copytree(ROOT / "deepdlt", tmp_path / "deepdlt", ignore=shutil.ignore_patterns("__pycache__")))
+
+
+def files(package):
+    _code_files.cache_clear()
+    return _code_files(package)
+
+
+def edited(package, module, old, new):
+    """What is said to have changed after `old` became `new` in a module."""
+    before = files(package)
+    path = package / module
+    text = path.read_text(encoding="utf-8")
+    assert old in text
+    path.write_text(text.replace(old, new, 1), encoding="utf-8")
+    after = files(package)
+    assert (digest(before) == digest(after)) == (before == after)
+    return changed_files(before, after)
+
+
+def test_whatever_a_trial_uses_of_the_library_counts():
+    """Only what is of no consequence to numbers is left out, by name."""
+    tree = ast.parse((ROOT / "sweeps" / "trainable.py").read_text(encoding="utf-8"))
+    used = {n.module for n in ast.walk(tree) if isinstance(n, ast.ImportFrom) and n.module.startswith("deepdlt.")}
+    assert "deepdlt.training" in used
+    counted = {name.removesuffix(".py").removesuffix("/__init__").replace("/", ".") for name in code_files()}
+    assert used - counted <= {f"deepdlt.{name}" for name in ASIDE}
+
+
+def test_networks_losses_metrics_data_and_their_splits_count():
+    names = ("models/__init__", "models/vae", "losses", "metrics", "transforms", "image_files", "create_dataset")
+    assert {f"deepdlt/{name}.py" for name in (*names, "group_dealing", "optimization", "config")} <= set(code_files())
+
+
+def test_what_draws_or_talks_does_not_count():
+    names = ("figures", "latent_figures", "progress_bar", "training_command", "training_summary", "download_dlip")
+    assert not {f"deepdlt/{name}.py" for name in names} & set(code_files())
+
+
+def test_every_name_of_a_module_is_one_that_there_is():
+    for name in (*ROOTS, *ASIDE):
+        assert (ROOT / "deepdlt" / f"{name}.py").is_file(), name
+
+
+@pytest.mark.parametrize("name", ASIDE)
+def test_no_module_is_left_out_in_vain(name, monkeypatch):
+    monkeypatch.setattr("sweeps.code_identity.ASIDE", tuple(other for other in ASIDE if other != name))
+    assert f"deepdlt/{name}.py" in files(ROOT / "deepdlt")
+    _code_files.cache_clear()
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ('"""', '"""Edited. '),
+        ("\n\n\ndef ", "\n\n# why\n\n\n\n\ndef "),
+        ("import torch\n", "import torch  # everything needs it\n"),
+        (
+            "import torch\n",
+            "import (torch)\n".replace("(", "").replace(")", "") + '"""A string that does nothing."""\n',
+        ),
+    ],
+    ids=["docstring", "comment and blank lines", "comment behind a line", "a string of its own"],
+)
+def test_comments_docstrings_and_layout_are_no_change(package, old, new):
+    assert edited(package, "losses.py", old, new) == []
+
+
+def test_layout_of_a_call_is_no_change(package):
+    path = package / "training.py"
+    before = files(package)
+    path.write_text(ast.unparse(ast.parse(path.read_text(encoding="utf-8"))), encoding="utf-8")
+    assert changed_files(before, files(package)) == []
+
+
+def test_the_words_of_a_command_line_are_no_change(package):
+    assert edited(package, "create_dataset.py", 'help="folder of images', 'help="A folder of images') == []
+    assert edited(package, "training.py", "sys.exit(main())", "sys.exit(main() or 1)") == []
+
+
+@pytest.mark.parametrize(
+    ("module", "old", "new"),
+    [
+        ("evaluation.py", "NOISE_SEED = 0", "NOISE_SEED = 1"),
+        ("evaluation.py", "model.eval()", "model.train()"),
+        ("models/autoencoder.py", "LATENT_SIDE = ", "LATENT_SIDE = 1 * "),
+        ("create_dataset.py", "brightness: float = 0.2", "brightness: float = 0.25"),
+        ("evaluation.py", "0.5 * logvar", "-0.5 * logvar"),
+        ("evaluation.py", "127.5 if", "255.0 if"),
+        ("training.py", "run.epoch += 1", "run.epoch -= -1"),
+        ("evaluation.py", ' == "all"', ' != "all"'),
+    ],
+)
+def test_a_changed_number_name_or_operator_is_a_change(package, module, old, new):
+    assert edited(package, module, old, new) == [f"deepdlt/{module}: changed"]
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "from deepdlt.sharpness import edge",
+        "from deepdlt import sharpness",
+        "import deepdlt.sharpness",
+        "from . import sharpness",
+        "def late():\n    from .sharpness import edge",
+    ],
+)
+def test_a_module_that_is_imported_from_now_on_counts(package, statement):
+    (package / "sharpness.py").write_text("edge = 1\n", encoding="utf-8")
+    line = "from deepdlt.config import TrainConfig\n"
+    lines = edited(package, "evaluation.py", line, f"{line}{statement}\n")
+    assert lines == ["deepdlt/evaluation.py: changed", "deepdlt/sharpness.py: added"]
+    with_it = files(package)
+    (package / "sharpness.py").write_text("edge = 2\n", encoding="utf-8")
+    assert changed_files(with_it, files(package)) == ["deepdlt/sharpness.py: changed"]
+    assert "deepdlt/sharpness.py: removed" in changed_files(with_it, {})
+
+
+SHOW = (
+    "import sys; from sweeps.code_identity import *; print(digest(code_files()), *{'torch', 'ray'} & set(sys.modules))"
+)
+
+
+def installed(tmp_path):
+    for name in ("deepdlt", "sweeps"):
+        shutil.copytree(ROOT / name, tmp_path / "site" / name, ignore=shutil.ignore_patterns("__pycache__"))
+    return {"PYTHONPATH": str(tmp_path / "site"), "PATH": "/usr/bin"}
+
+
+def test_installed_elsewhere_the_code_is_the_same_and_nothing_heavy_is_imported(tmp_path):
+    """Without site-packages: the standard library is enough."""
+    command = [sys.executable, "-S", "-c", SHOW]
+    done = subprocess.run(command, env=installed(tmp_path), cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == [digest(code_files())]
+
+
+@pytest.mark.parametrize("minor", [11, 12, 13, 14])
+def test_every_version_of_python_says_the_same(tmp_path, minor):
+    python = next(iter(sorted(Path.home().glob(f".pyenv/versions/3.{minor}.*/bin/python"))), None)
+    python = python or shutil.which(f"python3.{minor}")
+    if python is None:
+        pytest.skip(f"Python 3.{minor} is not on this machine")
+    command = [str(python), "-S", "-c", SHOW]
+    done = subprocess.run(command, env=installed(tmp_path), cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == [digest(code_files())]
+
+
+def test_it_takes_no_time():
+    """A fifth of a second at most, once; the best of three, since others may use this machine."""
+    taken = []
+    for _ in range(3):
+        _code_files.cache_clear()
+        _read.cache_clear()
+        started = time.process_time()
+        code_files()
+        taken.append(time.process_time() - started)
+    assert min(taken) < 0.4  # 0.1 on a laptop
+    started = time.process_time()
+    code_files()
+    assert time.process_time() - started < 0.01
+
+
+def test_what_is_returned_can_be_changed_without_harm():
+    code_files().clear()
+    assert code_files()
+
+
+def test_the_environment_says_what_the_numbers_depend_on():
+    found = environment(2, "cpu", "float32")
+    assert found["numpy"] == np.__version__
+    assert found["torch"] == version("torch")
+    assert (found["threads"], found["precision"]) == (2, "float32")
+    assert found["device"].startswith("cpu (")
+
+
+def test_every_difference_of_the_environment_is_told():
+    before = environment(1, "cpu", "float32")
+    assert differences(before, dict(before)) == []
+    now = before | {"threads": 2, "torch": "9.9", "precision": "bfloat16", "device": "cuda (H100)"}
+    assert differences(before, now) == [
+        f"torch: {before['torch']} before, 9.9 now",
+        "threads: 1 before, 2 now",
+        f"device: {before['device']} before, cuda (H100) now",
+        "precision: float32 before, bfloat16 now",
+    ]
+
+
+def test_what_an_older_record_did_not_note_is_no_difference():
+    assert differences({"threads": 1}, environment(1, "cpu", "float32")) == []
+    assert differences({}, environment(1, "cpu", "float32")) == []
+
+
+def test_the_processor_is_named_where_the_system_names_it(tmp_path):
+    cpuinfo = tmp_path / "cpuinfo"
+    cpuinfo.write_text("processor\t: 0\nmodel name\t: A: fast one\n\nprocessor\t: 1\nmodel name\t: A: fast one\n")
+    assert _processor(cpuinfo) == "A: fast one"
+    cpuinfo.write_text("processor\t: 0\n")
+    assert _processor(cpuinfo) == _processor(tmp_path / "none") != ""
+
+
+def test_only_functions_that_are_there_are_left_out():
+    sources = [path.read_text(encoding="utf-8") for path in (ROOT / "deepdlt").glob("*.py")]
+    for name in COMMAND_LINE:
+        assert any(f"\ndef {name}(" in source for source in sources)

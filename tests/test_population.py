@@ -1,0 +1,252 @@
+"""Members of a population: their own names, other members' weights and settings, a history that survives restarts."""
+
+import json
+from dataclasses import asdict, replace
+
+import numpy as np
+import pytest
+import torch
+from ray import tune
+
+from deepdlt.checkpoint import load_checkpoint
+from deepdlt.config import TrainConfig, config_dict
+from deepdlt.stratified_split import plain_split
+from deepdlt.training import fit
+from sweeps import population
+from sweeps.population_schedulers import into, mutate
+from sweeps.records import Cell
+
+CONFIG = TrainConfig(epochs=6, lr=1e-3, batch_size=16, kernel_size=3)
+AXES = ["lr", "dropout", "kernel_size"]
+METRICS = {"epoch": 1, "finished": 0.0}
+
+
+@pytest.fixture(scope="module")
+def split(patches):
+    return plain_split(patches.images, patches.image_id, label="PP1")
+
+
+def trial(name, config=CONFIG):
+    return {"name": name, "cell": asdict(Cell("search", config_dict(config), "PP1", 0, 0, "data"))}
+
+
+def begin(sweep, name, config=CONFIG):
+    return population.member(trial(name, config), sweep / name, AXES, config.epochs)
+
+
+@pytest.fixture
+def told(monkeypatch):
+    """Say what Tune hands to the trainable: `told(checkpoint)`."""
+
+    def set_checkpoint(checkpoint):
+        monkeypatch.setattr(tune, "get_checkpoint", lambda: checkpoint)
+
+    set_checkpoint(None)
+    return set_checkpoint
+
+
+class Member:
+    """What the trainable does, epoch by epoch, without Ray."""
+
+    def __init__(self, sweep, config, patches, split):
+        self.config, self.directory = config, sweep / config["trial"]["name"]
+        self.to_train = population.train_config(config)
+        self.told = population.take_over(config, self.directory, self.to_train)
+        self.epochs = fit(self.to_train, patches.crops, split, self.directory)
+
+    def train(self, n):
+        return [next(self.epochs) for _ in range(n)]
+
+    def mark(self, metrics):
+        return population.checkpoint(self.config, self.directory, metrics)
+
+
+@pytest.fixture
+def two(tmp_path, patches, split, told):
+    """A donor and a member of another kernel size, after one epoch each, and the donor's mark."""
+    donor = Member(tmp_path, begin(tmp_path, "donor", replace(CONFIG, kernel_size=5, lr=2e-3)), patches, split)
+    member = Member(tmp_path, begin(tmp_path, "member"), patches, split)
+    (metrics,) = donor.train(1)
+    member.train(1)
+    return donor, member, donor.mark(metrics)
+
+
+def test_a_trial_that_is_no_member_trains_its_cell_and_reports_no_checkpoint(tmp_path, told):
+    config = {"trial": trial("s0001")}
+    assert population.train_config(config) == CONFIG
+    assert population.take_over(config, tmp_path, CONFIG) == 0
+    assert population.checkpoint(config, tmp_path, METRICS) is None
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_member_begins_with_the_settings_of_its_cell(tmp_path, told):
+    config = begin(tmp_path, "member")
+    assert (config["lr"], config["dropout"]) == (CONFIG.lr, CONFIG.dropout)
+    assert "kernel_size" not in config  # it may not change
+    assert population.train_config(config) == CONFIG
+
+
+def test_inheriting_takes_the_donors_settings_and_keeps_the_own_name_cell_seed_and_epochs(tmp_path):
+    own = begin(tmp_path, "member", replace(CONFIG, seed=1, epochs=8))
+    donor = begin(tmp_path, "donor", replace(CONFIG, kernel_size=5, activation="elu", seed=2))
+    now = population.inherit(own, donor, {"lr": 7e-4, "dropout": 0.25})
+    assert now["trial"] == own["trial"]
+    asked = replace(CONFIG, kernel_size=5, activation="elu", lr=7e-4, dropout=0.25, seed=1, epochs=8)
+    assert population.train_config(now) == asked
+    third = population.inherit(begin(tmp_path, "third"), now, {"lr": 7e-4, "dropout": 0.25})
+    assert population.train_config(third) == replace(asked, seed=0, epochs=6)  # settings travel on
+    back = population.inherit(now, begin(tmp_path, "other"), {"lr": 1e-3, "dropout": 0.2})
+    assert population.train_config(back) == replace(CONFIG, seed=1, epochs=8)
+
+
+def test_taking_over_continues_the_donors_weights_under_the_own_name(two, patches, split, tmp_path, told):
+    donor, member, mark = two
+    now = population.inherit(member.config, donor.config, {"lr": 7e-4, "dropout": 0.25})
+    told(mark)
+    donor_weights = load_checkpoint(donor.directory / "last.pt")["model_state_dict"]
+    donor.train(1)  # it goes on meanwhile; what was marked is what counts
+    later = Member(tmp_path, now, patches, split)
+    state = load_checkpoint(later.directory / "last.pt")
+    assert all(torch.equal(value, donor_weights[name]) for name, value in state["model_state_dict"].items())
+    assert state["optimizer_state_dict"]["param_groups"][0]["lr"] == 7e-4
+    assert later.told == 1
+    assert [m["epoch"] for m in later.train(2)] == [1, 2]
+    assert later.directory.name == "member"
+
+
+def test_a_paused_member_that_nobody_replaced_goes_on_with_its_own_weights(two, patches, split, tmp_path, told):
+    donor, _, mark = two
+    before = (donor.directory / "last.pt").read_bytes()
+    told(mark)
+    again = Member(tmp_path, donor.config, patches, split)
+    assert again.told == 1
+    assert (donor.directory / "last.pt").read_bytes() == before
+    assert [entry["epoch"] for entry in population.history(donor.directory)] == [1]
+
+
+def test_the_history_says_what_was_trained_with_when_and_whose_weights_these_were(two, patches, split, tmp_path, told):
+    donor, member, mark = two
+    told(mark)
+    Member(tmp_path, population.inherit(member.config, donor.config, {"lr": 7e-4, "dropout": 0.25}), patches, split)
+    assert population.history(member.directory) == [
+        {"epoch": 1, "lr": 1e-3, "dropout": 0.2},
+        {"epoch": 2, "lr": 7e-4, "dropout": 0.25, "kernel_size": 5, "from": "donor"},
+    ]
+
+
+def test_a_member_whose_driver_was_killed_goes_on_with_its_last_settings(two, patches, split, tmp_path, told):
+    donor, member, mark = two
+    told(mark)
+    now = population.inherit(member.config, donor.config, {"lr": 7e-4, "dropout": 0.25})
+    Member(tmp_path, now, patches, split).train(2)
+    history = population.history(member.directory)
+    told(None)  # another run, which knows the cell and the directory alone
+    config = begin(tmp_path, "member")
+    assert config == now
+    again = Member(tmp_path, config, patches, split)
+    assert again.told == 0
+    assert [m["epoch"] for m in again.train(2)] == [2, 3]
+    assert population.history(member.directory) == history
+
+
+def test_a_history_that_was_lost_between_two_writes_is_completed(two, patches, split, tmp_path, told, monkeypatch):
+    donor, member, mark = two
+    told(mark)
+    now = population.inherit(member.config, donor.config, {"lr": 7e-4, "dropout": 0.25})
+    with monkeypatch.context() as patch:
+        patch.setattr(population, "note", lambda *args: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            Member(tmp_path, now, patches, split)
+    told(None)
+    Member(tmp_path, begin(tmp_path, "member"), patches, split)
+    assert [(e["epoch"], e["lr"]) for e in population.history(member.directory)] == [(1, 1e-3), (2, 7e-4)]
+
+
+def test_a_member_that_died_after_taking_over_keeps_what_it_has_trained_since(two, patches, split, tmp_path, told):
+    donor, member, mark = two
+    told(mark)
+    now = population.inherit(member.config, donor.config, {"lr": 7e-4, "dropout": 0.25})
+    Member(tmp_path, now, patches, split).train(3)
+    again = Member(tmp_path, now, patches, split)  # Tune's retry: the same mark
+    assert again.told == 1
+    assert [m["epoch"] for m in again.train(2)] == [3, 4]
+
+
+def test_marks_are_made_at_the_end_of_a_generation_and_two_are_kept(tmp_path, patches, split, told):
+    config = begin(tmp_path, "member", replace(CONFIG, epochs=12))
+    member = Member(tmp_path, config, patches, split)
+    marks = {m["epoch"]: member.mark(m) for m in member.epochs}
+    assert [epoch for epoch, mark in marks.items() if mark] == [2, 4, 6, 8, 10]  # not with the last
+    kept = sorted((member.directory / ".generations").iterdir())
+    assert [path.name for path in kept] == ["000008", "000010"]
+    assert [load_checkpoint(path / "last.pt")["epoch"] for path in kept] == [8, 10]
+    with marks[10].as_directory() as folder:
+        (file,) = (tmp_path / folder).iterdir()
+        assert file.stat().st_size < 1000  # what Ray copies
+        assert json.loads(file.read_text())["state"] == str(kept[1])
+    population.forget_generations(tmp_path)
+    assert not (member.directory / ".generations").exists()
+
+
+def test_a_training_that_starts_again_replaces_its_history(tmp_path):
+    for epoch, lr in [(1, 1e-3), (3, 5e-4), (5, 2e-4)]:
+        population.note(tmp_path, epoch, {"lr": lr})
+    population.note(tmp_path, 6, {"lr": 2e-4})  # nothing new
+    assert [e["epoch"] for e in population.history(tmp_path)] == [1, 3, 5]
+    population.note(tmp_path, 3, {"lr": 7e-4})
+    assert population.history(tmp_path) == [{"epoch": 1, "lr": 1e-3}, {"epoch": 3, "lr": 7e-4}]
+
+
+DOMAINS = {
+    "lr": tune.loguniform(1e-4, 1e-2),
+    "dropout": tune.quniform(0.0, 0.5, 0.1),
+    "momentum": tune.choice([0.9, 0.5, 0.99]),
+}
+
+
+def test_mutated_values_stay_in_their_range_on_their_grid_or_among_their_choices():
+    rng = np.random.RandomState(0)
+    values = {"lr": 9e-3, "dropout": 0.5, "momentum": 0.99}
+    seen = []
+    for _ in range(300):
+        values = mutate(values | {"kernel_size": 3}, DOMAINS, rng)
+        seen.append(values)
+        assert 1e-4 <= values["lr"] <= 1e-2
+        assert values["dropout"] == pytest.approx(round(values["dropout"], 1))
+        assert 0 <= values["dropout"] <= 0.5
+        assert values["momentum"] in (0.5, 0.9, 0.99)
+    assert {type(v) for values in seen for v in values.values()} == {float}
+    assert len({v["lr"] for v in seen}) > 200
+    assert {round(v["dropout"], 1) for v in seen} == {0.0, 0.1, 0.2, 0.3, 0.4, 0.5}
+
+
+def test_three_of_four_mutations_are_a_step_and_the_others_a_new_draw():
+    rng = np.random.RandomState(1)
+    ratios = [mutate({"lr": 1e-3}, {"lr": DOMAINS["lr"]}, rng)["lr"] / 1e-3 for _ in range(1000)]
+    steps = np.isclose(ratios, 0.8) | np.isclose(ratios, 1.2)
+    assert 0.7 < steps.mean() < 0.8
+    jumps = [mutate({"momentum": 0.5}, {"momentum": DOMAINS["momentum"]}, rng)["momentum"] for _ in range(1000)]
+    assert 0.05 < np.mean(np.array(jumps) == 0.99) < 0.12  # two places away: a third of the draws
+
+
+def test_mutations_are_those_of_the_seed():
+    values = {"lr": 1e-3, "dropout": 0.2, "momentum": 0.9}
+    first, second, other = (
+        [mutate(values, DOMAINS, r) for _ in range(9)] for r in map(np.random.RandomState, (3, 3, 4))
+    )
+    assert first == second != other
+
+
+@pytest.mark.parametrize(
+    ("domain", "value", "nearest"),
+    [
+        (tune.loguniform(1e-4, 1e-2), 1.0, 1e-2),
+        (tune.uniform(0.1, 0.4), -3.0, 0.1),
+        (tune.quniform(0.1, 0.4, 0.1), 0.34, 0.3),
+        (tune.choice([1e-4, 1e-3, 1e-2]), 2e-3, 1e-3),
+        (tune.choice([1e-4, 1e-2]), 1.1e-3, 1e-2),  # nearer in decades
+        (tune.choice([0, 0.9]), 0.4, 0),
+    ],
+)
+def test_the_nearest_value_of_a_domain(domain, value, nearest):
+    assert into(domain, value) == pytest.approx(nearest)

@@ -1,0 +1,238 @@
+"""The real command line under fire: interrupted, killed, hung, out of time; trials count exactly once."""
+
+import json
+import os
+import random
+import shutil
+import signal
+import time
+from pathlib import Path
+
+import pytest
+from running_sweep import RunningSweep, kill, left_running
+
+from sweeps.records import COMPLETE, FAILED, read_records
+from sweeps.tensorboard_logs import read_trial
+
+pytestmark = pytest.mark.slow
+SMALL = ["--space", "exp_grid", "--set", "kernel_size=3", "--scheduler", "none", "--search", "grid", "--name", "t"]
+LONG = [*SMALL, "--trials", "2", "--epochs", "40", "--max-concurrent", "1"]
+WALL_CLOCK = ("seconds", "epoch_s", "sha256", "git_commit")
+
+
+def sweep_in(cwd):
+    return cwd / "ray_results" / "t"
+
+
+def finished(arguments, cwd, **environment):
+    return RunningSweep(arguments, cwd, **environment).end(seconds=280)
+
+
+def epochs_of(sweep):
+    """Epochs that the trials have on disk."""
+    return sum(len(read_trial(path.parent).scalars.get("val_loss", {})) for path in sweep.glob("*/events.out*"))
+
+
+def ledger(sweep):
+    """All that the records say, without wall-clock times."""
+    found = {}
+    for identity, record in read_records(sweep).items():
+        metrics = {name: v for name, v in record["metrics"].items() if name not in ("epoch_s", "images_per_s")}
+        found[identity] = {**{k: v for k, v in record.items() if k not in WALL_CLOCK}, "metrics": metrics}
+    return found
+
+
+def tables(sweep):
+    """The report's tables as bytes, without the columns of wall-clock times."""
+    texts = {}
+    for path in sorted((sweep / "report").glob("*.csv")):
+        rows = [line.split(",") for line in path.read_text().splitlines()]
+        kept = [i for i, name in enumerate(rows[0]) if name not in ("seconds", "epoch_s")]
+        texts[path.name] = [[row[i] for i in kept if i < len(row)] for row in rows]
+    return texts
+
+
+def test_ctrl_c_once_finishes_the_epoch_and_the_same_command_goes_on(tmp_path, image_folder):
+    arguments = [*LONG, "--data", str(image_folder)]
+    running = RunningSweep(arguments, tmp_path)
+    running.wait_for(lambda: epochs_of(sweep_in(tmp_path)) >= 2)
+    before = time.monotonic()
+    running.send(signal.SIGINT)
+    code, out, err = running.end(60)
+    assert code == 130
+    assert "finishing the running epochs" in err
+    assert "left after epoch" in err
+    assert "To go on: " in err
+    assert "Traceback" not in err
+    assert (sweep_in(tmp_path) / "report" / "report.html").is_file()
+    assert time.monotonic() - before < 40
+    assert not left_running(running.mark())
+    assert not read_records(sweep_in(tmp_path))
+    done = epochs_of(sweep_in(tmp_path))
+    code, out, err = finished([*arguments[:-2], "--data", str(image_folder), "--plan", "--json"], tmp_path)
+    assert json.loads(out)["to_run"] == [2, 0]
+    assert epochs_of(sweep_in(tmp_path)) == done
+
+
+def test_ctrl_c_twice_stops_at_once(tmp_path, image_folder):
+    running = RunningSweep([*LONG, "--data", str(image_folder)], tmp_path)
+    running.wait_for(lambda: epochs_of(sweep_in(tmp_path)) >= 1)
+    running.send(signal.SIGINT)
+    time.sleep(0.2)
+    before = time.monotonic()
+    running.send(signal.SIGINT)
+    code, _, err = running.end(60)
+    assert code == 130
+    assert time.monotonic() - before < 15
+    assert "To go on: " in err
+    assert not left_running(running.mark())
+
+
+def test_a_time_budget_ends_with_a_report_of_what_was_done(tmp_path, image_folder):
+    arguments = [*LONG, "--data", str(image_folder), "--time-budget", "25s"]
+    started = time.monotonic()
+    code, out, err = finished(arguments, tmp_path)
+    assert code == 130
+    assert time.monotonic() - started < 60
+    assert "time budget is used up" in err
+    assert "report: " in out
+    assert "interrupted" in (sweep_in(tmp_path) / "report" / "report.md").read_text()
+
+
+def test_a_budget_that_suffices_is_no_early_end(tmp_path, image_folder):
+    arguments = ["--space", "smoke", "--trials", "1", "--name", "t", "--data", str(image_folder)]
+    assert finished([*arguments, "--time-budget", "1h"], tmp_path)[0] == 0
+
+
+def test_a_killed_worker_is_retried_where_it_was(tmp_path, image_folder):
+    arguments = [*SMALL, "--trials", "2", "--epochs", "12", "--max-concurrent", "1", "--data", str(image_folder)]
+    running = RunningSweep(arguments, tmp_path)
+    running.wait_for(lambda: epochs_of(sweep_in(tmp_path)) >= 3)
+    kill(running.wait_for(running.workers))
+    code, _, err = running.end(250)
+    assert code == 0, err
+    assert "retry 1 of 3 from epoch" in err
+    killed = ledger(sweep_in(tmp_path))
+    assert len(killed) == 2
+    (tmp_path / "other").mkdir()
+    assert finished(arguments, tmp_path / "other")[0] == 0
+    assert killed == ledger(sweep_in(tmp_path / "other"))
+
+
+def test_a_worker_that_always_dies_fails_its_trial_and_the_others_go_on(tmp_path, image_folder):
+    arguments = [*SMALL, "--trials", "2", "--epochs", "6", "--max-concurrent", "1", "--data", str(image_folder)]
+    running = RunningSweep(arguments, tmp_path)
+    sweep = sweep_in(tmp_path)
+    first = running.wait_for(lambda: list(sweep.glob("s0001-*")))[0]
+    while not (first / "trial.json").exists():
+        kill(running.workers() if not list(sweep.glob("s0002-*")) else [])
+        time.sleep(0.1)
+        assert running.process.poll() is None
+    code, _, err = running.end(200)
+    assert code == 1
+    assert err.count("retry") == 3
+    records = {r["name"][:5]: r for r in read_records(sweep).values()}
+    assert (records["s0001"]["status"], records["s0002"]["status"]) == (FAILED, COMPLETE)
+    assert "its process died" in records["s0001"]["error"]
+    again = finished(arguments, tmp_path)
+    assert again[0] == 1  # a failed trial stays failed
+    assert len(list(sweep.glob("s0*"))) == 2
+    code, _, err = finished([*arguments, "--retry-failed"], tmp_path)
+    assert code == 0, err
+    assert {r["status"] for r in read_records(sweep).values()} == {COMPLETE}
+    assert len(list(sweep.glob("s0*"))) == 2
+
+
+def test_a_trial_that_hangs_is_ended_and_says_where(tmp_path, image_folder):
+    arguments = ["--space", "smoke", "--trials", "1", "--name", "t", "--data", str(image_folder)]
+    code, _, err = finished(arguments, tmp_path, DEEPDLT_HANG_S="0.02")  # no step of a network is that fast
+    assert code == 1
+    assert "it hung and was ended (where: " in err
+    assert err.count("retry") == 3
+    [hang] = sweep_in(tmp_path).glob("*/hang.txt")
+    assert "Timeout" in hang.read_text()
+    assert "most recent call first" in hang.read_text()
+
+
+@pytest.mark.parametrize("process", ["gcs_server", "raylet/raylet"])
+def test_when_ray_itself_dies_the_run_ends_with_the_command_that_resumes(tmp_path, image_folder, process):
+    running = RunningSweep([*LONG, "--data", str(image_folder)], tmp_path)
+    running.wait_for(lambda: epochs_of(sweep_in(tmp_path)) >= 1)
+    kill(running.named(process)[:1])
+    before = time.monotonic()
+    code, _, err = running.end(60)
+    assert time.monotonic() - before < 60
+    assert code == 130
+    assert "died" in err
+    assert "To go on: " in err
+    assert not left_running(running.mark())
+
+
+def test_what_ray_left_of_a_killed_run_is_never_read(tmp_path, image_folder):
+    arguments = ["--space", "smoke", "--trials", "2", "--name", "t", "--data", str(image_folder)]
+    assert finished([*arguments[:3], "1", *arguments[4:]], tmp_path)[0] == 0
+    for name in ("experiment_state-2026.json", "tuner.pkl", "searcher-state.pkl"):
+        torn = sweep_in(tmp_path) / ".ray" / "search" / name
+        torn.parent.mkdir(parents=True, exist_ok=True)
+        torn.write_bytes(b'{"trial_data": [["{\\"stub')
+    (sweep_in(tmp_path) / "optuna.journal").write_bytes(b'{"op_code": 0, "worker_')
+    before = ledger(sweep_in(tmp_path))
+    code, _, err = finished(arguments, tmp_path)
+    assert code == 0, err
+    after = ledger(sweep_in(tmp_path))
+    assert len(after) == 2
+    assert before.items() <= after.items()
+
+
+def test_a_frozen_driver_goes_on_when_it_is_thawed(tmp_path, image_folder):
+    arguments = [*SMALL, "--trials", "1", "--epochs", "8", "--data", str(image_folder)]
+    running = RunningSweep(arguments, tmp_path)
+    running.wait_for(lambda: epochs_of(sweep_in(tmp_path)) >= 1)
+    running.send(signal.SIGSTOP)
+    time.sleep(10)
+    running.send(signal.SIGCONT)
+    code, _, err = running.end(120)
+    assert code == 0, err
+
+
+KILLS = int(os.environ.get("DEEPDLT_KILLS", "12"))
+
+
+@pytest.mark.timeout(1800)
+def test_kill_9_at_random_moments_loses_nothing_and_repeats_nothing(tmp_path, image_folder):
+    """DEEPDLT_KILLS=50 for the full number: 8 trials, killed until so many kills have hit and then run to the end."""
+    arguments = ["--space", "exp_grid", "--set", "kernel_size=3", "--set", "activation=relu", "--search", "grid"]
+    arguments += ["--scheduler", "none", "--trials", "4", "--epochs", "3", "--cv", "--labels", "PP1", "--folds", "2"]
+    arguments += ["--name", "t", "--data", str(image_folder)]
+    quiet, killed = tmp_path / "quiet", tmp_path / "killed"
+    quiet.mkdir()
+    started = time.monotonic()
+    code, _, err = finished(arguments, quiet)
+    assert code == 0, err
+    whole = time.monotonic() - started
+    draw, hits, seen = random.Random(20261122), 0, {}
+    shutil.copytree(quiet / "data", killed / "data")
+    while hits < KILLS:
+        running = RunningSweep(arguments, killed)
+        time.sleep(draw.uniform(0.2 * whole, 0.8 * whole) if hits % 3 else draw.uniform(0, whole))
+        if running.process.poll() is None:
+            running.send(signal.SIGKILL)
+            hits += 1
+        running.end(60)
+        assert not left_running(running.mark())
+        now = {
+            i: Path(sweep_in(killed) / r["name"] / "trial.json").stat().st_mtime_ns
+            for i, r in read_records(sweep_in(killed)).items()
+        }
+        assert seen.items() <= now.items()  # complete trials stay, and are not written again
+        seen = now
+        if len(seen) == 6:  # all done: begin anew, with what was killed so far behind us
+            finished(arguments, killed)
+            assert ledger(sweep_in(killed)) == ledger(sweep_in(quiet))
+            assert tables(sweep_in(killed)) == tables(sweep_in(quiet))
+            shutil.rmtree(killed / "ray_results")
+            seen = {}
+    code, _, err = finished(arguments, killed)
+    assert code == 0, err
+    assert ledger(sweep_in(killed)) == ledger(sweep_in(quiet))
+    assert tables(sweep_in(killed)) == tables(sweep_in(quiet))
