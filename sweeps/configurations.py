@@ -26,7 +26,7 @@ def last_settings(record: Mapping[str, Any]) -> dict[str, Any]:
     merged: dict[str, Any] = {}
     for step in schedule if isinstance(schedule, list) else []:
         merged |= step if isinstance(step, dict) else {}
-    return {name: value for name, value in merged.items() if name != "epoch"}
+    return {name: value for name, value in merged.items() if name not in ("epoch", "from")}
 
 
 def swept_axes(asked: Mapping[str, Any]) -> list[str]:

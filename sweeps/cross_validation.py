@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from deepdlt.config import config_dict
+from sweeps.configurations import last_settings
 from sweeps.records import COMPLETE, Cell
 from sweeps.request import Request
 from sweeps.search import METRIC
@@ -30,13 +31,7 @@ def chosen_configurations(request: Request, records: Iterable[dict[str, Any]]) -
     """What is cross-validated: the best of the search, or the only configuration of the space."""
     if request.cv_only:
         return [config_dict(request.config({}))]
-    return [final_configuration(record) for record in best_records(records, request.cv_top)]
-
-
-def final_configuration(record: dict[str, Any]) -> dict[str, Any]:
-    """The configuration of a trial; of one that changed while it trained (population based), the last settings."""
-    schedule = record.get("schedule") or [{}]
-    return record["config"] | {name: value for name, value in schedule[-1].items() if name != "epoch"}
+    return [record["config"] | last_settings(record) for record in best_records(records, request.cv_top)]
 
 
 def grid_cells(request: Request) -> list[GridCell]:

@@ -82,8 +82,8 @@ class SweepProgress(tune.Callback):
 
     def on_trial_recover(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """Tune hook: a trial's process died and gets another one, where it goes on behind its last epoch."""
-        epoch = trial.last_result.get("epoch", 0) if trial.last_result else 0
-        self._say(f"{_name(trial)}: {self._how_died(trial)}; retry {trial.num_failures} of {RETRIES} from epoch {epoch}")
+        retry = f"retry {trial.num_failures} of {RETRIES} from epoch {_epoch(trial)}"
+        self._say(f"{_name(trial)}: {self._how_died(trial)}; {retry}")
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """Tune hook: a trial's process died once too often, or could not write its record."""
@@ -128,9 +128,8 @@ class SweepProgress(tune.Callback):
     def _left(self, trial: Any) -> None:
         """A trial that ended with the run: no record, so that the next run goes on with it."""
         self.running.discard(trial.trial_id)
-        epoch = trial.last_result.get("epoch", 0) if trial.last_result else 0
         if not self.quiet:
-            self._say(f"{_name(trial)} left after epoch {epoch}")
+            self._say(f"{_name(trial)} left after epoch {_epoch(trial)}")
 
     def _finish(self, trial: Any, record: dict[str, Any]) -> None:
         status = record["status"]
@@ -162,6 +161,11 @@ class SweepProgress(tune.Callback):
     def _show(self) -> None:
         if self._live is not None:
             self._live.update(self.line())
+
+
+def _epoch(trial: Any) -> int:
+    """The last one that the trial reported in this run."""
+    return trial.last_result.get("epoch", 0) if trial.last_result else 0
 
 
 def _name(trial: Any) -> str:

@@ -15,12 +15,12 @@ from ray import tune
 
 from deepdlt.config_rules import VAES
 from sweeps import code_identity, cross_validation, plan, schedulers, search, stopping
-from sweeps.fold_tables import configuration_group
+from sweeps.configurations import configuration_group
 from sweeps.listed_search import ListedSearch, RaceSearch
 from sweeps.optuna_search import DistinctOptunaSearch, close_study
 from sweeps.population import forget_generations
 from sweeps.progress import RETRIES, SweepProgress
-from sweeps.records import COMPLETE, FAILED, PRUNED, Cell, read_record, read_records, update_sweep
+from sweeps.records import COMPLETE, FAILED, PRUNED, read_record, read_records, update_sweep
 from sweeps.request import LABELS, Request
 from sweeps.resources import Resources, fit_to
 from sweeps.sweep_data import SweepData, git_commit, versions
@@ -164,7 +164,12 @@ class SweepRun:
 
 
 def run_sweep(
-    request: Request, resources: Resources, data: SweepData, sweep: Path, options: Namespace, lost: Callable[[str], None]
+    request: Request,
+    resources: Resources,
+    data: SweepData,
+    sweep: Path,
+    options: Namespace,
+    lost: Callable[[str], None],
 ) -> None:
     """Search, then cross-validate if asked; whatever happens, Ray is stopped if it was started here.
 

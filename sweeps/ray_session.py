@@ -34,6 +34,10 @@ WATCHED = ("gcs_server", "raylet")
 LOOK_EVERY_MS = 500  # whether the run is over
 
 
+class RayNotStarted(RuntimeError):
+    """Ray could not be started or reached."""
+
+
 @contextmanager
 def ray_session(address: str | None, verbose: bool, lost: Callable[[str], None]) -> Iterator[None]:
     """Ray on this machine, or the cluster at an address.
@@ -41,6 +45,9 @@ def ray_session(address: str | None, verbose: bool, lost: Callable[[str], None])
     Args:
         lost: called from a thread with the name of one of Ray's own processes when it has died. Ray itself would wait
             a minute and then abort this process without a word.
+
+    Raises:
+        RayNotStarted: twice in a row.
     """
     if not verbose:
         logging.getLogger("ray").setLevel(logging.CRITICAL)
@@ -50,13 +57,8 @@ def ray_session(address: str | None, verbose: bool, lost: Callable[[str], None])
     options: dict[str, Any] = (
         {"num_cpus": len(os.sched_getaffinity(0)), "include_dashboard": False} if address is None else {}
     )
-    ray.init(
-        address=address or "local",
-        log_to_driver=verbose,
-        logging_level="INFO" if verbose else "CRITICAL",
-        runtime_env={"env_vars": WORKER_ENV},
-        **options,
-    )
+    options |= {"log_to_driver": verbose, "logging_level": "INFO" if verbose else "CRITICAL"}
+    _start(address=address or "local", runtime_env={"env_vars": WORKER_ENV}, **options)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # ray.init's own handler would hide the interruption
     over = threading.Event()
     if address is None:
@@ -66,6 +68,21 @@ def ray_session(address: str | None, verbose: bool, lost: Callable[[str], None])
     finally:
         over.set()
         ray.shutdown()
+
+
+def _start(**options: Any) -> None:
+    """ray.init, tried twice: on a busy machine its processes can be too late for each other."""
+    for last in (False, True):
+        try:
+            ray.init(**options)
+            return
+        except Exception as error:  # Ray raises bare Exceptions here
+            ray.shutdown()
+            if last:
+                reason = str(error).partition("\n")[0]
+                raise RayNotStarted(
+                    f"Ray did not start ({reason}); is the machine very busy, or out of memory?"
+                ) from error
 
 
 def _watch(processes: dict[int, str], lost: Callable[[str], None], over: threading.Event) -> None:

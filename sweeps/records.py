@@ -11,7 +11,7 @@ import os
 import re
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -26,6 +26,9 @@ OF_CROSS_VALIDATION = (
 )
 KEPT = ("created", "cv_configurations", "cv_cells")
 BASELINES, BASELINES_FORMAT = "baselines.json", 1
+
+
+Explain = Callable[[Mapping[str, Any], Mapping[str, Any]], list[str]]
 
 
 class SweepRefused(ValueError):
@@ -125,11 +128,18 @@ def open_sweep(sweep: Path, asked: dict[str, Any], fixed: tuple[str, ...]) -> No
 
 def update_sweep(sweep: Path, **content: Any) -> None:
     """Add to sweep.json what is only known while the sweep runs."""
-    write_atomic(sweep / "sweep.json", json.dumps((read_sweep(sweep) or {}) | content, indent=1).encode())
+    before = read_sweep(sweep)
+    if before is None:
+        raise SweepRefused(f"{sweep}/sweep.json was removed or damaged while the sweep ran; run the same command again")
+    write_atomic(sweep / "sweep.json", json.dumps(before | content, indent=1).encode())
 
 
-def check_sweep(sweep: Path, asked: dict[str, Any], fixed: tuple[str, ...]) -> None:
-    """The refusals of `open_sweep`, without writing anything."""
+def check_sweep(sweep: Path, asked: dict[str, Any], fixed: tuple[str, ...], explain: Explain | None = None) -> None:
+    """The refusals of `open_sweep`, without writing anything.
+
+    Args:
+        explain: of the old content and the new: lines that say more about the difference.
+    """
     before = read_sweep(sweep)
     if before is None and (sweep / "sweep.json").exists():
         raise SweepRefused(f"{sweep}/sweep.json is damaged; delete it and it is written anew from the command")
@@ -138,6 +148,7 @@ def check_sweep(sweep: Path, asked: dict[str, Any], fixed: tuple[str, ...]) -> N
     different = [key for key in fixed if before.get(key) != json.loads(json.dumps(asked[key]))]
     if different:
         lines = [f"  {key}: {before.get(key)!r} there, {asked[key]!r} asked" for key in different]
+        lines += [f"  {line}" for line in (explain(before, asked) if explain else [])]
         raise SweepRefused(
             f"the sweep {sweep} was made with other settings; choose another --name\n" + "\n".join(lines)
         )
@@ -207,7 +218,7 @@ def _read_sealed(path: Path) -> dict[str, Any] | None:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         stated = content.pop("sha256")
-    except (OSError, ValueError, KeyError, AttributeError):
+    except (OSError, ValueError, KeyError, AttributeError, TypeError, RecursionError):
         return None
     return content if stated == _digest(content) else None
 

@@ -1,6 +1,6 @@
 """What a run that goes on with a sweep must notice: other code, another space, another machine.
 
-Other data are refused by sweep.json's fixed keys (see records.check_sweep); sweeps.data_identity says what changed.
+Other data are refused by sweep.json's fixed keys (records.check_sweep); here it is said what changed in them.
 """
 
 from collections import Counter
@@ -12,6 +12,7 @@ import torch
 
 from deepdlt.inference import resolve_precision
 from sweeps import code_identity, plan
+from sweeps.data_identity import changed
 from sweeps.records import COMPLETE, SweepRefused, read_records, read_sweep
 from sweeps.request import Request
 from sweeps.resources import Resources
@@ -39,13 +40,18 @@ def check_code(sweep: Path, files: Mapping[str, str], allowed: bool) -> None:
     lines: list[str] = []
     for code in others:
         lines += code_identity.changed_files(known[code], files) if code in known else ["(files not on record)"]
-    changed = list(dict.fromkeys(lines))
-    more = [f"and {len(changed) - LISTED} more"] if len(changed) > LISTED else []
-    listed = "\n".join(f"  {line}" for line in [*changed[:LISTED], *more])
+    listed = "\n".join(f"  {line}" for line in _first(list(dict.fromkeys(lines))))
     raise SweepRefused(
         f"{sum(others.values())} trials of {sweep} were made by other code, so new ones would not be comparable:\n"
         f"{listed}\nchoose another --name, undo the change, or add --allow-code-change (the report marks them)"
     )
+
+
+def data_changes(before: Record, now: Record) -> list[str]:
+    """Which images, labels or rows differ, for the refusal of another data set."""
+    if before.get("data_fingerprint") == now["data_fingerprint"] or "images" not in before:
+        return []
+    return _first(changed(before["images"], now["images"]))
 
 
 def known_codes(sweep: Path, files: Mapping[str, str]) -> dict[str, Mapping[str, str]]:
@@ -60,6 +66,10 @@ def notes(request: Request, resources: Resources, sweep: Path, asked: Record, on
         *_space_changes((read_sweep(sweep) or {}).get("axes"), asked["axes"], request, records),
         *([] if on_cluster else _machine_changes(request, resources, records)),
     ]
+
+
+def _first(lines: list[str]) -> list[str]:
+    return [*lines[:LISTED], *([f"and {len(lines) - LISTED} more"] if len(lines) > LISTED else [])]
 
 
 def _space_changes(before: Any, now: Mapping[str, Any], request: Request, records: Iterable[Record]) -> list[str]:

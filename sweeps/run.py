@@ -19,7 +19,7 @@ from typing import Any
 if __name__ == "__main__":  # run from a checkout, installed or not
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
-from sweeps.command_line import make_parser, seconds  # noqa: E402  (needs the path above)
+from sweeps.command_line import make_parser, seconds
 
 DONE, SOME_FAILED, REFUSED, STORAGE_FAILED, RUNNING_ELSEWHERE, INTERRUPTED = 0, 1, 2, 3, 75, 130
 
@@ -66,7 +66,7 @@ def _run(args: Namespace) -> int:
     data = sweep_data.load(args.data, asked_for)
     sweep = args.storage.expanduser().resolve() / (args.name or sweep_data.default_name(asked_for, data))
     asked = sweep_data.asked(asked_for, data, _command())
-    records.check_sweep(sweep, asked, sweep_data.FIXED)
+    records.check_sweep(sweep, asked, sweep_data.FIXED, resuming.data_changes)
     shown = plan.describe(asked_for, share, asked, sweep, args.retry_failed)
     resources.check_storage(sweep, shown)
     notes = []
@@ -82,10 +82,18 @@ def _run(args: Namespace) -> int:
     with records.sweep_lock(sweep):
         asked["codes"] = resuming.known_codes(sweep, asked["code"]["files"])
         records.open_sweep(sweep, asked, sweep_data.FIXED)
+        from deepdlt.atomic import remove_unfinished
         from sweeps.ray_runs import run_sweep
+        from sweeps.ray_session import RayNotStarted
         from sweeps.sweep_baselines import compute_baselines
 
-        run_sweep(asked_for, share, data, sweep, args, _ray_lost)
+        for folder in (sweep, *(path for path in sweep.iterdir() if path.is_dir())):
+            remove_unfinished(folder)  # of writers that were killed
+        try:
+            run_sweep(asked_for, share, data, sweep, args, _ray_lost)
+        except RayNotStarted as error:
+            _say(f"error: {error}; {_go_on()}")
+            return INTERRUPTED
         if not stopping.reason():
             compute_baselines(asked_for, data, sweep, args.quiet)
         return _finish(asked_for, asked, sweep, args)

@@ -16,8 +16,8 @@ from deepdlt.progress_bar import progress_bar
 from deepdlt.stratified_split import Split
 from sweeps import search
 from sweeps.cross_validation import best_record
-from sweeps.request import Request
 from sweeps.records import COMPLETE, read_baselines, read_records, write_baselines
+from sweeps.request import Request
 from sweeps.sweep_data import SweepData
 
 REFERENCE_SIZE = 128  # numbers: of the report's latent vector, shown whatever the size of an autoencoder's code is

@@ -6,7 +6,7 @@ import platform
 import re
 import subprocess
 import sys
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -20,6 +20,7 @@ from deepdlt.stratified_split import Split
 from deepdlt.synthetic import make_synthetic
 from deepdlt.training_data import CACHE, crop_options
 from sweeps import code_identity, search
+from sweeps.data_identity import image_digests
 from sweeps.listed_search import ALPHA
 from sweeps.records import SweepRefused
 from sweeps.request import LABELS, Request
@@ -40,6 +41,8 @@ class SweepData:
     synthetic: bool
     leakage: dict[str, dict[str, float | None]]
     """Of the cross-validation's folds; see deepdlt.leakage."""
+    images: dict[str, Any] = field(default_factory=dict)
+    """Pictures and labels as `sweeps.data_identity` compares them."""
 
 
 def load(folder: Path | None, request: Request) -> SweepData:
@@ -66,7 +69,7 @@ def load(folder: Path | None, request: Request) -> SweepData:
         ) from error
     name = "synthetic" if synthetic else _slug(folder.resolve().name)
     splits = make_splits(request, patches)
-    return SweepData(patches, splits, name, synthetic, _leakage(splits, patches))
+    return SweepData(patches, splits, name, synthetic, _leakage(splits, patches), image_digests(source))
 
 
 def _read(folder: Path, request: Request) -> Source:
@@ -137,6 +140,7 @@ def asked(request: Request, data: SweepData, command: str) -> dict[str, Any]:
             "fingerprint": data.patches.fingerprint,
             "files": data.patches.images["file"].tolist(),
         },
+        "images": data.images,
         "leakage": data.leakage,
         "classes": class_members(request, data.patches),
         "conditions_of_images": data.patches.images["condition"].tolist(),

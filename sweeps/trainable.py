@@ -6,7 +6,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +57,7 @@ def train_cell(config: dict[str, Any], crops: np.ndarray, job: Job) -> None:
         crops: (n, 1, size, size) uint8, read-only.
     """
     cell, directory = trial_cell(config), job.sweep / config["trial"]["name"]
+    job = replace(job, code=job.code | {"code": code_identity.digest(code_identity.code_files())})  # what runs here
     forget_failure(directory)
     try:
         with TrialLog(directory) as log, _watchdog(directory) as alive:
@@ -78,13 +79,14 @@ def _train(
     device = _prepare_worker(job)
     split = job.splits[cell.label, cell.fold]
     parameters = sum(p.numel() for p in build_model(train_config).parameters())
-    started, epochs_here = time.perf_counter(), 0
+    epoch_s: list[float] = []
+    started = time.perf_counter()
     for metrics in fit(train_config, crops, split, directory, device, on_step=lambda *_: alive()):
         alive()
         epoch = int(metrics["epoch"])
-        if not epochs_here:
+        if not epoch_s:
             log.restart(epoch)
-        epochs_here += 1
+        epoch_s.append(metrics["epoch_s"])
         log.scalars(_epoch_scalars(metrics), epoch)
         if metrics["finished"]:
             try:
@@ -95,7 +97,6 @@ def _train(
                 return _train(config, crops, job, directory, log, alive)
             _log_outcome(log, outcome, crops, split, epoch)
             log.flush()  # the record promises what the event file holds
-            seconds = time.perf_counter() - started
             write_record(
                 directory,
                 cell,
@@ -104,8 +105,8 @@ def _train(
                 test=outcome.test,
                 test_by_image=_by_image(outcome.per_crop, job.image_id[split.test]),
                 parameters=parameters,
-                seconds=seconds,
-                epoch_s=seconds / epochs_here,
+                seconds=time.perf_counter() - started,
+                epoch_s=sum(epoch_s) / len(epoch_s),
                 **_environment(train_config, device),
                 **_sizes(train_config, split, job.image_id),
                 **({"schedule": schedule} if (schedule := population.history(directory)) else {}),

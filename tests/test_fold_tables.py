@@ -13,7 +13,7 @@ from test_report_standings import BEST, CELLS, HOPELESS, SMALL, group, write_cel
 
 from sweeps.console import show_summary, summary_json
 from sweeps.fold_standings import fold_findings
-from sweeps.fold_tables import fold_tables, image_means, over_all_folds, record_rows
+from sweeps.fold_tables import fold_tables, grid_rows, image_means, over_all_folds, record_rows
 from sweeps.fold_words import average_text, p_text
 from sweeps.records import read_records, read_sweep
 from sweeps.report_findings import find
@@ -47,6 +47,7 @@ def test_one_cell_that_is_not_complete_takes_the_average_away(status: str | None
     rows[7:8] = [row(4, 2, status=status)] if status else []
     (table,) = fold_tables(rows, ASKED, "{}")
     assert table.averages == {}
+    assert not table.assumed
     assert table.incomplete == "incomplete, 9 of 10"
     assert table.rows[7]["state"] == (status or "missing")
     assert table.by_fold("test_psnr_db")[3] == (None, "1 of 2")
@@ -72,6 +73,7 @@ def test_cells_of_other_seeds_and_other_numbers_of_folds_are_not_of_this_grid() 
     others = [row(1, 3, 99.0), row(1, 1, 99.0, n_folds=3), row(1, 1, 99.0, group='{"lr": 1}')]
     (table,) = fold_tables([*others, *both_seeds()], ASKED, "{}")
     assert table.averages["test_psnr_db"].mean == pytest.approx(23.75)
+    assert grid_rows([*others, *both_seeds()], ASKED, "{}") == both_seeds()  # whose images are averaged
 
 
 def test_all_labels_together_are_one_repeated_cross_validation() -> None:

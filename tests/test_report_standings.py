@@ -121,6 +121,17 @@ def test_the_smallest_tied_configuration_is_suggested(found: Findings, pages: Pa
     assert "tied with the best</b>, smallest" in (pages / "report.html").read_text()
 
 
+def test_no_smaller_one_is_suggested_where_the_tied_have_one_size(tmp_path: Path) -> None:
+    write_sweep_json(tmp_path, labels=["angle"])
+    for settings in (SMALL, {**SMALL, "activation": "elu"}):
+        for cell in CELLS[:5]:
+            write_cell(tmp_path, settings, cell, 0.0)
+    found = find(read_logs(tmp_path))
+    assert len(found.folds.tied) == 2
+    assert found.folds.smallest_tied is None
+    assert "None of the tied has fewer parameters" in which_autoencoder(found).detail
+
+
 def test_the_leaderboards_first_leads_the_report_and_its_luck_is_named(tmp_path: Path) -> None:
     # In the search SMALL is better, over folds BEST is.
     sweep = write_contest(tmp_path / "s")

@@ -1,7 +1,6 @@
 """What is asked: spaces and options, checked all at once."""
 
 import pytest
-from ray import tune
 
 from sweeps import search
 from sweeps.command_line import make_parser

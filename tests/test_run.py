@@ -210,9 +210,9 @@ def test_folds_of_another_number_stay_out_of_the_average(finished, image_folder,
     assert done.returncode == 0, done.stderr
     records = read_records(copied / "ray_results" / "t").values()
     folds = [r["test"]["loss"] for r in records if (r["kind"], r["label"], r["n_folds"]) == ("cv", "PP1", 3)]
-    row = json.loads(done.stdout)["cross_validation"][0]
-    assert (row["folds"], len(folds)) == (3, 3)
-    assert row["test_loss_mean"] == pytest.approx(np.mean(folds))
+    row = json.loads(done.stdout)["cv"][0]
+    assert (row["folds"], row["complete"], len(folds)) == (3, 3, 3)
+    assert row["mean"]["test_loss"] == pytest.approx(np.mean(folds))
     shown = [r for r in table(copied / "ray_results" / "t" / "report" / "cv.csv") if r["label"] == "PP1"]
     assert [float(r["test_loss"]) for r in shown if r["fold"].isdigit()] == pytest.approx(folds, rel=1e-6)
 

@@ -7,8 +7,8 @@ import pytest
 
 import search_spaces
 from sweeps import search
-from sweeps.plan import make_request
 from sweeps.command_line import make_parser
+from sweeps.plan import make_request
 
 SHIPPED = ["cv_report", "exp_grid", "res_grid", "smoke", "vae_grid"]
 

@@ -1,0 +1,89 @@
+"""What a run that goes on with a sweep notices: other code, an edited space, another machine, other data."""
+
+import json
+import re
+
+import pytest
+import torch
+from ray import tune
+
+from deepdlt.inference import resolve_precision
+from sweeps import code_identity, plan, resuming
+from sweeps.command_line import make_parser
+from sweeps.records import SweepRefused, check_sweep, write_record
+from sweeps.request import make_request
+from sweeps.resources import Resources
+
+FILES = {"deepdlt/losses.py": "a" * 12, "deepdlt/metrics.py": "b" * 12}
+EDITED = FILES | {"deepdlt/losses.py": "c" * 12}
+
+
+@pytest.fixture
+def asked():
+    return make_request(make_parser().parse_args(["--space", "exp_grid"]))
+
+
+def commit(sweep, asked, number=1, status="complete", **content):
+    settings = {
+        "lr": 1e-3,
+        "dropout": 0.2,
+        "activation": "relu",
+        "kernel_size": 3 if number == 1 else 5,
+        "optimizer": "adam",
+    }
+    cell = plan.search_cell(asked, settings, "angle", "d")
+    return write_record(sweep / cell.name(number), cell, status, metrics={}, **content)
+
+
+def test_trials_of_other_code_are_refused_with_the_files_that_changed(tmp_path, asked):
+    commit(tmp_path, asked, code=code_identity.digest(FILES))
+    (tmp_path / "sweep.json").write_text(json.dumps({"codes": {code_identity.digest(FILES): FILES}}))
+    resuming.check_code(tmp_path, FILES, allowed=False)
+    with pytest.raises(
+        SweepRefused, match=r"1 trials .* other code.*\n  deepdlt/losses.py: changed\n.*--allow-code-change"
+    ):
+        resuming.check_code(tmp_path, EDITED, allowed=False)
+    resuming.check_code(tmp_path, EDITED, allowed=True)
+
+
+def test_what_was_not_finished_may_be_made_by_other_code(tmp_path, asked):
+    commit(tmp_path, asked, status="failed", code=code_identity.digest(FILES), error="e")
+    resuming.check_code(tmp_path, EDITED, allowed=False)
+    resuming.check_code(tmp_path / "new", EDITED, allowed=False)
+
+
+def test_every_version_of_the_code_stays_on_record(tmp_path):
+    (tmp_path / "sweep.json").write_text(json.dumps({"codes": resuming.known_codes(tmp_path, FILES)}))
+    assert resuming.known_codes(tmp_path, EDITED) == {code_identity.digest(f): f for f in (FILES, EDITED)}
+
+
+def test_an_edited_space_is_told_in_exact_counts(tmp_path, asked):
+    commit(tmp_path, asked, 1)
+    commit(tmp_path, asked, 2)
+    before = {"axes": {"kernel_size": [3, 5], "lr": [1e-3]}}
+    (tmp_path / "sweep.json").write_text(json.dumps(before))
+    narrow = make_request(make_parser().parse_args(["--space", "exp_grid", "--set", "optimizer=adam"]))
+    narrow.domains["kernel_size"] = tune.choice([3, 7])
+    now = {"axes": {"kernel_size": [3, 7], "lr": [1e-3]}}
+    [line] = resuming.notes(narrow, Resources(1, 0, 1), tmp_path, now, on_cluster=True)
+    assert "added: kernel_size=7; removed: kernel_size=5" in line
+    assert "1 finished trial(s) are outside it now: kept, marked, not counted" in line
+    assert not resuming.notes(narrow, Resources(1, 0, 1), tmp_path, before, on_cluster=True)
+
+
+def test_another_number_of_threads_is_noticed(tmp_path, asked):
+    precision = str(resolve_precision(asked.config({}), torch.device("cpu"))).removeprefix("torch.")
+    commit(tmp_path, asked, environment=code_identity.environment(1, "cpu", precision))
+    now = {"axes": {}}
+    assert not resuming.notes(asked, Resources(1, 0, 1), tmp_path, now, on_cluster=False)
+    [line] = resuming.notes(asked, Resources(2, 0, 1), tmp_path, now, on_cluster=False)
+    assert re.match(r"1 finished trial\(s\) are not comparable to the last bit: threads: 1 before, 2 now", line)
+
+
+def test_changed_labels_are_named_in_the_refusal(tmp_path):
+    before = {"labels": ["NP"], "images": {"a.png": ["s1", 10], "b.png": ["s2", 20]}}
+    now = {"labels": ["NP"], "images": {"a.png": ["s1", 20], "b.png": ["s2", 20]}}
+    sweep = {"data_fingerprint": "x", "images": before}
+    (tmp_path / "sweep.json").write_text(json.dumps(sweep))
+    with pytest.raises(SweepRefused, match=r"a\.png: label NP changed from 10 to 20"):
+        check_sweep(tmp_path, {"data_fingerprint": "y", "images": now}, ("data_fingerprint",), resuming.data_changes)
