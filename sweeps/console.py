@@ -17,6 +17,7 @@ from sweeps.configurations import (
     swept_axes,
     without_idle,
 )
+from sweeps.eta import span
 from sweeps.fold_standings import FoldFindings, fold_findings
 from sweeps.fold_tables import record_rows
 from sweeps.fold_words import average_text, folds_json, interval_text, p_text
@@ -47,12 +48,15 @@ def show_plan(plan: dict[str, Any], as_json: bool = False, file: TextIO | None =
         f" {plan['epochs_per_trial']} epochs each; {plan['done_already']} done already",
         "resources": f"{resources['cpus_per_trial']:g} CPU + {resources['gpus_per_trial']:g} GPU per trial,"
         f" {resources['max_concurrent']} at a time",
+        "time": _time(plan),
         "disk": f"about {plan['disk_mb']} MB in {plan['sweep']}",
     }
     for name, text in rows.items():
         if text:
             table.add_row(name, text)
     console.print(table)
+    for note in plan.get("notes", ()):
+        console.print(f"note: {note}", markup=False)
 
 
 def show_summary(sweep: Path, file: TextIO) -> None:
@@ -170,6 +174,14 @@ def _counts(records: list[dict[str, Any]]) -> dict[str, int]:
 
 def _table(*columns: str) -> Table:
     return Table(*columns, box=None, padding=(0, 2, 0, 0))
+
+
+def _time(plan: dict[str, Any]) -> str:
+    """`about 12-16 min (measured: ...)`, or why it is not known; empty when nothing is left to run."""
+    if not plan.get("eta_basis"):
+        return ""
+    low_high = plan["eta_s"]
+    return f"about {span(*low_high)} ({plan['eta_basis'].partition(':')[0]})" if low_high else plan["eta_basis"]
 
 
 def _leakage(by_label: dict[str, dict[str, Any]]) -> str:

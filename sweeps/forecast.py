@@ -1,6 +1,7 @@
 """What the plan says about time: which configurations are to come, what they cost, and when all is done."""
 
 import math
+import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
@@ -125,8 +126,16 @@ def _other_s(data: "SweepData", configs: Sequence[TrainConfig], to_run: tuple[in
         if end or not n_records:
             baselines = (BASELINES_S[end] + BASELINES_PER_CROP_S[end] * codes * len(s.train) for s in splits)
             seconds += sum(baselines)
-        ends.append(seconds)
+        ends.append(seconds * (_crowd() if end else 1.0))
     return ends[0], ends[1]
+
+
+def _crowd() -> float:
+    """How many processes wanted each processor in the last minute, at least 1: Ray's start takes as many times longer.
+
+    The load is that of the whole machine, also inside a container that has a part of its processors.
+    """
+    return max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
 
 
 def _has_device(resources: Resources) -> bool:

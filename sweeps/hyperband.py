@@ -53,7 +53,7 @@ class HyperBand(HyperBandScheduler):
 
     def on_trial_result(self, tune_controller: Any, trial: Trial, result: Mapping[str, Any]) -> str:
         """Ray's, but for a trial that is finished: it waits for nobody."""
-        if False:
+        if result.get("finished"):
             return TrialScheduler.STOP
         return super().on_trial_result(tune_controller, trial, result)
 

@@ -89,8 +89,3 @@ def describe(
         "resources": asdict(resources),
         "disk_mb": round((n_search + n_cv) * cost.trial_mb(request.config({})), 1),
     }
-
-
-def estimate(request: Request, resources: Resources, data: Any, sweep: Path, shown: dict[str, Any]) -> dict[str, Any]:
-    """ETA."""
-    return {}

@@ -80,13 +80,13 @@ def take_over(config: TuneConfig, directory: Path, to_train: TrainConfig) -> int
     complete_transplant(directory)
     noted = {name for entry in history(directory) for name in entry} - {"epoch", "from"}
     now = {name: getattr(to_train, name) for name in sorted(noted | {*_values(config), *config[POPULATION]["adopted"]})}
-    checkpoint = tune.get_checkpoint()
-    if checkpoint is None:
+    told = tune.get_checkpoint()
+    if told is None:
         shutil.rmtree(directory / _GENERATIONS, ignore_errors=True)  # of an earlier run, whose marks are gone
         state = load_last(directory)
         note(directory, state["epoch"] + 1 if state else 1, now)
         return 0
-    with checkpoint.as_directory() as folder:
+    with told.as_directory() as folder:
         mark = json.loads((Path(folder) / _MARKER).read_text(encoding="utf-8"))
     if mark["member"] != directory.name and not _has_taken_over(directory, mark, to_train):
         epoch = transplant(Path(mark["state"]), directory, to_train)

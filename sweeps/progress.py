@@ -11,6 +11,7 @@ from ray import tune
 
 from deepdlt.training import EPOCH_METRICS
 from sweeps import stopping
+from sweeps.eta import span
 from sweeps.records import COMPLETE, FAILED, PRUNED, read_record, write_record
 from sweeps.search import METRIC
 from sweeps.tensorboard_logs import TrialLog
@@ -111,7 +112,7 @@ class SweepProgress(tune.Callback):
         new = finished - self.before
         if new and finished < self.total:
             left = (time.monotonic() - self.started) / new * (self.total - finished)
-            parts.append(f"ETA {_span(0.8 * left, 1.3 * left)}")
+            parts.append(f"ETA {span(0.8 * left, 1.3 * left)}")
         return " · ".join(parts)
 
     def _how_died(self, trial: Any) -> str:
@@ -170,8 +171,3 @@ def _epoch(trial: Any) -> int:
 
 def _name(trial: Any) -> str:
     return trial.config["trial"]["name"]
-
-
-def _span(low: float, high: float) -> str:
-    """`40-65 s` or `12-16 min`."""
-    return f"{low:.0f}-{high:.0f} s" if high < 90 else f"{low / 60:.0f}-{high / 60:.0f} min"

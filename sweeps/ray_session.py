@@ -52,7 +52,6 @@ def ray_session(address: str | None, verbose: bool, lost: Callable[[str], None])
     if not verbose:
         logging.getLogger("ray").setLevel(logging.CRITICAL)
         logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
-        os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
         _silence_errors()
     options: dict[str, Any] = (
         {"num_cpus": len(os.sched_getaffinity(0)), "include_dashboard": False} if address is None else {}

@@ -58,6 +58,7 @@ def _run(args: Namespace) -> int:
     budget = _budget(args.time_budget)
     from sweeps import plan, records, request, resources, resuming, stopping, sweep_data
     from sweeps.console import show_plan
+    from sweeps.forecast import forecast
 
     stopping.set_deadline(budget)
     asked_for = request.make_request(args)
@@ -73,7 +74,8 @@ def _run(args: Namespace) -> int:
     if any(shown["to_run"]):
         resuming.check_code(sweep, asked["code"]["files"], args.allow_code_change)
         notes = resuming.notes(asked_for, share, sweep, asked, args.address is not None)
-        shown |= plan.estimate(asked_for, share, data, sweep, shown)
+        listed, known = plan.searched_settings(asked_for), list(records.read_records(sweep).values())
+        shown |= forecast(asked_for, listed, share, data, known, shown["to_run"])
     if args.plan:
         show_plan(shown | {"notes": notes}, args.json)
         return DONE

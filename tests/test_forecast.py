@@ -1,6 +1,7 @@
 """What the plan says about time, for requests as they are made; nothing is started and nothing written."""
 
 import json
+import os
 import threading
 
 import pytest
@@ -25,7 +26,8 @@ TWO = Resources(cpus_per_trial=1, gpus_per_trial=0, max_concurrent=2)
 
 @pytest.fixture
 def told_times(monkeypatch):
-    """A step takes as many seconds as the kernel is wide; the configurations asked about are kept."""
+    """A step takes as many seconds as the kernel is wide, nobody else works; the configurations asked are kept."""
+    monkeypatch.setattr("os.getloadavg", lambda: (0.0, 0.0, 0.0))
     asked = []
 
     def told(config, *_, **__):
@@ -132,6 +134,16 @@ def test_ray_has_to_start_first(patches, told_times, monkeypatch):
     monkeypatch.setattr(measuring, "step_time", lambda *_, **__: StepTime(1e-9, 0.0))
     low, _ = say(request("--space", "smoke"), patches)["eta_s"]
     assert low >= START_S[0] + REPORT_S[0]
+
+
+def test_on_a_busy_machine_ray_may_take_longer(patches, told_times, monkeypatch):
+    ends = []
+    for load in (0.0, 1.0, 3.0):
+        monkeypatch.setattr("os.getloadavg", lambda load=load: (load * (os.cpu_count() or 1), 0.0, 0.0))
+        ends.append(say(request("--space", "smoke"), patches)["eta_s"])
+    assert ends[0] == ends[1]
+    assert ends[2][0] == ends[1][0]
+    assert ends[2][1] - ends[1][1] > 2 * (START_S[1] + REPORT_S[1]) - 0.2  # rounded
 
 
 def test_a_cluster_is_not_guessed(patches, told_times):

@@ -343,5 +343,5 @@ def test_the_spaces_are_listed_without_importing_ray():
     started = time.monotonic()
     done = call(["--list-spaces"], ROOT)
     names = [line.split()[0] for line in done.stdout.splitlines()]
-    assert names == ["cv_report", "exp_grid", "res_grid", "smoke", "vae_grid"]
+    assert names == ["cv_report", "exp_grid", "model_grid", "res_grid", "smoke", "vae_grid"]
     assert time.monotonic() - started < 1

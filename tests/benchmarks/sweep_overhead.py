@@ -4,8 +4,8 @@
     python tests/benchmarks/sweep_overhead.py --rounds 1 --many 0
 
 - 16 trainings: `sweeps/run.py` at 2 trials at a time (`--scheduler none`), against 2 processes of one thread that
-  share the same 16 trainings and call fit() and the test evaluation, nothing else. Whole processes are timed, imports and
-  all; the two ways alternate.
+  share the same 16 trainings and call fit() and the test evaluation, nothing else. Whole processes are timed, with
+  their imports; the two ways alternate.
 - Start-up: from the start of the process to the first trial's first line in its event file.
 - Gap: from a trial's commit record to the next trial's first line in the same worker process.
 - Report: a trial that does nothing but report.
@@ -88,7 +88,7 @@ def time_sweep(epochs: int, cwd: Path) -> dict[str, float]:
     seconds = time.perf_counter() - started
     begins: dict[str, list[tuple[float, float]]] = {}
     for trial in (cwd / "ray_results" / name).glob("s0*"):
-        first = min(trial.glob("events.out.tfevents.*"), key=lambda path: "vm." not in path.name)
+        first = min(trial.glob("events.out.tfevents.*"))  # the worker's; the driver adds the end
         worker = first.name.split(".")[-2]
         begins.setdefault(worker, []).append((begin_of(trial), (trial / "trial.json").stat().st_mtime))
     gaps = [b[0] - a[1] for found in begins.values() for a, b in zip(sorted(found), sorted(found)[1:], strict=False)]
@@ -185,7 +185,7 @@ def main() -> None:
             cwd=cwd,
             check=True,
             capture_output=True,
-        )  # fmt: skip  (the crops are there for both)
+        )  # the crops are there for both
         bare, swept = [], []
         for _ in range(args.rounds):
             bare.append(time_bare(args.epochs, cwd))
@@ -193,11 +193,10 @@ def main() -> None:
             swept.append(time_sweep(args.epochs, cwd))
         ratios = [s["seconds"] / b for s, b in zip(swept, bare, strict=True)]
         middle = {key: statistics.median(s[key] for s in swept) for key in swept[0]}
+        of = f"{TRIALS} trainings of {args.epochs} epochs, {AT_A_TIME} at a time"
         both = f"run.py {middle['seconds']:.1f} s, bare loops {statistics.median(bare):.1f} s"
         ratio = f"**{statistics.median(ratios):.2f} times** ({min(ratios):.2f} to {max(ratios):.2f})"
-        print(
-            f"- {TRIALS} trainings of {args.epochs} epochs, {AT_A_TIME} at a time: {both}: {ratio}, {args.rounds} rounds."
-        )
+        print(f"- {of}: {both}: {ratio}, {args.rounds} rounds.")
         print(f"- Start-up, from the process to the first trial: {middle['startup']:.1f} s.")
         print(f"- After the last trial (Ray's end, baselines, report): {middle['after']:.1f} s.")
         print(f"- Gap between two trials of a worker (actors are reused): {middle['gap']:.2f} s.")
@@ -213,8 +212,8 @@ def many_text(largest: int, cwd: Path) -> str:
     found = [in_process(n, cwd) for n in sizes]
     slopes = {key: (found[-1][key] - found[0][key]) / (sizes[-1] - sizes[0]) for key in ("seconds", "mb")}
     rows = "; ".join(f"{n}: {f['seconds']:.0f} s, {f['mb']:.0f} MB" for n, f in zip(sizes, found, strict=True))
-    sleep = 1000 / SLEEPERS_AT_A_TIME
-    return f"{rows}. {1000 * slopes['seconds']:.0f} ms per trial ({sleep:.0f} of them asleep), {1000 * slopes['mb']:.0f} kB."
+    per_trial = f"{1000 * slopes['seconds']:.0f} ms per trial ({1000 / SLEEPERS_AT_A_TIME:.0f} of them asleep)"
+    return f"{rows}. Slope: {per_trial}, {1000 * slopes['mb']:.0f} kB of driver memory."
 
 
 if __name__ == "__main__":
