@@ -12,9 +12,8 @@ from ray.tune.search import Searcher
 from sweeps import search, stopping
 from sweeps.configurations import configuration_group
 from sweeps.fold_race import race_outcome
+from sweeps.racing import ALPHA
 from sweeps.records import read_record, read_records
-
-ALPHA = 0.05  # of a race: probability of stopping the configuration that would have won
 
 
 class ListedSearch(Searcher):

@@ -36,6 +36,7 @@ from scipy import stats
 GridCell = tuple[str, int, int]
 Values = Mapping[str, Mapping[GridCell, Mapping[str, float]]]
 
+ALPHA = 0.05  # probability of stopping the configuration that would have won the full grid
 FIRST_LOOK = 2  # cells; one has no variance
 LOOKS_COUNTED_AS_ONE = 2
 PRIOR_FREEDOM = 4  # degrees of freedom that the mean variance of all pairs lends to each pair's own
@@ -62,7 +63,7 @@ class Race:
     n_configurations: int
     cells: Sequence[GridCell]
     """(label, fold, seed) of the grid in the order in which they run, the same for every configuration."""
-    alpha: float = 0.05
+    alpha: float = ALPHA
     """Probability, in (0, 1), of stopping the configuration that would have won the full grid."""
     margin: float = 0.0
     """A winner may be stopped if it wins by less than this (dB of PSNR): makes ties end. >= 0."""

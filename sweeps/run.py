@@ -56,14 +56,16 @@ def main(argv: list[str] | None = None) -> int:
 def _run(args: Namespace) -> int:
     _check_space(args.space)
     budget = _budget(args.time_budget)
-    from sweeps import plan, records, request, resources, resuming, stopping, sweep_data
-    from sweeps.console import show_plan
-    from sweeps.forecast import forecast
+    from sweeps import request, resources, stopping
 
     stopping.set_deadline(budget)
     asked_for = request.make_request(args)
     share = resources.check_resources(args.cpus_per_trial, args.gpus_per_trial, args.max_concurrent, args.address)
     resources.check_address(args.address)
+    from sweeps import plan, records, resuming, sweep_data  # PyTorch comes with them
+    from sweeps.console import show_plan
+    from sweeps.forecast import forecast
+
     data = sweep_data.load(args.data, asked_for)
     sweep = args.storage.expanduser().resolve() / (args.name or sweep_data.default_name(asked_for, data))
     asked = sweep_data.asked(asked_for, data, _command())

@@ -21,7 +21,7 @@ from deepdlt.synthetic import make_synthetic
 from deepdlt.training_data import CACHE, crop_options
 from sweeps import code_identity, search
 from sweeps.data_identity import image_digests
-from sweeps.listed_search import ALPHA
+from sweeps.racing import ALPHA
 from sweeps.records import SweepRefused
 from sweeps.request import LABELS, Request
 from sweeps.sweep_splits import check_labels, class_members, make_splits, search_label
