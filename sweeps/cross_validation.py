@@ -3,8 +3,9 @@
 from collections.abc import Iterable
 from typing import Any
 
-from deepdlt.config import config_dict
-from sweeps.configurations import last_settings
+from deepdlt.config import ConfigError, config_dict
+from sweeps import search
+from sweeps.configurations import configuration_group, last_settings
 from sweeps.records import COMPLETE, Cell
 from sweeps.request import Request
 from sweeps.search import METRIC
@@ -13,7 +14,19 @@ GridCell = tuple[str, int, int]
 """Label, fold (1-based), seed of the training."""
 
 
-def best_records(records: Iterable[dict[str, Any]], n: int) -> list[dict[str, Any]]:
+def in_space(request: Request, record: dict[str, Any]) -> bool:
+    """Whether a search trial is one of the space as it is now; those of former choices are kept, but do not count."""
+    settings = search.settings_of(request.domains, record["config"], request.conditions)
+    if not search.contains(request.domains, settings, request.conditions):
+        return False
+    try:
+        asked = config_dict(request.config(settings))  # where an axis was removed, its default
+    except ConfigError:
+        return False
+    return all(asked.get(name) == value for name, value in record["config"].items())
+
+
+def best_records(records: Iterable[dict[str, Any]], n: int | None = None) -> list[dict[str, Any]]:
     """The n complete search trials with the highest validation PSNR, best first; fewer when there are fewer.
 
     All search trials of a sweep have one validation set: sweep.json fixes the label that it is stratified by.
@@ -31,7 +44,12 @@ def chosen_configurations(request: Request, records: Iterable[dict[str, Any]]) -
     """What is cross-validated: the best of the search, or the only configuration of the space."""
     if request.cv_only:
         return [config_dict(request.config({}))]
-    return [record["config"] | last_settings(record) for record in best_records(records, request.cv_top)]
+    inside = [r for r in records if r["kind"] == "search" and in_space(request, r)]
+    found = [record["config"] | last_settings(record) for record in best_records(inside)]
+    distinct: dict[str, dict[str, Any]] = {}
+    for config in found:  # members of a population may end alike
+        distinct.setdefault(configuration_group(config), config)
+    return list(distinct.values())[: request.cv_top]
 
 
 def grid_cells(request: Request) -> list[GridCell]:

@@ -13,7 +13,7 @@ from sweeps import search, stopping
 from sweeps.configurations import configuration_group
 from sweeps.fold_race import race_outcome
 from sweeps.racing import ALPHA
-from sweeps.records import read_record, read_records
+from sweeps.records import FAILED, read_record, read_records
 
 
 class ListedSearch(Searcher):
@@ -67,20 +67,24 @@ class RaceSearch(ListedSearch):
     ) -> None:
         super().__init__(trials)
         self._sweep, self._cells, self._configurations, self._margin = sweep, cells, configurations, margin
-        self._records = list(read_records(sweep).values())
-        self._names: dict[str, str] = {}
+        again = {trial["trial"]["name"] for trial in trials}
+        self._records = [r for r in read_records(sweep).values() if r["name"] not in again]
+        self._cells_of: dict[str, dict[str, Any]] = {}
         self._drop_stopped()
 
     def suggest(self, trial_id: str) -> Any:
         """The next cell of a configuration that is still in the race."""
         found = super().suggest(trial_id)
         if found != Searcher.FINISHED:
-            self._names[trial_id] = found["trial"]["name"]
+            self._cells_of[trial_id] = found["trial"]
         return found
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
         """Look at the race again."""
-        record = read_record(self._sweep / self._names.pop(trial_id))
+        trial = self._cells_of.pop(trial_id)
+        record = read_record(self._sweep / trial["name"])
+        if record is None and error:  # its process died for good; Tune tells us before the record is written
+            record = {**trial["cell"], "status": FAILED}
         if record is not None:
             self._records.append(record)
             self._drop_stopped()

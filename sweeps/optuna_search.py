@@ -18,6 +18,7 @@ from ray.tune.search.optuna import OptunaSearch
 from sweeps import search, stopping
 from sweeps.records import COMPLETE, FAILED, PRUNED, read_record
 
+DRAWS = 100
 STATES = {COMPLETE: TrialState.COMPLETE, PRUNED: TrialState.PRUNED, FAILED: TrialState.FAIL}
 
 
@@ -49,13 +50,15 @@ class DistinctOptunaSearch(OptunaSearch):
     ) -> None:
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         logging.getLogger("ray.tune.search.optuna").setLevel(logging.ERROR)
-        (sweep / "optuna.journal").unlink(missing_ok=True)
+        for stale in sweep.glob("optuna.journal*"):  # the lock of a killed run too; the sweep is locked by now
+            stale.unlink()
         self._domains, self._whole = search.domains(space), space
         self._conditions, self._minimize = conditions, minimize
         self._grid = search.grid(space, [], conditions)
         self._to_trial = to_trial
         self._sweep = sweep
         self._names: dict[str, str] = {}
+        self._epochs: dict[str, int] = {}
         self._seen: set[tuple[Any, ...]] = set()
         self._rng = np.random.RandomState(seed)
         self._distributions = self.convert_search_space(self._domains)
@@ -106,7 +109,10 @@ class DistinctOptunaSearch(OptunaSearch):
                 break
             self._forget(trial_id)
         else:  # the sampler is certain of its favourite: take an unseen neighbour at random
-            settings = self._unseen()
+            unseen = self._unseen()
+            if unseen is None:
+                return Searcher.FINISHED
+            settings = unseen
             self._ot_study.enqueue_trial(settings)
             settings = {name: search.plain(value) for name, value in super().suggest(trial_id).items()}
         self._seen.add(search.key(settings))
@@ -116,6 +122,9 @@ class DistinctOptunaSearch(OptunaSearch):
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
         """Report an intermediate value at its epoch (Ray counts reports, which restart when a trial is resumed)."""
+        if search.METRIC not in result or self._epochs.get(trial_id, 0) >= result["epoch"]:
+            return  # of a trial that goes on, the last epoch once more
+        self._epochs[trial_id] = result["epoch"]
         if not self._minimize:  # Optuna has no intermediate values of several objectives
             self._ot_trials[trial_id].report(result[search.METRIC], result["epoch"])
 
@@ -127,13 +136,13 @@ class DistinctOptunaSearch(OptunaSearch):
         trial, record = self._ot_trials[trial_id], read_record(self._sweep / self._names[trial_id])
         if record is not None and record["status"] == COMPLETE:
             self._ot_study.tell(trial, self._values(record))
-        elif error or record is not None or not result or search.METRIC not in result:
+        elif error or record is not None or not (trial_id in self._epochs or (result and search.METRIC in result)):
             self._ot_study.tell(trial, state=TrialState.FAIL)
         elif stopping.reason():
             trial.set_user_attr("interrupted", True)
             self._ot_study.tell(trial, state=TrialState.FAIL)
-        else:  # the scheduler did
-            self.on_trial_result(trial_id, result)
+        else:  # the scheduler did, perhaps while the trial was paused, and then without a result
+            self.on_trial_result(trial_id, result or {})
             self._ot_study.tell(trial, state=TrialState.PRUNED)
 
     def save(self, checkpoint_path: str) -> None:
@@ -162,11 +171,13 @@ class DistinctOptunaSearch(OptunaSearch):
         trial.set_user_attr("repeated", True)
         self._ot_study.tell(trial, state=TrialState.FAIL)
 
-    def _unseen(self) -> search.Settings:
-        if self._grid is None:
-            return search.draw(self._whole, self._rng, self._conditions)
-        free = [settings for settings in self._grid if search.key(settings) not in self._seen]
-        return free[self._rng.randint(len(free))]
+    def _unseen(self) -> search.Settings | None:
+        """At random; None when the space seems to have no further one."""
+        if self._grid is not None:
+            free = [settings for settings in self._grid if search.key(settings) not in self._seen]
+            return free[self._rng.randint(len(free))] if free else None
+        drawn = (search.draw(self._whole, self._rng, self._conditions) for _ in range(DRAWS))
+        return next((settings for settings in drawn if search.key(settings) not in self._seen), None)
 
 
 def close_study(sweep: Path) -> None:

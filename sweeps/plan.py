@@ -1,11 +1,14 @@
 """The trials that a request amounts to, and what they will cost: decided and checked before Ray starts."""
 
+from collections.abc import Collection
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from deepdlt.config import config_dict
 from sweeps import cost, cross_validation, search
+from sweeps.configurations import configuration_group
+from sweeps.fold_race import race_outcome
 from sweeps.records import COMPLETE, FAILED, PRUNED, Cell, read_records
 from sweeps.request import Request
 from sweeps.resources import Resources
@@ -36,12 +39,6 @@ def planned_trials(request: Request) -> tuple[int, int]:
     return n_search, per_configuration * min(request.cv_top, n_search)
 
 
-def in_space(request: Request, record: dict[str, Any]) -> bool:
-    """Whether a search trial is one of the space as it is now; those of former choices are kept, but do not count."""
-    settings = search.settings_of(request.domains, record["config"], request.conditions)
-    return search.contains(request.domains, settings, request.conditions)
-
-
 def missing_trials(request: Request, records: dict[str, dict[str, Any]], data: str, retry: bool) -> tuple[int, int]:
     """How many of `planned_trials` are still to run.
 
@@ -52,12 +49,22 @@ def missing_trials(request: Request, records: dict[str, dict[str, Any]], data: s
     """
     kept = (COMPLETE, PRUNED) if retry else (COMPLETE, PRUNED, FAILED)
     n_search, n_cv = planned_trials(request)
-    done = [r for r in records.values() if r["kind"] == "search" and r["status"] in kept and in_space(request, r)]
+    done = [
+        r
+        for r in records.values()
+        if r["kind"] == "search" and r["status"] in kept and cross_validation.in_space(request, r)
+    ]
     to_search = 0 if request.cv_only else max(0, n_search - len(done))
     configs = cross_validation.chosen_configurations(request, records.values()) if request.cv else []
-    cells = cross_validation.fold_cells(configs, cross_validation.grid_cells(request), request.folds, data)
-    ready = sum(records[cell.identity]["status"] in kept for cell in cells if cell.identity in records)
-    return to_search, max(0, n_cv - ready)
+    grid = cross_validation.grid_cells(request)
+    out: Collection[str] = ()
+    if request.race is not None and not to_search:
+        groups = [configuration_group(config) for config in configs]
+        out = race_outcome(records.values(), groups, grid, margin=request.race)
+    cells = cross_validation.fold_cells(configs, grid, request.folds, data)
+    run = {identity for identity, record in records.items() if record["status"] in kept}
+    ready = sum(cell.identity in run or configuration_group(cell.config) in out for cell in cells)
+    return to_search, (n_cv if to_search else len(cells)) - ready  # fewer may have completed than were to be compared
 
 
 def describe(

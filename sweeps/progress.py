@@ -4,6 +4,7 @@ import errno
 import shutil
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from sweeps.tensorboard_logs import TrialLog
 from sweeps.trainable import HANG_FILE, trial_cell
 
 FULL_DISK = 10_000_000  # bytes; a trial's checkpoints and logs need about as many
+SHARED_WITHIN_S = 10.0  # until a file written on one node is seen on another
 RETRIES = 3  # of a trial whose process died
 
 
@@ -70,16 +72,7 @@ class SweepProgress(tune.Callback):
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """Tune hook: a trial ended, by itself or stopped by the scheduler, a Ctrl-C or the time budget."""
-        directory, cell = self.sweep / _name(trial), trial_cell(trial.config)
-        record = read_record(directory)
-        if record is None and stopping.reason():
-            self._left(trial)
-            return
-        if record is None or record["status"] not in (COMPLETE, FAILED):
-            metrics = {name: value for name, value in trial.last_result.items() if name in EPOCH_METRICS}
-            record = write_record(directory, cell, PRUNED, metrics=metrics, **self.code)
-        self._finish(trial, record)
-        self._check_disk(record)
+        self._guarded(self._complete, trial)
 
     def on_trial_recover(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """Tune hook: a trial's process died and gets another one, where it goes on behind its last epoch."""
@@ -88,13 +81,7 @@ class SweepProgress(tune.Callback):
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """Tune hook: a trial's process died once too often, or could not write its record."""
-        directory = self.sweep / _name(trial)
-        record = read_record(directory)
-        if record is None:  # the trainable could not say why
-            reason = f"{self._how_died(trial)}, {RETRIES + 1} times; fewer --max-concurrent may help"
-            record = write_record(directory, trial_cell(trial.config), FAILED, error=reason, **self.code)
-        self._finish(trial, record)
-        self._check_disk(record)
+        self._guarded(self._error, trial)
 
     def close(self) -> None:
         """Give the terminal back."""
@@ -114,6 +101,46 @@ class SweepProgress(tune.Callback):
             left = (time.monotonic() - self.started) / new * (self.total - finished)
             parts.append(f"ETA {span(0.8 * left, 1.3 * left)}")
         return " · ".join(parts)
+
+    def _guarded(self, hook: Callable[[Any], None], trial: Any) -> None:
+        """Tune runs a trial again when a callback of it raises; a full disk must end the run instead."""
+        try:
+            hook(trial)
+        except OSError as error:
+            stopping.storage_failed(error)
+
+    def _complete(self, trial: Any) -> None:
+        directory, cell = self.sweep / _name(trial), trial_cell(trial.config)
+        record = read_record(directory)
+        if record is None and trial.last_result and trial.last_result.get("finished"):
+            record = self._finished_elsewhere(directory)
+        if record is None and stopping.reason():
+            self._left(trial)
+            return
+        if record is None or record["status"] not in (COMPLETE, FAILED):
+            metrics = {name: value for name, value in (trial.last_result or {}).items() if name in EPOCH_METRICS}
+            record = write_record(directory, cell, PRUNED, metrics=metrics, **self.code)
+        self._finish(trial, record)
+        self._check_disk(record)
+
+    def _error(self, trial: Any) -> None:
+        directory = self.sweep / _name(trial)
+        record = read_record(directory)
+        if record is None:  # the trainable could not say why
+            reason = f"{self._how_died(trial)}, {RETRIES + 1} times; fewer --max-concurrent may help"
+            record = write_record(directory, trial_cell(trial.config), FAILED, error=reason, **self.code)
+        self._finish(trial, record)
+        self._check_disk(record)
+
+    def _finished_elsewhere(self, directory: Path) -> dict[str, Any]:
+        """The record of a trial that has finished on another node, whose file may come late here."""
+        deadline = time.monotonic() + SHARED_WITHIN_S
+        while (record := read_record(directory)) is None:
+            if time.monotonic() > deadline:
+                problem = "the record that a trial wrote is not to be seen here: --storage must be shared by all nodes"
+                raise OSError(errno.ENOENT, problem, str(directory))
+            time.sleep(0.2)
+        return record
 
     def _how_died(self, trial: Any) -> str:
         hang = self.sweep / _name(trial) / HANG_FILE

@@ -20,7 +20,7 @@ from sweeps.listed_search import ListedSearch, RaceSearch
 from sweeps.optuna_search import DistinctOptunaSearch, close_study
 from sweeps.population import forget_generations
 from sweeps.progress import RETRIES, SweepProgress
-from sweeps.records import COMPLETE, FAILED, PRUNED, read_record, read_records, update_sweep
+from sweeps.records import COMPLETE, FAILED, PRUNED, SweepRefused, read_record, read_records, update_sweep
 from sweeps.request import LABELS, Request
 from sweeps.resources import Resources, fit_to
 from sweeps.sweep_data import SweepData, git_commit, versions
@@ -60,7 +60,9 @@ class SweepRun:
     def run_search(self) -> None:
         """Run the search trials that are missing; those of an edited space's former choices do not count."""
         records = [r for r in read_records(self.sweep).values() if r["kind"] == "search"]
-        done = {r["identity"]: r for r in records if plan.in_space(self.request, r) and r["status"] in self.kept}
+        done = {
+            r["identity"]: r for r in records if cross_validation.in_space(self.request, r) and r["status"] in self.kept
+        }
         total, _ = plan.planned_trials(self.request)
         missing = total - len(done)
         if missing <= 0:
@@ -125,8 +127,12 @@ class SweepRun:
     def _run(self, phase: str, searcher: Any, total: int, missing: int) -> None:
         """Let Tune ask a searcher at most `missing` times."""
         self.start_ray()
-        there = ray.cluster_resources()
-        resources = fit_to(self.resources, there.get("CPU", 0), there.get("GPU", 0))
+        there = {"CPU": 0.0, "GPU": 0.0} | ray.cluster_resources()
+        resources = fit_to(self.resources, there["CPU"], there["GPU"])
+        # Ray would wait for ever.
+        if resources.cpus_per_trial > there["CPU"] or resources.gpus_per_trial > there["GPU"]:
+            asked = f"{resources.cpus_per_trial:g} CPU and {resources.gpus_per_trial:g} GPU"
+            raise SweepRefused(f"a trial needs {asked}; the cluster has {there['CPU']:g} and {there['GPU']:g} in all")
         progress = SweepProgress(self.sweep, total, total - missing, self.quiet, self.code)
         amounts = {"cpu": resources.cpus_per_trial, "gpu": resources.gpus_per_trial}
         trainable = tune.with_parameters(train_cell, crops=self.data.patches.crops, job=self.job)
@@ -135,6 +141,7 @@ class SweepRun:
             name, domains = self.request.scheduler, search.domains(self.request.domains)
             scheduler = schedulers.make_scheduler(name, self.request.epochs, missing, domains, self.request.seed)
             at_a_time = schedulers.max_concurrent_trials(name, missing, at_a_time)
+            amounts["cpu"] = schedulers.cpus_per_trial(name, amounts["cpu"], resources.max_concurrent, there["CPU"])
         tuner = tune.Tuner(
             tune.with_resources(trainable, amounts),
             tune_config=tune.TuneConfig(
@@ -157,9 +164,11 @@ class SweepRun:
         try:
             with stopping.finishing_epochs():
                 tuner.fit()
+            stopping.raise_storage_failure()
         finally:
             progress.close()
-            close_study(self.sweep)
+            if isinstance(searcher, DistinctOptunaSearch):
+                close_study(self.sweep)
             forget_generations(self.sweep)
 
 

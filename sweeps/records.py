@@ -21,6 +21,7 @@ from typing import Any
 from deepdlt.atomic import write_atomic
 
 COMPLETE, PRUNED, FAILED = "complete", "pruned", "failed"
+CODE_FILE = "code.txt"  # in a trial's folder: the digest of the code that began it
 OF_CROSS_VALIDATION = (
     *("cv", "cv_top", "cv_seeds", "race", "labels", "folds", "classes", "cv_configurations", "cv_cells"),
 )

@@ -116,6 +116,10 @@ def _number_problems(request: Request, args: Any) -> list[str]:
             f"--labels must be distinct names separated by commas, got {names!r}",
         ),
         (request.cv_top >= 1, f"--cv-top must be >= 1, got {request.cv_top}"),
+        (
+            0 <= request.seed < 2**32 - MAX_TRIALS,
+            f"--seed must be in 0..{2**32 - MAX_TRIALS - 1}, got {request.seed}",
+        ),
         (1 <= args.cv_seeds <= MAX_SEEDS, f"--cv-seeds must be in 1..{MAX_SEEDS}, got {args.cv_seeds}"),
         (
             not request.cv_only or request.cv_top == 1,

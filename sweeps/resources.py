@@ -56,7 +56,9 @@ def check_address(address: str | None) -> None:
     Raises:
         SweepRefused: nothing answers there.
     """
-    host, colon, port = (address or "").removeprefix("ray://").rpartition(":")
+    if (address or "").startswith("ray://"):
+        raise SweepRefused(f"--address {address}: Ray Client runs Tune elsewhere; give the head's own host:port (6379)")
+    host, colon, port = (address or "").rpartition(":")
     if not colon or not port.isdigit():
         return
     try:

@@ -11,9 +11,9 @@ from typing import Any
 import torch
 
 from deepdlt.inference import resolve_precision
-from sweeps import code_identity, plan
+from sweeps import code_identity, cross_validation
 from sweeps.data_identity import changed
-from sweeps.records import COMPLETE, SweepRefused, read_records, read_sweep
+from sweeps.records import CODE_FILE, COMPLETE, SweepRefused, read_record, read_records, read_sweep
 from sweeps.request import Request
 from sweeps.resources import Resources
 
@@ -62,7 +62,12 @@ def known_codes(sweep: Path, files: Mapping[str, str]) -> dict[str, Mapping[str,
 def notes(request: Request, resources: Resources, sweep: Path, asked: Record, on_cluster: bool) -> list[str]:
     """Lines for people: how the space changed since the last run, and what is not comparable to the last bit."""
     records = list(read_records(sweep).values())
+    now = code_identity.digest(code_identity.code_files())
+    other = [p.parent for p in sorted(sweep.glob(f"*/{CODE_FILE}")) if p.read_text(encoding="utf-8") != now]
+    torn = [p.parent.name for p in sorted(sweep.glob("*/trial.json")) if read_record(p.parent) is None]
     return [
+        *(f"{name}: its trial.json is damaged; the trial is run again" for name in torn),
+        *(f"{folder.name}: begun by other code, it starts again" for folder in other if read_record(folder) is None),
         *_space_changes((read_sweep(sweep) or {}).get("axes"), asked["axes"], request, records),
         *([] if on_cluster else _machine_changes(request, resources, records)),
     ]
@@ -80,7 +85,7 @@ def _space_changes(before: Any, now: Mapping[str, Any], request: Request, record
         old, new = _values(before.get(name)), _values(now.get(name))
         added += [f"{name}={value}" for value in new if value not in old]
         removed += [f"{name}={value}" for value in old if value not in new]
-    outside = sum(r["kind"] == "search" and not plan.in_space(request, dict(r)) for r in records)
+    outside = sum(r["kind"] == "search" and not cross_validation.in_space(request, dict(r)) for r in records)
     parts = [f"{sign}: {', '.join(found)}" for sign, found in (("added", added), ("removed", removed)) if found]
     kept = f"; {outside} finished trial(s) are outside it now: kept, marked, not counted" if outside else ""
     return [f"the space changed ({'; '.join(parts)}){kept}"]

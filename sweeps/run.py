@@ -132,6 +132,7 @@ def _finish(request: Any, asked: dict[str, Any], sweep: Path, args: Namespace) -
     """Write the report, print the summary on stdout, return the exit code."""
     from sweeps import plan, stopping
     from sweeps.console import show_summary, summary_json
+    from sweeps.cross_validation import in_space
     from sweeps.records import FAILED, read_records
     from sweeps.report import make_report
 
@@ -147,7 +148,8 @@ def _finish(request: Any, asked: dict[str, Any], sweep: Path, args: Namespace) -
     if stopping.reason() and left:
         _say(f"{stopping.reason()}, {left} trial(s) are left; {_go_on()}")
         return INTERRUPTED
-    return SOME_FAILED if any(r["status"] == FAILED for r in records.values()) else DONE
+    failed = [r for r in records.values() if r["status"] == FAILED]
+    return SOME_FAILED if any(r["kind"] == "cv" or in_space(request, r) for r in failed) else DONE
 
 
 def _list_spaces() -> int:

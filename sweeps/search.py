@@ -1,6 +1,7 @@
 """The configurations that a space holds: listed, drawn at random, compared."""
 
 import itertools
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -13,12 +14,13 @@ Conditions = Mapping[str, Mapping[str, Sequence[Any]]]
 """Field -> other field -> values: the field is part of a configuration only where every other field has one of these
 values; elsewhere it keeps TrainConfig's default."""
 NONE: Conditions = {}
+MOST = 1_000_000  # configurations that are listed; a larger space is like a continuous one
 
 
 def axes(space: Settings) -> dict[str, list[Any] | dict[str, float]]:
     """The swept fields: name -> list of choices, or {"low", "high"} of a range."""
     return {
-        name: list(d.categories) if isinstance(d, Categorical) else {"low": d.lower, "high": d.upper}
+        name: list(d.categories) if isinstance(d, Categorical) else {"low": d.lower, "high": _highest(d)}
         for name, d in domains(space).items()
     }
 
@@ -56,8 +58,8 @@ def without_idle(space: Settings, settings: Settings, conditions: Conditions) ->
 
 def grid(space: Settings, points: Iterable[Settings], conditions: Conditions = NONE) -> list[Settings] | None:
     """Every configuration of a finite space, `points` first; None when an axis is continuous."""
-    choices = axes(space)
-    if not all(isinstance(values, list) for values in choices.values()):
+    choices = {n: list(integers(d)) if isinstance(d, Integer) else axes(space)[n] for n, d in domains(space).items()}
+    if not all(isinstance(values, list) for values in choices.values()) or math.prod(map(len, choices.values())) > MOST:
         return None
     combinations = (dict(zip(choices, values, strict=True)) for values in itertools.product(*choices.values()))
     return distinct([*points, *(without_idle(space, settings, conditions) for settings in combinations)])
@@ -85,11 +87,7 @@ def contains(space: Settings, settings: Settings, conditions: Conditions = NONE)
     placeholders = {name: settings.get(name, _first(values)) for name, values in swept.items()}
     if set(without_idle(space, placeholders, conditions)) != set(settings):
         return False
-    return all(
-        settings[name] in values if isinstance(values, list) else values["low"] <= settings[name] <= values["high"]
-        for name, values in swept.items()
-        if name in settings
-    )
+    return all(_has(domain, settings[name]) for name, domain in domains(space).items() if name in settings)
 
 
 def settings_of(space: Settings, config: Settings, conditions: Conditions = NONE) -> Settings:
@@ -123,6 +121,27 @@ def distinct(configurations: Iterable[Settings]) -> list[Settings]:
 def plain(value: Any) -> Any:
     """numpy scalar -> Python's own, which JSON and TrainConfig accept."""
     return value.item() if isinstance(value, np.generic) else value
+
+
+def _has(domain: Domain, value: Any) -> bool:
+    """Is this a value of the domain? The upper end of whole numbers is not, as in Tune."""
+    if isinstance(domain, Categorical):
+        return value in domain.categories
+    if isinstance(domain, Integer):
+        return isinstance(value, int) and value in integers(domain)
+    step = getattr(domain.get_sampler(), "q", None)
+    on_grid = step is None or math.isclose(value / step, round(value / step), abs_tol=1e-9)
+    return on_grid and domain.lower <= value <= domain.upper
+
+
+def integers(domain: Integer) -> range:
+    """The values of whole numbers without a step, or with the step of tune.qrandint, whose upper end counts."""
+    step = getattr(domain.get_sampler(), "q", None)
+    return range(domain.lower, domain.upper) if step is None else range(domain.lower, domain.upper + 1, int(step))
+
+
+def _highest(domain: Domain) -> float:
+    return integers(domain)[-1] if isinstance(domain, Integer) else domain.upper
 
 
 def _first(values: list[Any] | dict[str, float]) -> Any:

@@ -14,12 +14,13 @@ from typing import Any
 from ray.tune.stopper import Stopper
 
 INTERRUPTED, OUT_OF_TIME = "interrupted", "the time budget is used up"
-_state: dict[str, Any] = {"reason": None, "deadline": None}
+STORAGE_FAILED = "storage failed"
+_state: dict[str, Any] = {"reason": None, "deadline": None, "error": None}
 
 
 def set_deadline(budget_s: float | None) -> None:
     """Begin a run that ends after so many seconds; None for no limit."""
-    _state.update(reason=None, deadline=None if budget_s is None else time.monotonic() + budget_s)
+    _state.update(reason=None, error=None, deadline=None if budget_s is None else time.monotonic() + budget_s)
 
 
 def reason() -> str | None:
@@ -27,6 +28,21 @@ def reason() -> str | None:
     if _state["reason"] is None and _state["deadline"] is not None and time.monotonic() >= _state["deadline"]:
         _state["reason"] = OUT_OF_TIME
     return _state["reason"]
+
+
+def storage_failed(error: OSError) -> None:
+    """End the run because of this; Tune would take an exception in a callback for one of the trial's own."""
+    _state.update(reason=STORAGE_FAILED, error=error)
+
+
+def raise_storage_failure() -> None:
+    """Raise what `storage_failed` was told.
+
+    Raises:
+        OSError: that one.
+    """
+    if _state["error"] is not None:
+        raise _state["error"]
 
 
 class AtNextEpoch(Stopper):
@@ -46,7 +62,7 @@ def finishing_epochs() -> Iterator[None]:
     """While trials run, the first Ctrl-C is a request; the second is a KeyboardInterrupt."""
 
     def ask(number: int, frame: Any) -> None:
-        if _state["reason"] == INTERRUPTED:
+        if _state["reason"] in (INTERRUPTED, STORAGE_FAILED):
             raise KeyboardInterrupt
         _state["reason"] = INTERRUPTED
         print("finishing the running epochs; Ctrl-C again stops at once (no finished epoch is lost)", file=sys.stderr)

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from ray import tune
 
+from deepdlt.atomic import write_atomic
 from deepdlt.checkpoint import BEST, LAST, PREVIOUS, DamagedCheckpoint, load_model
 from deepdlt.config import TrainConfig
 from deepdlt.evaluation import evaluate
@@ -22,7 +23,7 @@ from deepdlt.models import build_model
 from deepdlt.stratified_split import Split
 from deepdlt.training import fit
 from sweeps import code_identity, population
-from sweeps.records import COMPLETE, FAILED, Cell, forget_failure, read_record, write_record
+from sweeps.records import CODE_FILE, COMPLETE, FAILED, Cell, forget_failure, read_record, write_record
 from sweeps.tensorboard_logs import TrialLog
 
 SHOWN_CROPS = 8
@@ -59,6 +60,7 @@ def train_cell(config: dict[str, Any], crops: np.ndarray, job: Job) -> None:
     cell, directory = trial_cell(config), job.sweep / config["trial"]["name"]
     job = replace(job, code=job.code | {"code": code_identity.digest(code_identity.code_files())})  # what runs here
     forget_failure(directory)
+    _begin(directory, job.code["code"])
     try:
         with TrialLog(directory) as log, _watchdog(directory) as alive:
             place: dict[str, Any] = {"kind": cell.kind, "label": cell.label, "fold": cell.fold, "n_folds": cell.n_folds}
@@ -71,8 +73,18 @@ def train_cell(config: dict[str, Any], crops: np.ndarray, job: Job) -> None:
             write_record(directory, cell, FAILED, error=f"{error}" or type(error).__name__, **job.code)
 
 
+def _begin(directory: Path, code: str) -> None:
+    """Note which code trains here; what other code has begun is begun again, for its epochs are not comparable."""
+    directory.mkdir(parents=True, exist_ok=True)
+    mark = directory / CODE_FILE
+    if mark.exists() and mark.read_text(encoding="utf-8") != code:
+        for name in (LAST, PREVIOUS, BEST, population.SCHEDULE):
+            (directory / name).unlink(missing_ok=True)
+    write_atomic(mark, code.encode())
+
+
 def _train(
-    config: dict[str, Any], crops: np.ndarray, job: Job, directory: Path, log: TrialLog, alive: Callable[[], None]
+    config: dict[str, Any], crops: np.ndarray, job: Job, directory: Path, log: TrialLog, alive: Callable[..., None]
 ) -> None:
     cell, train_config = trial_cell(config), population.train_config(config)
     told = population.take_over(config, directory, train_config)
@@ -85,9 +97,10 @@ def _train(
         alive()
         epoch = int(metrics["epoch"])
         if not epoch_s:
-            log.restart(epoch)
+            log.restart(max(epoch, told + 1))
         epoch_s.append(metrics["epoch_s"])
-        log.scalars(_epoch_scalars(metrics), epoch)
+        if epoch > told:  # what was taken over from another member is no epoch of this one
+            log.scalars(_epoch_scalars(metrics), epoch)
         if metrics["finished"]:
             try:
                 outcome = _test(train_config, crops, split, directory, device)
@@ -116,12 +129,14 @@ def _train(
         if epoch > told or metrics["finished"]:
             numbers = {name: float(value) for name, value in metrics.items()} | {"epoch": epoch}
             mark = population.checkpoint(config, directory, metrics)
+            faulthandler.cancel_dump_traceback_later()  # a member of a population may wait for the others here
             tune.report(numbers | {"parameters": parameters}, checkpoint=mark)  # may stop the trial
+            alive(now=True)
     return None
 
 
 @contextmanager
-def _watchdog(directory: Path) -> Iterator[Callable[[], None]]:
+def _watchdog(directory: Path) -> Iterator[Callable[..., None]]:
     """Yield what must be called again and again, or else this process writes where it hangs and ends.
 
     A thread of the C library watches, so that code which never gives Python back is noticed too.
@@ -129,9 +144,9 @@ def _watchdog(directory: Path) -> Iterator[Callable[[], None]]:
     limit, last = float(os.environ.get("DEEPDLT_HANG_S", HANG_S)), 0.0
     with (directory / HANG_FILE).open("w") as file:
 
-        def alive() -> None:
+        def alive(now: bool = False) -> None:
             nonlocal last
-            if time.monotonic() - last > limit / 100:  # arming costs a thread
+            if now or time.monotonic() - last > limit / 100:  # arming costs a thread
                 faulthandler.dump_traceback_later(limit, exit=True, file=file)
                 last = time.monotonic()
 
@@ -187,7 +202,7 @@ def _epoch_scalars(metrics: dict[str, float]) -> dict[str, float]:
 
 def _test(config: TrainConfig, crops: np.ndarray, split: Split, directory: Path, device: str) -> _Outcome:
     """Meet the test set, once, with the weights that `config.evaluate` names."""
-    model, _ = load_model(directory / f"{config.evaluate}.pt")
+    model, config = load_model(directory / f"{config.evaluate}.pt")  # a member's best may be an adopted network
     model.to(device).to(memory_format=torch.channels_last)
     images, indices = torch.as_tensor(crops).to(device), torch.as_tensor(split.test).to(device)
     per_crop = evaluate(model, config, images, indices, "all")

@@ -92,3 +92,16 @@ def test_a_failed_cell_holds_nobody_up(tmp_path):
     searcher.on_trial_complete("t0", {"epoch": 1})
     names = run(tmp_path, searcher)
     assert len(names) < len(grid()) - 1
+
+
+def test_a_cell_whose_worker_died_for_good_holds_nobody_up(tmp_path):
+    searcher = race(tmp_path)
+    searcher.suggest("t0")
+    searcher.on_trial_complete("t0", error=True)  # before anybody has written a record
+    assert len(run(tmp_path, searcher)) < len(grid()) - 1
+
+
+def test_a_failed_cell_that_is_retried_is_not_counted_before(tmp_path):
+    trial = trial_config(grid()[2], grid()[2].name())
+    commit(tmp_path, trial, 0, FAILED)
+    assert trial in handed_out(race(tmp_path))

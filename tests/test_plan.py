@@ -2,6 +2,8 @@
 
 from dataclasses import asdict, replace
 
+import numpy as np
+
 from sweeps import cross_validation, plan
 from sweeps.command_line import make_parser
 from sweeps.request import make_request
@@ -76,3 +78,69 @@ def test_of_a_population_the_last_settings_are_cross_validated():
         asked, plan.searched_settings(asked)[0], schedule=[{"epoch": 1, "lr": 1e-3}, {"epoch": 2, "lr": 4e-4}]
     )
     assert cross_validation.chosen_configurations(asked, [member])[0] == member["config"] | {"lr": 4e-4}
+
+
+def test_cells_of_configurations_that_lost_the_race_are_not_missing():
+    options = [
+        "--trials",
+        "2",
+        "--cv",
+        "--cv-top",
+        "2",
+        "--race",
+        "--labels",
+        "PP1",
+        "--folds",
+        "5",
+        "--search",
+        "grid",
+    ]
+    asked = request(*options)
+    searched = [record(asked, s, psnr=p) for s, p in zip(plan.searched_settings(asked), (21.0, 20.0), strict=True)]
+    configs = cross_validation.chosen_configurations(asked, searched)
+    cells = cross_validation.fold_cells(configs, cross_validation.grid_cells(asked), 5, "data")
+    noise = np.random.default_rng(0).normal(size=(10, 20))
+    found = [
+        {"identity": c.identity, "status": "complete", **asdict(c)}
+        | {"test_by_image": {str(i): {"psnr_db": 20 - 9 * (c.config == configs[1]) + x / 9} for i, x in enumerate(row)}}
+        for c, row in zip(cells[:8], noise, strict=False)
+    ]
+    assert plan.missing_trials(asked, known(*searched, *found[:2]), "data", retry=False) == (0, 8)
+    assert plan.missing_trials(asked, known(*searched, *found), "data", retry=False) == (0, 1)
+
+
+def test_a_trial_of_an_axis_that_was_removed_is_outside():
+    asked = request("--trials", "2", "--search", "grid")
+    with_axis = record(asked, plan.searched_settings(asked)[0] | {"lr": 1e-3})
+    narrower = replace(asked, domains={k: v for k, v in asked.domains.items() if k != "lr"}, points=[])
+    assert cross_validation.in_space(asked, with_axis)
+    assert not cross_validation.in_space(narrower, with_axis)  # there lr has its default, 5e-4
+
+
+def test_only_trials_of_the_present_space_are_cross_validated():
+    asked = request("--trials", "2", "--cv", "--search", "grid")
+    settings = [s | {"kernel_size": k} for s, k in zip(plan.searched_settings(asked), (5, 3), strict=False)]
+    records = [record(asked, s, psnr=p) for s, p in zip(settings, (25.0, 20.0), strict=True)]
+    narrow = request("--trials", "2", "--cv", "--set", "kernel_size=3")
+    assert [c["kernel_size"] for c in cross_validation.chosen_configurations(asked, records)] == [5]
+    assert [c["kernel_size"] for c in cross_validation.chosen_configurations(narrow, records)] == [3]
+
+
+def test_members_that_ended_with_the_same_settings_are_compared_once():
+    asked = request("--trials", "3", "--cv", "--cv-top", "2", "--search", "grid")
+    end = {"schedule": [{"epoch": 1, **plan.searched_settings(asked)[0], "from": "s0001"}]}
+    first, second, third = plan.searched_settings(asked)[:3]
+    records = [
+        record(asked, first, psnr=22.0),
+        record(asked, second, psnr=21.0, **end),
+        record(asked, third, psnr=20.0),
+    ]
+    chosen = cross_validation.chosen_configurations(asked, records)
+    assert chosen == [records[0]["config"], records[2]["config"]]
+
+
+def test_when_fewer_completed_than_were_to_be_compared_nothing_more_is_missing():
+    asked = request("--trials", "2", "--cv", "--cv-top", "2", "--labels", "PP1", "--folds", "2", "--search", "grid")
+    first, second = plan.searched_settings(asked)
+    records = known(record(asked, first), record(asked, second, "failed"))
+    assert plan.missing_trials(asked, records, "data", retry=False) == (0, 2)

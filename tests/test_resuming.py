@@ -13,6 +13,7 @@ from sweeps.command_line import make_parser
 from sweeps.records import SweepRefused, check_sweep, write_record
 from sweeps.request import make_request
 from sweeps.resources import Resources
+from sweeps.trainable import _begin
 
 FILES = {"deepdlt/losses.py": "a" * 12, "deepdlt/metrics.py": "b" * 12}
 EDITED = FILES | {"deepdlt/losses.py": "c" * 12}
@@ -87,3 +88,22 @@ def test_changed_labels_are_named_in_the_refusal(tmp_path):
     (tmp_path / "sweep.json").write_text(json.dumps(sweep))
     with pytest.raises(SweepRefused, match=r"a\.png: label NP changed from 10 to 20"):
         check_sweep(tmp_path, {"data_fingerprint": "y", "images": now}, ("data_fingerprint",), resuming.data_changes)
+
+
+def test_a_trial_that_other_code_has_begun_starts_again_and_that_is_said(tmp_path, asked):
+    folder = tmp_path / "s0001-abc"
+    _begin(folder, "old")
+    (folder / "last.pt").write_bytes(b"x")
+    _begin(folder, "old")
+    assert (folder / "last.pt").exists()
+    [line] = resuming.notes(asked, Resources(1, 0, 1), tmp_path, {"axes": {}}, on_cluster=True)
+    assert line == "s0001-abc: begun by other code, it starts again"
+    _begin(folder, "new")
+    assert not (folder / "last.pt").exists()
+
+
+def test_a_damaged_record_is_named(tmp_path, asked):
+    (tmp_path / "s0001-abc").mkdir()
+    (tmp_path / "s0001-abc" / "trial.json").write_text("{")
+    [line] = resuming.notes(asked, Resources(1, 0, 1), tmp_path, {"axes": {}}, on_cluster=True)
+    assert line == "s0001-abc: its trial.json is damaged; the trial is run again"

@@ -275,16 +275,17 @@ def train_members(name, trials, patches, root, faults=None, end_after=math.inf):
     return {member: [json.loads(line) for line in lines] for member, lines in logs.items()}
 
 
-POPULATION = TrainConfig(epochs=4, batch_size=16, dropout=0.0)
+POPULATION = TrainConfig(epochs=3, batch_size=16, dropout=0.0)
 LRS = (1e-5, 2e-5, 3e-5, 5e-3, 2e-3)  # the last one is the best
 
 
+@pytest.mark.timeout(600)  # seconds on a free machine; processes that import PyTorch start slowly on a busy one
 @pytest.mark.parametrize("name", schedulers.POPULATIONS)
 def test_members_adopt_the_weights_of_better_ones(cluster, patches, tmp_path, name):
     trained = train_members(name, list(members(tmp_path, LRS, POPULATION)), patches, tmp_path)
     adopted = []
     for member, rows in trained.items():
-        assert [epoch for epoch, *_ in rows] == [1, 2, 3, 4]  # each once, under the own name
+        assert [epoch for epoch, *_ in rows] == [1, 2, 3]  # each once, under the own name
         history = population.history(tmp_path / member)
         assert history[0] == {"epoch": 1, "lr": LRS[int(member[1:])]}
         for entry in history[1:]:
@@ -308,6 +309,7 @@ def best_so_far(rows, epoch):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_a_population_survives_failures_deaths_and_a_run_that_ended_early(cluster, patches, tmp_path):
     config = replace(POPULATION, epochs=6)
     before = train_members("pbt", list(members(tmp_path, LRS, config)), patches, tmp_path, end_after=3)

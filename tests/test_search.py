@@ -191,3 +191,31 @@ def test_logged_numbers_find_their_choice_again():
     assert type(value) is int
     assert search.as_value(tune.choice(["relu"]), "relu") == "relu"
     assert type(search.as_value(tune.randint(1, 9), 4.0)) is int
+
+
+def test_whole_numbers_without_their_upper_end_are_a_finite_space(tmp_path):
+    space = {"latent_dim": tune.randint(8, 11)}
+    assert [s["latent_dim"] for s in search.grid(space, [])] == [8, 9, 10]
+    assert search.contains(space, {"latent_dim": 10})
+    assert not search.contains(space, {"latent_dim": 11})
+    assert search.axes(space)["latent_dim"] == {"low": 8, "high": 10}
+    searcher, seen = make_searcher(tmp_path, space), []
+    while (found := suggested(searcher, f"t{len(seen)}")) != Searcher.FINISHED:
+        ends(searcher, tmp_path, f"t{len(seen)}")
+        seen.append(found["latent_dim"])
+    assert sorted(seen) == [8, 9, 10]
+
+
+def test_values_beside_the_steps_of_a_range_are_not_in_it():
+    space = {"dropout": tune.quniform(0.0, 0.5, 0.1)}
+    assert search.contains(space, {"dropout": 0.3})
+    assert not search.contains(space, {"dropout": 0.25})
+
+
+def test_a_trial_that_was_stopped_while_it_waited_is_pruned(searcher, tmp_path):
+    searcher.suggest("t0")
+    searcher.on_trial_result("t0", {search.METRIC: 12.0, "epoch": 1})
+    searcher.on_trial_result("t0", {search.METRIC: 12.0, "epoch": 1})  # it went on, and told its last epoch again
+    searcher.on_trial_complete("t0", None)
+    [trial] = told(tmp_path)
+    assert (trial.state.name, trial.intermediate_values) == ("PRUNED", {1: 12.0})
