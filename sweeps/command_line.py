@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 
 EPILOG = """exit codes: 0 all done, 1 some trials failed, 2 refused input, 3 storage failed, 75 the sweep is running
-elsewhere, 130 ended early (Ctrl-C, SIGTERM, --time-budget): the same command goes on"""
+elsewhere, 130 ended early (Ctrl-C, SIGTERM, --time-budget, or Ray itself died): the same command goes on"""
 UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 
 

@@ -46,7 +46,7 @@ class SweepRun:
     ) -> None:
         self.request, self.resources, self.data, self.sweep = request, resources, data, sweep
         self.fingerprint = data.patches.fingerprint
-        self.label = search_label(data.patches.images, request.labels)
+        self.label = search_label(data.patches.images)
         self.quiet, self.start_ray = quiet, start_ray
         self.kept = (COMPLETE, PRUNED) if retry_failed else (COMPLETE, PRUNED, FAILED)
         self.code = {

@@ -127,7 +127,7 @@ def asked(request: Request, data: SweepData, command: str) -> dict[str, Any]:
         "cv_top": request.cv_top,
         "cv_seeds": list(request.cv_seeds),
         "race": None if request.race is None else {"alpha": ALPHA, "margin": request.race},
-        "search_label": search_label(data.patches.images, request.labels),
+        "search_label": search_label(data.patches.images),
         "labels": list(request.labels),
         "folds": request.folds,
         "data_fingerprint": data.patches.fingerprint,

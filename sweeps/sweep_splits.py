@@ -10,10 +10,9 @@ from sweeps.records import SweepRefused
 from sweeps.request import LABELS, Request
 
 
-def search_label(images: pd.DataFrame, labels: tuple[str, ...]) -> str:
+def search_label(images: pd.DataFrame) -> str:
     """The label that stratifies the search's plain split, "" for none: a rule that --labels cannot change half-way."""
-    usable = [name for name in LABELS if name in images.columns and images[name].notna().all()]
-    return (usable or list(labels) or [""])[0]
+    return next((name for name in LABELS if name in images.columns and images[name].notna().all()), "")
 
 
 def check_labels(request: Request, images: pd.DataFrame) -> None:
@@ -34,7 +33,7 @@ def check_labels(request: Request, images: pd.DataFrame) -> None:
 
 def make_splits(request: Request, patches: Patches) -> dict[tuple[str, int], Split]:
     """(label, fold) -> crop indices; fold 0 is the plain split that all search trials share."""
-    config, first = request.config({}), search_label(patches.images, request.labels)
+    config, first = request.config({}), search_label(patches.images)
     splits = {(first, 0): single_split(config, patches, first or None, request.seed)}
     for label in request.labels if request.cv else ():
         folds = fold_splits(config, patches, label, request.folds, request.seed)

@@ -195,6 +195,27 @@ def test_a_frozen_driver_goes_on_when_it_is_thawed(tmp_path, image_folder):
     assert code == 0, err
 
 
+def test_when_a_node_is_lost_its_trials_go_on_elsewhere(tmp_path, image_folder):
+    from ray.cluster_utils import Cluster
+
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+    try:
+        node = cluster.add_node(num_cpus=1)
+        arguments = [*SMALL, "--trials", "3", "--epochs", "10", "--address", cluster.address]
+        running = RunningSweep([*arguments, "--data", str(image_folder)], tmp_path)
+        running.wait_for(lambda: len(list(sweep_in(tmp_path).glob("s0*"))) == 2 and epochs_of(sweep_in(tmp_path)) >= 4)
+        cluster.remove_node(node, allow_graceful=False)
+        code, _, err = running.end(250)
+    finally:
+        cluster.shutdown()
+    assert code == 0, err
+    assert "retry 1 of 3" in err
+    records = read_records(sweep_in(tmp_path)).values()
+    assert [r["status"] for r in records] == [COMPLETE] * 3
+    for record in records:
+        assert sorted(read_trial(sweep_in(tmp_path) / record["name"]).scalars["val_loss"]) == list(range(1, 11))
+
+
 KILLS = int(os.environ.get("DEEPDLT_KILLS", "12"))
 
 
