@@ -12,7 +12,7 @@ sweep: setup  ## the main job: search, then cross-validate the best configuratio
 test: setup-dev  ## everything that must hold
 	$(PY) -m pytest -m "not slow"
 
-test-all: setup-dev  ## and the tests that take more than a minute
+test-all: setup-dev  ## and those that take minutes: sweeps that are killed, every scheduler, the notebook
 	$(PY) -m pytest
 
 setup: .venv/installed

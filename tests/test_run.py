@@ -217,6 +217,7 @@ def test_folds_of_another_number_stay_out_of_the_average(finished, image_folder,
     assert [float(r["test_loss"]) for r in shown if r["fold"].isdigit()] == pytest.approx(folds, rel=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kill", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL], ids=lambda s: s.name)
 def test_an_interrupted_sweep_goes_on_where_it_was(tmp_path, image_folder, kill):
     command = ["--space", "exp_grid", "--epochs", "2", "--trials", "3", "--scheduler", "none", "--name", "t"]

@@ -182,6 +182,7 @@ QUALITIES = [14, 23, 11, 30, 20, 17, 26, 12, 29, 15, 21, 18]
 LEARNERS = [{"quality": quality} for quality in QUALITIES]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["none", "asha", "median"])
 def test_losers_are_stopped_early_and_the_best_trains_to_its_end(cluster, tmp_path, name):
     epochs = simulate(name, LEARNERS, tmp_path)
@@ -193,6 +194,7 @@ def test_losers_are_stopped_early_and_the_best_trains_to_its_end(cluster, tmp_pa
     assert epochs[QUALITIES.index(12)] < EPOCHS  # neither among the first nor any good
 
 
+@pytest.mark.slow
 def test_hyperband_compares_whole_brackets(cluster, tmp_path):
     """Brackets of 7, 3 and 2 trials: of 7 go on 3 after one epoch and 1 after three, of 3 goes on 1, then both."""
     epochs = simulate("hyperband", LEARNERS, tmp_path)
@@ -212,6 +214,7 @@ def test_hyperband_compares_whole_brackets(cluster, tmp_path):
 FAULTS = {"fails at once": {"fails": 1}, "fails later": {"fails": 4}, "dies": {"dies": 2}, "is done": {"finishes": 2}}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["median", "hyperband"])
 def test_trials_that_fail_die_or_end_early_keep_nobody_waiting(cluster, tmp_path, name):
     faults = [{"quality": 27 + k / 10, **fault} for k, fault in enumerate(FAULTS.values())]
@@ -224,6 +227,7 @@ def test_trials_that_fail_die_or_end_early_keep_nobody_waiting(cluster, tmp_path
     assert epochs[7] <= 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("left_at", [[9, 4, 1, 3, 8, 2], [5] * 12])  # 5: behind the first two rungs
 def test_trials_that_earlier_runs_left_at_any_epoch_come_to_their_end(cluster, tmp_path, left_at):
     for k, epoch in enumerate(left_at):
@@ -234,6 +238,7 @@ def test_trials_that_earlier_runs_left_at_any_epoch_come_to_their_end(cluster, t
     assert all(epochs)
 
 
+@pytest.mark.slow
 def test_a_run_that_is_to_end_begins_nothing_new(cluster, tmp_path):
     epochs = simulate(
         "hyperband", [{"quality": quality, "epoch_s": 0.4} for quality in QUALITIES], tmp_path, end_after=1
@@ -279,6 +284,7 @@ POPULATION = TrainConfig(epochs=3, batch_size=16, dropout=0.0)
 LRS = (1e-5, 2e-5, 3e-5, 5e-3, 2e-3)  # the last one is the best
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(600)  # seconds on a free machine; processes that import PyTorch start slowly on a busy one
 @pytest.mark.parametrize("name", schedulers.POPULATIONS)
 def test_members_adopt_the_weights_of_better_ones(cluster, patches, tmp_path, name):
