@@ -79,6 +79,7 @@ def _run(args: Namespace) -> int:
     if any(shown["to_run"]):
         resuming.check_code(sweep, asked["code"]["files"], args.allow_code_change)
         notes = resuming.notes(asked_for, share, sweep, asked, args.address is not None)
+    if any(shown["to_run"]) and (args.plan or not args.quiet):  # training steps are timed: seconds
         listed, known = plan.searched_settings(asked_for), list(records.read_records(sweep).values())
         shown |= forecast(asked_for, listed, share, data, known, shown["to_run"])
     if args.plan:
