@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ray import tune
+from ray.tune.progress_reporter import TrialProgressCallback
 
 from deepdlt.training import EPOCH_METRICS
 from sweeps import stopping
@@ -21,6 +22,19 @@ from sweeps.trainable import HANG_FILE, trial_cell
 FULL_DISK = 10_000_000  # bytes; a trial's checkpoints and logs need about as many
 SHARED_WITHIN_S = 10.0  # until a file written on one node is seen on another
 RETRIES = 3  # of a trial whose process died
+
+
+class Silence(TrialProgressCallback):
+    """In the place of Tune's own, which prints trials that end without a result on stdout, whatever the verbosity."""
+
+    def on_trial_result(self, *args: Any, **info: Any) -> None:
+        """Tune hook."""
+
+    def on_trial_complete(self, *args: Any, **info: Any) -> None:
+        """Tune hook."""
+
+    def on_trial_error(self, *args: Any, **info: Any) -> None:
+        """Tune hook."""
 
 
 class SweepProgress(tune.Callback):

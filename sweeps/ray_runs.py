@@ -19,7 +19,7 @@ from sweeps.configurations import configuration_group
 from sweeps.listed_search import ListedSearch, RaceSearch
 from sweeps.optuna_search import DistinctOptunaSearch, close_study
 from sweeps.population import forget_generations
-from sweeps.progress import RETRIES, SweepProgress
+from sweeps.progress import RETRIES, Silence, SweepProgress
 from sweeps.records import COMPLETE, FAILED, PRUNED, SweepRefused, read_record, read_records, update_sweep
 from sweeps.request import LABELS, Request
 from sweeps.resources import Resources, fit_to
@@ -155,7 +155,7 @@ class SweepRun:
             run_config=tune.RunConfig(
                 name=phase,
                 storage_path=str(self.sweep / ".ray"),  # Ray's own state: a cache that nobody reads
-                callbacks=[progress],
+                callbacks=[progress, Silence()],
                 stop=stopping.AtNextEpoch(),
                 failure_config=tune.FailureConfig(max_failures=RETRIES),
                 verbose=0,
