@@ -216,7 +216,7 @@ def test_when_a_node_is_lost_its_trials_go_on_elsewhere(tmp_path, image_folder):
         assert sorted(read_trial(sweep_in(tmp_path) / record["name"]).scalars["val_loss"]) == list(range(1, 11))
 
 
-KILLS = int(os.environ.get("DEEPDLT_KILLS", "12"))
+KILLS = int(os.environ.get("DEEPDLT_KILLS", "6"))
 
 
 @pytest.mark.timeout(1800)
