@@ -57,6 +57,8 @@ def forecast(
     configs = _configurations(request, listed) if n_search else []
     if not configs:
         configs = [TrainConfig(**c) for c in chosen_configurations(request, records)]
+    if not configs:
+        return plan | {"eta_basis": "unknown: no search trial is complete"}
     search_split = next(split for (_, fold), split in data.splits.items() if not fold)
     costs = measure(configs, data.patches.crops, search_split, resources, budget_s, records)
     if not costs:

@@ -98,7 +98,8 @@ def test_a_scheduler_can_only_make_it_shorter(patches, told_times):
 
 def test_the_folds_of_a_finished_search_are_those_of_its_best(patches, told_times):
     asked = request("--space", "smoke", "--cv", "--labels", "PP1", "--folds", "3")
-    said = say(asked, patches, records=[finished(2.0, kernel_size=5)], to_run=(0, 3))
+    best = finished(2.0) | {"config": config_dict(asked.config({"lr": 1e-3, "kernel_size": 5}))}
+    said = say(asked, patches, records=[best], to_run=(0, 3))
     assert said["eta_basis"] == "1 finished trials"
     assert said["epoch_s"] == {"all": pytest.approx(2.0, rel=0.1)}
     assert told_times == []
