@@ -98,9 +98,9 @@ def test_every_split_has_baselines_that_the_report_shows(sweep):
 
 def test_spectra_of_the_test_crops_are_in_the_tables(sweep):
     records = [r for r in read_records(sweep).values() if r["kind"] == "cv" and r["label"] == "PP1"]
-    rows = [row for row in table(sweep / "report" / "cv.csv") if row["label"] == "PP1"]
+    rows = {r["fold"]: float(r["test_spectrum_db"]) for r in table(sweep / "report" / "cv.csv") if r["label"] == "PP1"}
     spectra = [r["test"]["spectrum_db"] for r in records]
-    assert [float(row["test_spectrum_db"]) for row in rows] == pytest.approx(spectra, rel=1e-6)
+    assert [rows["1"], rows["2"], rows["mean"]] == pytest.approx([*spectra, np.mean(spectra)], rel=1e-6)
 
 
 def test_every_image_is_tested_once_per_label(sweep):
