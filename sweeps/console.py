@@ -17,7 +17,6 @@ from sweeps.configurations import (
     swept_axes,
     without_idle,
 )
-from sweeps.eta import span
 from sweeps.fold_standings import FoldFindings, fold_findings
 from sweeps.fold_tables import record_rows
 from sweeps.fold_words import average_text, folds_json, interval_text, p_text
@@ -178,6 +177,8 @@ def _table(*columns: str) -> Table:
 
 def _time(plan: dict[str, Any]) -> str:
     """`about 12-16 min (measured: ...)`, or why it is not known; empty when nothing is left to run."""
+    from sweeps.eta import span  # late: pandas comes with it, and the summary does not need it
+
     if not plan.get("eta_basis"):
         return ""
     low_high = plan["eta_s"]

@@ -149,7 +149,8 @@ def test_a_folder_that_cannot_be_written_is_exit_3(image_folder, elsewhere, caps
 def test_ctrl_c_leaves_a_checkpoint_and_prints_the_command_that_goes_on(image_folder, elsewhere):
     command = [sys.executable, "-m", "deepdlt.training", *words(image_folder, "run", "--epochs", "500")]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment)
+    heard = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # a shell's background jobs ignore it
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment, preexec_fn=heard)
     deadline = time.monotonic() + 120
     while not (elsewhere / "run" / "metrics.csv").exists():
         assert process.poll() is None, process.stderr.read()
