@@ -9,6 +9,10 @@ import numpy as np
 DESCRIBED = ("model", "lr", "dropout", "activation", "kernel_size", "optimizer", "weight_decay", "batch_size", "epochs")
 VAE_ONLY = ("latent_dim", "beta")
 
+Conditions = Mapping[str, Mapping[str, Sequence[Any]]]
+"""Field -> other field -> values: the field is part of a configuration only where every other field has one of these
+values; elsewhere it keeps TrainConfig's default."""
+
 
 def configuration_group(config: Mapping[str, Any]) -> str:
     """The configuration without its seed as a JSON text: trials of one group are repetitions of one another."""
@@ -38,24 +42,27 @@ def swept_axes(asked: Mapping[str, Any]) -> list[str]:
     ]
 
 
+def active(conditions: Conditions, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings without those whose conditions do not hold; a field that depends on such a one goes too.
+
+    Args:
+        settings: swept fields and constants together.
+    """
+    kept = dict(settings)
+    while idle := [n for n in kept if any(kept.get(o) not in v for o, v in conditions.get(n, {}).items())]:
+        for name in idle:
+            del kept[name]
+    return kept
+
+
 def idle_axes(asked: Mapping[str, Any], settings: Mapping[str, Any]) -> set[str]:
     """Axes that these settings do not use: their conditions do not hold, or one that they depend on is idle itself.
 
     Such a field keeps its default, which says nothing about the trial: tables show a dash.
     """
-    conditions, axes = _mapping(asked, "conditions"), _mapping(asked, "axes")
-    idle: set[str] = set()
-    while True:
-        more = {
-            name
-            for name, needs in conditions.items()
-            if name in axes
-            and name not in idle
-            and any(other in idle or settings.get(other) not in values for other, values in needs.items())
-        }
-        if not more:
-            return idle
-        idle |= more
+    axes, conditions = _mapping(asked, "axes"), _mapping(asked, "conditions")
+    swept = {name: needs for name, needs in conditions.items() if name in axes}
+    return set(swept) - set(active(swept, {**dict.fromkeys(swept), **settings}))
 
 
 def without_idle(asked: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:

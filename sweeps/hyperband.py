@@ -6,8 +6,8 @@ from typing import Any
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import HyperBandScheduler, TrialScheduler
 
-from sweeps.schedulers import end_with_the_run
 from sweeps.search import METRIC, MODE
+from sweeps.stopping import end_with_the_run
 
 ETA = 3
 """Each rung keeps one trial in this many and trains it this many times as long."""

@@ -16,6 +16,7 @@ from ray.tune.search import Searcher
 from ray.tune.search.optuna import OptunaSearch
 
 from sweeps import search, stopping
+from sweeps.configurations import Conditions
 from sweeps.records import COMPLETE, FAILED, PRUNED, read_record
 
 DRAWS = 100
@@ -45,7 +46,7 @@ class DistinctOptunaSearch(OptunaSearch):
         *,
         sweep: Path,
         seed: int,
-        conditions: search.Conditions = search.NONE,
+        conditions: Conditions = search.NONE,
         minimize: str | None = None,
     ) -> None:
         optuna.logging.set_verbosity(optuna.logging.ERROR)

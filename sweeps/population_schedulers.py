@@ -19,8 +19,8 @@ from ray.tune.schedulers.pb2 import PB2
 from ray.tune.search.sample import Categorical, Domain, Float, LogUniform, Quantized
 
 from sweeps.population import generation_epochs, inherit
-from sweeps.schedulers import end_with_the_run
 from sweeps.search import METRIC, MODE, plain
+from sweeps.stopping import end_with_the_run
 
 RESAMPLED, FACTORS = 0.25, (0.8, 1.2)  # the defaults of Ray, and of the paper
 WIDE = 10.0  # choices that span this factor are compared by their logarithm

@@ -7,6 +7,7 @@ from typing import Any
 import search_spaces
 from deepdlt.config import PROTOCOLS, ConfigError, TrainConfig, make_config, parse_settings
 from sweeps import schedulers, search
+from sweeps.configurations import Conditions, active
 from sweeps.records import SweepRefused
 
 LABELS = ("angle", "PP1", "NP", "EP1")
@@ -25,7 +26,7 @@ class Request:
     question: str
     domains: dict[str, Any]
     """Field -> Tune domain or constant, `--set` applied."""
-    conditions: search.Conditions = field(default_factory=dict)
+    conditions: Conditions = field(default_factory=dict)
     points: list[dict[str, Any]]
     cv_only: bool
     protocol: str
@@ -52,7 +53,7 @@ class Request:
         """The full configuration of one point of the space; what is not swept there keeps its default."""
         swept = search.domains(self.domains)
         constants = {name: value for name, value in self.domains.items() if name not in swept}
-        known = search.active(self.conditions, {**constants, **settings})
+        known = active(self.conditions, {**constants, **settings})
         return make_config(self.protocol, **{"epochs": self.epochs, "seed": self.seed, **known})
 
 

@@ -1,7 +1,7 @@
 """Who is stopped early, who waits, who goes on from whom: the schedulers' names, rules and needs."""
 
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from ray.tune.experiment import Trial
@@ -9,7 +9,6 @@ from ray.tune.schedulers import ASHAScheduler, MedianStoppingRule
 from ray.tune.search.sample import Categorical, Domain
 
 from deepdlt.config import TrainConfig
-from sweeps import stopping
 from sweeps.search import METRIC, MODE
 
 NAMES = ("none", "asha", "median", "hyperband", "pbt", "pb2")
@@ -63,22 +62,6 @@ def cpus_per_trial(name: str, cpus: float, concurrent: int, there: float) -> flo
         return cpus
     share = there / concurrent
     return share if share <= 1 else float(math.ceil(share))  # Ray wants whole CPUs above one
-
-
-def end_with_the_run(tune_controller: Any, held: Collection[Trial] = ()) -> bool:
-    """Once something asks for the end of the run, stop the trials that wait; whether something does.
-
-    Those that run end with their epoch (see sweeps.stopping); those that wait would each begin another one.
-
-    Args:
-        held: trials that Tune takes for running and that wait.
-    """
-    if not stopping.reason():
-        return False
-    for trial in list(tune_controller.get_trials()):
-        if trial.status in (Trial.PENDING, Trial.PAUSED) or (trial in held and not trial.is_saving):
-            tune_controller.stop_trial(trial)
-    return True
 
 
 def changeable(domains: Mapping[str, Domain]) -> dict[str, Domain]:

@@ -2,17 +2,16 @@
 
 import itertools
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 from ray.tune.search.sample import Categorical, Domain, Float, Integer
 
+from sweeps.configurations import Conditions, active
+
 METRIC, MODE = "best_val_psnr_db", "max"
 Settings = dict[str, Any]
-Conditions = Mapping[str, Mapping[str, Sequence[Any]]]
-"""Field -> other field -> values: the field is part of a configuration only where every other field has one of these
-values; elsewhere it keeps TrainConfig's default."""
 NONE: Conditions = {}
 MOST = 1_000_000  # configurations that are listed; a larger space is like a continuous one
 
@@ -33,19 +32,6 @@ def is_axis(value: Any) -> bool:
 def domains(space: Settings) -> dict[str, Domain]:
     """The swept fields with Tune's domains; the others are constants."""
     return {name: domain for name, domain in space.items() if isinstance(domain, Domain)}
-
-
-def active(conditions: Conditions, settings: Settings) -> Settings:
-    """The settings without those whose conditions do not hold; a field that depends on such a one goes too.
-
-    Args:
-        settings: swept fields and constants together.
-    """
-    kept = dict(settings)
-    while idle := [n for n in kept if any(kept.get(o) not in v for o, v in conditions.get(n, {}).items())]:
-        for name in idle:
-            del kept[name]
-    return kept
 
 
 def without_idle(space: Settings, settings: Settings, conditions: Conditions) -> Settings:

@@ -1,5 +1,6 @@
 """Synthetic images and crops, made once per test run."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,16 @@ from deepdlt.source_images import Source, read_source
 from deepdlt.synthetic import make_synthetic
 
 torch.set_num_threads(1)  # the networks here are tiny; threads that wait for a busy core cost 20 times as much
+
+
+@pytest.fixture
+def nothing_asks_for_the_end() -> Iterator[None]:
+    """No Ctrl-C and no time budget of another test; import late, for Ray comes with it."""
+    from sweeps import stopping
+
+    stopping.set_deadline(None)
+    yield
+    stopping.set_deadline(None)
 
 
 @pytest.fixture(scope="session")

@@ -45,15 +45,6 @@ def test_an_axis_is_idle_where_its_conditions_do_not_hold(settings, idle):
     assert set(described(ASKED, settings, list(ASKED["axes"]))) == set(ASKED["axes"]) - idle
 
 
-def test_conditions_mean_what_they_mean_to_the_search():
-    from sweeps import search
-
-    for model in ("cnn_ae", "cnn_vae"):
-        for latent_dim in (16, 32):
-            settings = {"model": model, "lr": 1e-3, "latent_dim": latent_dim, "beta": 1, "kernel_size": 3}
-            assert set(settings) - idle_axes(ASKED, settings) == set(search.active(ASKED["conditions"], settings))
-
-
 @pytest.mark.parametrize(
     ("settings", "outside"),
     [

@@ -11,16 +11,11 @@ from sweeps.listed_search import ListedSearch, RaceSearch
 from sweeps.records import COMPLETE, FAILED, Cell, write_record
 from sweeps.trainable import trial_config
 
+pytestmark = pytest.mark.usefixtures("nothing_asks_for_the_end")
+
 CELLS = [("angle", fold, 0) for fold in (1, 2, 3, 4, 5)] + [("NP", fold, 0) for fold in (1, 2, 3, 4, 5)]
 CONFIGS = [config_dict(make_config("corrected", lr=lr)) for lr in (1e-3, 5e-4, 1e-4)]
 BEHIND = (0.0, 0.0, 3.0)  # dB: two that tie, one without a chance
-
-
-@pytest.fixture(autouse=True)
-def clean():
-    stopping.set_deadline(None)
-    yield
-    stopping.set_deadline(None)
 
 
 def grid():

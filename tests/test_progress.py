@@ -11,15 +11,10 @@ from sweeps.records import COMPLETE, FAILED, PRUNED, Cell, read_record, write_re
 from sweeps.search import METRIC
 from sweeps.trainable import HANG_FILE, trial_config
 
+pytestmark = pytest.mark.usefixtures("nothing_asks_for_the_end")
+
 CELL = Cell("search", {"lr": 1e-3, "epochs": 3}, "angle", 0, 0, "d")
 METRICS = {METRIC: 20.0, "epoch": 1, "val_loss": 0.1}
-
-
-@pytest.fixture(autouse=True)
-def running():
-    stopping.set_deadline(None)
-    yield
-    stopping.set_deadline(None)
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """The real command line under fire: interrupted, killed, hung, out of time; trials count exactly once."""
 
+import csv
 import json
 import os
 import random
@@ -46,9 +47,10 @@ def tables(sweep):
     """The report's tables as bytes, without the columns of wall-clock times."""
     texts = {}
     for path in sorted((sweep / "report").glob("*.csv")):
-        rows = [line.split(",") for line in path.read_text().splitlines()]
+        with path.open(newline="", encoding="utf-8") as file:
+            rows = list(csv.reader(file))
         kept = [i for i, name in enumerate(rows[0]) if name not in ("seconds", "epoch_s")]
-        texts[path.name] = [[row[i] for i in kept if i < len(row)] for row in rows]
+        texts[path.name] = [[row[i] for i in kept] for row in rows]
     return texts
 
 

@@ -11,6 +11,8 @@ from sweeps import search, stopping
 from sweeps.optuna_search import DistinctOptunaSearch, close_study
 from sweeps.records import COMPLETE, FAILED, PRUNED, Cell, write_record
 
+pytestmark = pytest.mark.usefixtures("nothing_asks_for_the_end")
+
 SPACE = {"lr": tune.choice([1e-3, 1e-4]), "kernel_size": tune.choice([3, 5, 7]), "model": "cnn_ae"}
 POINT = {"lr": 1e-4, "kernel_size": 5}
 
@@ -43,13 +45,6 @@ def test_random_values_of_a_range_are_plain_numbers_inside_it():
         assert type(settings["lr"]) is float
         assert type(settings["latent_dim"]) is int
         assert 1e-5 <= settings["lr"] <= 1e-2
-
-
-@pytest.fixture(autouse=True)
-def running():
-    stopping.set_deadline(None)
-    yield
-    stopping.set_deadline(None)
 
 
 @pytest.fixture

@@ -7,11 +7,7 @@ import pytest
 
 from sweeps import stopping
 
-
-@pytest.fixture(autouse=True)
-def clean():
-    yield
-    stopping.set_deadline(None)
+pytestmark = pytest.mark.usefixtures("nothing_asks_for_the_end")
 
 
 def test_nothing_asks_for_the_end_by_itself():
