@@ -20,8 +20,8 @@ from deepdlt.transplant import CHANGEABLE, OWN, complete_transplant, transplant
 
 POPULATION = "population"
 """Key of Tune's config that makes a trial a member; the changeable fields are keys beside it."""
-SCHEDULE, _GENERATIONS, _MARKER = "schedule.json", ".generations", "marker.json"
-_KEPT = 2  # a member that is behind may still want the state before the last
+SCHEDULE, _GENERATIONS, _MARKER, _GIFT = "schedule.json", ".generations", "marker.json", ".gift"
+_KEPT = 2  # the newest, and the one that Tune knows until it has been told of that
 TuneConfig = dict[str, Any]
 
 
@@ -82,14 +82,16 @@ def take_over(config: TuneConfig, directory: Path, to_train: TrainConfig) -> int
     now = {name: getattr(to_train, name) for name in sorted(noted | {*_values(config), *config[POPULATION]["adopted"]})}
     told = tune.get_checkpoint()
     if told is None:
-        shutil.rmtree(directory / _GENERATIONS, ignore_errors=True)  # of an earlier run, whose marks are gone
+        for name in (_GENERATIONS, _GIFT):
+            shutil.rmtree(directory / name, ignore_errors=True)  # of an earlier run, whose marks are gone
         state = load_last(directory)
         note(directory, state["epoch"] + 1 if state else 1, now)
         return 0
     with told.as_directory() as folder:
         mark = json.loads((Path(folder) / _MARKER).read_text(encoding="utf-8"))
     if mark["member"] != directory.name and not _has_taken_over(directory, mark, to_train):
-        epoch = transplant(Path(mark["state"]), directory, to_train)
+        gift = directory / _GIFT / _gift_name(mark)
+        epoch = transplant(gift if gift.exists() else Path(mark["state"]), directory, to_train)
         note(directory, epoch + 1, now | {"from": mark["member"]})
     return mark["epoch"]
 
@@ -114,9 +116,32 @@ def checkpoint(config: TuneConfig, directory: Path, metrics: dict[str, float]) -
     return tune.Checkpoint.from_directory(kept / "mark")
 
 
+def set_aside(donor: tune.Checkpoint, config: TuneConfig) -> None:
+    """Keep the state that a mark leads to for a member which is to take it over, until it takes over another one.
+
+    That member may start long after the donor has gone on, which keeps its newest states alone.
+
+    Args:
+        donor: what `checkpoint` returned.
+        config: of the member that is replaced.
+
+    Raises:
+        OSError: the state is not there, or cannot be kept.
+    """
+    with donor.as_directory() as folder:
+        mark = json.loads((Path(folder) / _MARKER).read_text(encoding="utf-8"))
+    state = Path(mark["state"])
+    gifts = state.parents[2] / config["trial"]["name"] / _GIFT
+    shutil.rmtree(gifts, ignore_errors=True)
+    gift = gifts / _gift_name(mark)
+    gift.mkdir(parents=True)
+    for name in (LAST, BEST):
+        _link(state / name, gift / name)
+
+
 def forget_generations(sweep: Path) -> None:
     """Remove the kept states of all members; for the end of a search, when nobody can want them any more."""
-    for directory in sweep.glob(f"*/{_GENERATIONS}"):
+    for directory in (*sweep.glob(f"*/{_GENERATIONS}"), *sweep.glob(f"*/{_GIFT}")):
         shutil.rmtree(directory, ignore_errors=True)
 
 
@@ -145,6 +170,10 @@ def _has_taken_over(directory: Path, mark: dict[str, Any], to_train: TrainConfig
     last, state = history(directory)[-1:], load_last(directory)
     noted = [(entry.get("from"), entry["epoch"]) for entry in last] == [(mark["member"], mark["epoch"] + 1)]
     return noted and state is not None and state["config"] == config_dict(to_train)
+
+
+def _gift_name(mark: dict[str, Any]) -> str:
+    return f"{mark['member']}-{mark['epoch']:06d}"
 
 
 def _values(config: TuneConfig) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from ray.tune.schedulers import PopulationBasedTraining, TrialScheduler
 from ray.tune.schedulers.pb2 import PB2
 from ray.tune.search.sample import Categorical, Domain, Float, LogUniform, Quantized
 
-from sweeps.population import generation_epochs, inherit
+from sweeps.population import generation_epochs, inherit, set_aside
 from sweeps.search import METRIC, MODE, plain
 from sweeps.stopping import end_with_the_run
 
@@ -122,6 +122,10 @@ class Generations(PopulationBasedTraining):
         for trial in worst:
             donor = donors[self._rng.randint(len(donors))] if donors else trial
             if self._trial_state[donor].last_score <= self._trial_state[trial].last_score:
+                continue
+            try:
+                set_aside(donor.checkpoint, trial.config)
+            except OSError:  # the member goes on with its own weights
                 continue
             if trial in self._held:
                 self._replacements.append((trial, donor))

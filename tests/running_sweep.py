@@ -1,15 +1,16 @@
 """A sweep in a process of its own, for tests that interrupt, kill and resume it."""
 
 import os
-import re
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import partial
 from pathlib import Path
 from typing import Any
+
+import psutil
 
 RUN = [sys.executable, str(Path(__file__).resolve().parent.parent / "sweeps" / "run.py")]
 
@@ -47,47 +48,39 @@ class RunningSweep:
         """A signal to the driver alone."""
         self.process.send_signal(number)
 
-    def workers(self) -> list[int]:
+    def workers(self) -> list[psutil.Process]:
         """Processes that hold a trial."""
-        return [pid for pid, line in self._descendants().items() if "ray::ImplicitFunc" in line]
+        return self.named("ray::ImplicitFunc")
 
-    def named(self, name: str) -> list[int]:
+    def named(self, name: str) -> list[psutil.Process]:
         """Descendants whose command line has this word."""
-        return [pid for pid, line in self._descendants().items() if name in line]
+        return [process for process in self.descendants() if name in _command(process)]
 
-    def mark(self) -> re.Pattern[str]:
-        """What the command lines of Ray's processes of this sweep contain, also when the driver is gone."""
-        return re.compile(rf"session_[-_0-9]+_{self.process.pid}\b")
-
-    def _descendants(self) -> dict[int, str]:
-        listed = subprocess.run(["ps", "-ewwo", "pid=,ppid=,args="], capture_output=True, text=True, check=True).stdout
-        rows = [line.split(None, 2) for line in listed.splitlines()]
-        parent = {int(row[0]): int(row[1]) for row in rows}
-        found = {}
-        for pid, _, *args in rows:
-            above = int(pid)
-            while above in parent and above != self.process.pid:
-                above = parent[above]
-            if above == self.process.pid and int(pid) != self.process.pid:
-                found[int(pid)] = args[0] if args else ""
-        return found
-
-
-def left_running(mark: re.Pattern[str], seconds: float = 15) -> list[str]:
-    """Command lines with the mark that are still there after some time."""
-    deadline = time.monotonic() + seconds
-    while True:
-        listed = subprocess.run(["ps", "-ewwo", "stat=,args="], capture_output=True, text=True, check=True).stdout
-        found = [line for line in listed.splitlines() if mark.search(line) and not line.startswith("Z")]
-        if not found or time.monotonic() > deadline:
-            return found
-        time.sleep(0.5)
-
-
-def kill(pids: list[int]) -> None:
-    """SIGKILL to each that is still there."""
-    for pid in pids:
+    def descendants(self) -> list[psutil.Process]:
+        """All that this sweep has started and that runs; remember them before the driver is killed."""
         try:
-            os.kill(pid, signal.SIGKILL)
-        except ProcessLookupError:
+            return psutil.Process(self.process.pid).children(recursive=True)
+        except psutil.NoSuchProcess:
+            return []
+
+
+def left_running(processes: Collection[psutil.Process], seconds: float) -> list[str]:
+    """Command lines of those that are still there after some time."""
+    _, alive = psutil.wait_procs(processes, timeout=seconds)
+    return [_command(process) for process in alive if process.is_running() and _command(process)]
+
+
+def kill(processes: Collection[psutil.Process]) -> None:
+    """SIGKILL to each that is still there."""
+    for process in processes:
+        try:
+            process.kill()
+        except psutil.NoSuchProcess:
             continue
+
+
+def _command(process: psutil.Process) -> str:
+    try:
+        return " ".join(process.cmdline())
+    except psutil.Error:  # it has just ended
+        return ""

@@ -1,6 +1,7 @@
 """Members of a population: their own names, other members' weights and settings, a history that survives restarts."""
 
 import json
+import shutil
 from dataclasses import asdict, replace
 
 import numpy as np
@@ -112,6 +113,33 @@ def test_taking_over_continues_the_donors_weights_under_the_own_name(two, patche
     assert later.told == 1
     assert [m["epoch"] for m in later.train(2)] == [1, 2]
     assert later.directory.name == "member"
+
+
+def test_a_donor_may_be_generations_ahead_before_its_weights_are_taken(two, patches, split, tmp_path, told):
+    donor, member, mark = two
+    now = population.inherit(member.config, donor.config, {"lr": 7e-4, "dropout": 0.25})
+    marked = load_checkpoint(donor.directory / "last.pt")["model_state_dict"]
+    mark = tune.Checkpoint.from_directory(shutil.copytree(mark.path, tmp_path / "ray"))  # as Tune keeps it
+    population.set_aside(mark, member.config)
+    for metrics in donor.train(3):
+        donor.mark(metrics)
+    assert not (donor.directory / ".generations" / "000001").exists()
+    told(mark)
+    later = Member(tmp_path, now, patches, split)
+    weights = load_checkpoint(later.directory / "last.pt")["model_state_dict"]
+    assert all(torch.equal(value, marked[name]) for name, value in weights.items())
+    assert [m["epoch"] for m in later.train(2)] == [1, 2]
+    population.set_aside(donor.mark(metrics), member.config)
+    assert [gift.name for gift in (member.directory / ".gift").iterdir()] == ["donor-000004"]
+    population.forget_generations(tmp_path)
+    assert not (member.directory / ".gift").exists()
+
+
+def test_a_state_that_is_gone_cannot_be_set_aside(two):
+    donor, member, mark = two
+    (donor.directory / ".generations" / "000001" / "last.pt").unlink()
+    with pytest.raises(OSError, match=r"last\.pt"):
+        population.set_aside(mark, member.config)
 
 
 def test_a_paused_member_that_nobody_replaced_goes_on_with_its_own_weights(two, patches, split, tmp_path, told):

@@ -149,8 +149,9 @@ def run(name, trainable, trials, root, epochs=EPOCHS, end_after=math.inf):
             failure_config=tune.FailureConfig(max_failures=2),
         ),
     )
-    tuner.fit()
+    results = tuner.fit()
     stopping.set_deadline(None)
+    assert not results.errors  # whoever dies is retried
 
 
 def simulate(name, cells, root, end_after=math.inf):
