@@ -3,6 +3,7 @@
 import json
 import shutil
 from dataclasses import asdict, replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from deepdlt.config import TrainConfig, config_dict
 from deepdlt.stratified_split import plain_split
 from deepdlt.training import fit
 from sweeps import population
-from sweeps.population_schedulers import into, mutate
+from sweeps.population_schedulers import Mutations, into, mutate
 from sweeps.records import Cell
 
 CONFIG = TrainConfig(epochs=6, lr=1e-3, batch_size=16, kernel_size=3)
@@ -230,6 +231,33 @@ DOMAINS = {
     "dropout": tune.quniform(0.0, 0.5, 0.1),
     "momentum": tune.choice([0.9, 0.5, 0.99]),
 }
+
+
+@pytest.mark.parametrize("is_there", [True, False])
+def test_the_worst_are_replaced_by_states_that_are_there(monkeypatch, is_there):
+    class Waiting:
+        def __init__(self, score):
+            self.score, self.config, self.checkpoint = score, {"name": score}, f"mark of {score}"
+
+        def is_finished(self):
+            return False
+
+    aside, replaced = [], []
+
+    def set_aside(mark, config):
+        if not is_there:
+            raise FileNotFoundError
+        aside.append((mark, config["name"]))
+
+    monkeypatch.setattr("sweeps.population_schedulers.set_aside", set_aside)
+    generations = Mutations(6, DOMAINS, seed=0)
+    monkeypatch.setattr(generations, "_exploit", lambda _, worst, best: replaced.append((best.score, worst.score)))
+    for score in (3, 1, 4, 2):
+        state = SimpleNamespace(last_score=score, last_checkpoint=None)
+        generations._trial_state[Waiting(score)] = state
+    generations._replace_the_worst(None)
+    assert replaced == [(4, 1)] * is_there
+    assert aside == [("mark of 4", 1)] * is_there
 
 
 def test_mutated_values_stay_in_their_range_on_their_grid_or_among_their_choices():
