@@ -234,6 +234,7 @@ def test_kill_9_at_random_moments_loses_nothing_and_repeats_nothing(tmp_path, im
     code, _, err = finished(arguments, quiet)
     assert code == 0, err
     whole = time.monotonic() - before
+    shared = set(Path("/dev/shm").iterdir())
     draw, hits, seen, started = random.Random(20261122), 0, {}, []
     shutil.copytree(quiet / "data", killed / "data")
     while hits < KILLS:
@@ -262,3 +263,4 @@ def test_kill_9_at_random_moments_loses_nothing_and_repeats_nothing(tmp_path, im
     assert ledger(sweep_in(killed)) == ledger(sweep_in(quiet))
     assert tables(sweep_in(killed)) == tables(sweep_in(quiet))
     assert not left_running(started, 90)  # Ray's helpers look for it for a while
+    assert set(Path("/dev/shm").iterdir()) <= shared
