@@ -48,7 +48,7 @@ class RaceSearch(ListedSearch):
     """A label x fold grid cell by cell, in which a configuration gets no further cell once it cannot win any more.
 
     It never waits: while a cell's last trials run, the next cell is begun. Who is stopped depends only on whole cells
-    (see sweeps.racing), so what ran ahead changes nothing.
+    (see sweeps.racing), so what ran ahead changes nothing. Who was stopped by one that fails later races on.
 
     Args:
         trials: in the order cell by cell; those that are done already left out.
@@ -66,6 +66,7 @@ class RaceSearch(ListedSearch):
         margin: float,
     ) -> None:
         super().__init__(trials)
+        self._left = list(trials)
         self._sweep, self._cells, self._configurations, self._margin = sweep, cells, configurations, margin
         again = {trial["trial"]["name"] for trial in trials}
         self._records = [r for r in read_records(sweep).values() if r["name"] not in again]
@@ -76,6 +77,7 @@ class RaceSearch(ListedSearch):
         """The next cell of a configuration that is still in the race."""
         found = super().suggest(trial_id)
         if found != Searcher.FINISHED:
+            self._left.remove(found)
             self._cells_of[trial_id] = found["trial"]
         return found
 
@@ -91,4 +93,4 @@ class RaceSearch(ListedSearch):
 
     def _drop_stopped(self) -> None:
         stopped = race_outcome(self._records, self._configurations, self._cells, ALPHA, self._margin)
-        self._waiting = [t for t in self._waiting if configuration_group(t["trial"]["cell"]["config"]) not in stopped]
+        self._waiting = [t for t in self._left if configuration_group(t["trial"]["cell"]["config"]) not in stopped]

@@ -21,6 +21,9 @@ the weak point of few folds, is made of
 The correction of Nadeau & Bengio (sweeps.fold_statistics) is for conclusions about other data. It has no place here:
 the question is who wins this grid, whose folds share their training images in finished and unfinished cells alike.
 
+A configuration with a cell that failed for good has no mean over the grid and cannot be its winner: others stop it, it
+stops nobody, and what it has stopped before it failed races on.
+
 True ties never end by this rule, and should not: whichever is stopped may be the winner. With a `margin` they do: a
 configuration stops as soon as it cannot win by more than the margin.
 
@@ -89,8 +92,8 @@ class Race:
 
         Args:
             values: configuration -> finished (label, fold, seed) -> image -> value, of all configurations, stopped ones
-                too. A cell that failed for good is an empty mapping: nobody waits for it, and it is not compared, like
-                one with a value that is not finite.
+                too. A cell that failed for good is an empty mapping: nobody waits for it, it is not compared (like one
+                with a value that is not finite), and its configuration is nobody's rival any more.
 
         Raises:
             ValueError: more than `n_configurations`.
@@ -101,8 +104,9 @@ class Race:
             return {}
         names = sorted(values)
         finished = np.array([[cell in values[name] for cell in self.cells] for name in names])
+        failed = np.array([not all(values[name].get(cell, True) for cell in self.cells) for name in names])
         means, noise = self._arrays([values[name] for name in names])
-        found = replay(means, noise, finished, self.alpha, self.margin)
+        found = replay(means, noise, finished, self.alpha, self.margin, failed)
         return {names[k]: Stop(cells, names[rival], lead, p) for k, (cells, rival, lead, p) in found.items()}
 
     def _arrays(self, values: list[Mapping[GridCell, Mapping[str, float]]]) -> tuple[np.ndarray, np.ndarray]:
@@ -135,7 +139,12 @@ def image_noise(table: np.ndarray) -> np.ndarray:
 
 
 def replay(
-    means: np.ndarray, noise: np.ndarray, finished: np.ndarray, alpha: float = 0.05, margin: float = 0.0
+    means: np.ndarray,
+    noise: np.ndarray,
+    finished: np.ndarray,
+    alpha: float = 0.05,
+    margin: float = 0.0,
+    failed: np.ndarray | None = None,
 ) -> dict[int, tuple[int, int, float, float]]:
     """The race from its start, as far as the finished cells allow.
 
@@ -143,6 +152,7 @@ def replay(
         means: (k, N) value of each configuration and cell, higher is better; NaN where it failed or is not finished.
         noise: (N, k, k) of `image_noise`.
         finished: (k, N) bool; failed cells are finished.
+        failed: (k,) bool, whether a configuration has a cell that failed, and so stops nobody.
 
     Returns:
         Stopped configuration -> cells it took, the rival, the rival's lead, its p; in the order of stopping.
@@ -158,6 +168,7 @@ def replay(
         if m < FIRST_LOOK:
             continue
         lead, p = _compare(used[:, :m], noise[:m], n_cells, margin)
+        p[failed if failed is not None else [], :] = 1.0
         while len(racing) > 1:
             among = p[np.ix_(racing, racing)]
             rival, loser = (racing[i] for i in np.unravel_index(among.argmin(), among.shape))

@@ -88,21 +88,31 @@ class SweepRun:
         self._run("search", searcher, total, missing)
 
     def run_folds(self) -> None:
-        """Run those label x fold x seed cells of the best configurations that are not done."""
+        """Run those label x fold x seed cells of the best configurations that are not done.
+
+        A race may have ended before a configuration that had stopped others failed: their cells are run then.
+        """
+        kept = self.kept
+        while self._run_cells(kept) and self.request.race is not None and not stopping.reason():
+            kept = (COMPLETE, PRUNED, FAILED)
+
+    def _run_cells(self, kept: tuple[str, ...]) -> bool:
+        """Whether there were any to run; those whose record has one of these states are done."""
         records = read_records(self.sweep)
         configs = cross_validation.chosen_configurations(self.request, records.values())
         grid = cross_validation.grid_cells(self.request)
         groups = [configuration_group(config) for config in configs]
         update_sweep(self.sweep, cv_configurations=groups, cv_cells=grid)
         cells = cross_validation.fold_cells(configs, grid, self.request.folds, self.fingerprint)
-        done = {identity for identity, record in records.items() if record["status"] in self.kept}
+        done = {identity for identity, record in records.items() if record["status"] in kept}
         trials = [trial_config(cell, cell.name()) for cell in cells if cell.identity not in done]
         if self.request.race is None:
             searcher = ListedSearch(trials)
         else:
             searcher = RaceSearch(trials, self.sweep, grid, groups, self.request.race)
-        if searcher.left:
+        if ran := searcher.left > 0:
             self._run("cv", searcher, len(cells), len(trials))
+        return ran
 
     def _member_axes(self) -> list[str]:
         """The swept fields, when trials are members of a population that may change some of them."""

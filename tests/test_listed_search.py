@@ -96,6 +96,20 @@ def test_a_cell_whose_worker_died_for_good_holds_nobody_up(tmp_path):
     assert len(run(tmp_path, searcher)) < len(grid()) - 1
 
 
+def test_who_was_stopped_by_one_that_fails_later_races_on(tmp_path):
+    """The third is stopped by the first two, which both lose a cell at the end."""
+    searcher, late = race(tmp_path), []
+    while (trial := searcher.suggest(f"t{len(late)}")) != Searcher.FINISHED:
+        cell, which = Cell(**trial["trial"]["cell"]), CONFIGS.index(trial["trial"]["cell"]["config"])
+        fails = which < 2 and (cell.label, cell.fold) == ("NP", 3)
+        commit(tmp_path, trial, BEHIND[which], FAILED if fails else COMPLETE)
+        searcher.on_trial_complete(f"t{len(late)}", {"epoch": 1})
+        late.append(trial["trial"]["name"])
+    assert sorted(late) == sorted(cell.name() for cell in grid())
+    third = [late.index(cell.name()) for cell in grid() if cell.config == CONFIGS[2]]
+    assert third[4] > late.index(grid()[3 * CELLS.index(("NP", 3, 0)) + 1].name())  # it came late
+
+
 def test_a_failed_cell_that_is_retried_is_not_counted_before(tmp_path):
     trial = trial_config(grid()[2], grid()[2].name())
     commit(tmp_path, trial, 0, FAILED)

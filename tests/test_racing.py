@@ -145,6 +145,28 @@ def test_a_configuration_of_which_all_fails_stops_nobody():
     assert Race(3, CELLS).decide(values) == {"c2"}
 
 
+@pytest.mark.parametrize("cell", [0, 9])
+def test_who_cannot_be_ranked_any_more_stops_nobody(cell):
+    """It leads by 3 dB, but one of its cells failed: the others must have a winner among themselves."""
+    cells = [("PP1", fold + 1, 0) for fold in range(10)]
+    rng = np.random.default_rng(0)
+    shared = rng.normal(size=(10, 12))
+    behind = {"a": 0.0, "b": 3.0, "c": 3.01, "d": 9.0}
+    values = {
+        name: {
+            c: {str(i): v for i, v in enumerate(shared[j] - far + rng.normal(scale=0.05, size=12))}
+            for j, c in enumerate(cells)
+        }
+        for name, far in behind.items()
+    }
+    race = Race(4, cells)
+    assert {stop.rival for stop in race.stops(values).values()} == {"a"}
+    values["a"][cells[cell]] = {}
+    stops = race.stops(values)
+    assert list(stops) == ["d"]
+    assert stops["d"].rival in "bc"
+
+
 def test_one_of_identical_configurations_remains_and_only_a_margin_ends_their_tie():
     values = grid_values([0.0])
     twins = {"a": values["c0"], "b": values["c0"]}
