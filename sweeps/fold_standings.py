@@ -85,9 +85,15 @@ class FoldFindings:
 
     @property
     def incomplete(self) -> dict[str, tuple[int, int]]:
-        """Configuration -> complete cells and all cells, of those neither stopped nor complete."""
-        left = {g: t for g, t in self.tables.items() if g not in self.stops and not all(table.complete for table in t)}
-        return {g: (sum(t.n_done for t in tables), sum(len(t.rows) for t in tables)) for g, tables in left.items()}
+        """Configuration -> complete cells and all cells of the grid, of those neither stopped nor complete."""
+        grids = {group: asked_tables(tables) for group, tables in self.tables.items() if group not in self.stops}
+        left = {g: grid for g, grid in grids.items() if grid and not all(table.complete for table in grid)}
+        return {g: (sum(t.n_done for t in grid), sum(len(t.rows) for t in grid)) for g, grid in left.items()}
+
+    @property
+    def earlier(self) -> list[str]:
+        """Configurations that ran an earlier grid only, of other folds or labels: nothing to compare them by."""
+        return [group for group, tables in self.tables.items() if not asked_tables(tables)]
 
 
 def fold_findings(
@@ -116,13 +122,19 @@ def fold_findings(
         found.tables[group] = fold_tables(rows, asked, group, set(cells[stop.cells :]) if stop else ())
     clusters = _conditions(asked, rows)
     found.by_condition = clusters is not None
-    complete = [g for g in order if g not in found.stops and all(table.complete for table in found.tables[g])]
+    grids = {g: asked_tables(found.tables[g]) for g in order if g not in found.stops}
+    complete = [g for g, grid in grids.items() if grid and all(table.complete for table in grid)]
     if complete and len(order) > 1:
-        found.places = _leaderboard(rows, asked, {g: found.tables[g] for g in complete}, clusters)
+        found.places = _leaderboard(rows, asked, {g: grids[g] for g in complete}, clusters)
     ranked = [place.group for place in found.places] or complete
-    rest = [group for group in order if group not in ranked]
+    rest = sorted((group for group in order if group not in ranked), key=lambda group: group in found.earlier)
     found.tables = {group: found.tables[group] for group in (*ranked, *rest)}
     return found
+
+
+def asked_tables(tables: Iterable[FoldTable]) -> list[FoldTable]:
+    """Those of the grid that was asked for last."""
+    return [table for table in tables if table.asked]
 
 
 def _configurations(rows: Sequence[Mapping[str, Any]], asked: Mapping[str, Any], first: str | None) -> list[str]:
@@ -145,7 +157,8 @@ def _leaderboard(
     tables: Mapping[str, list[FoldTable]],
     clusters: Mapping[str, Hashable] | None,
 ) -> list[Place]:
-    own = {group: grid_rows(rows, asked, group) for group in tables}
+    labels = {table.label for grid in tables.values() for table in grid}
+    own = {group: [row for row in grid_rows(rows, asked, group) if row["label"] in labels] for group in tables}
     per_image = {group: image_means(own[group]) for group in tables}
     shared = set.intersection(*(set(values) for values in per_image.values()))
     if not shared:

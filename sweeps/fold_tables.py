@@ -60,6 +60,8 @@ class FoldTable:
     """Column -> (n_folds,) values behind `averages`."""
     test_share: float = 0.0
     """Units tested per unit trained on."""
+    asked: bool = True
+    """Of the grid that was asked for last, by label and number of folds. Others are shown, not compared."""
 
     @property
     def n_done(self) -> int:
@@ -151,7 +153,9 @@ def fold_tables(
     for label in labels:
         stopped = {(fold, seed) for fold, seed in cells if (label, fold, seed) in not_needed}
         found = [row for row in own if row["label"] == label]
-        tables.append(_fold_table(group, label, [_fold_row(found, *cell, cell in stopped) for cell in cells]))
+        table = _fold_table(group, label, [_fold_row(found, *cell, cell in stopped) for cell in cells])
+        table.asked = n_folds == (asked.get("folds") or n_folds) and label in (asked.get("labels") or labels)
+        tables.append(table)
     return tables
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from sweeps.fold_standings import asked_tables
 from sweeps.fold_tables import FoldTable, over_all_folds
 from sweeps.next_command import with_option
 from sweeps.records import FAILED
@@ -16,6 +17,7 @@ from sweeps.report_logs import SweepLogs, mapping
 from sweeps.report_tables import words
 
 FEW_IMAGES = 100  # fewer are named as a limit of the result
+HARD_AT = 0.05  # of the hardest of all classes
 ENOUGH_IMAGES = 3  # a class of fewer images is not called the hardest while there are larger ones
 
 
@@ -62,8 +64,11 @@ def which_autoencoder(found: Findings) -> Answer:
 def contest_words(found: Findings) -> str:
     """The leaderboard in sentences: the first, who is tied with it, the smallest of these, and the catch."""
     places, tied = found.folds.places, found.folds.tied
-    of = f"first of {len(found.groups)} cross-validated configurations"
-    text = f"Test PSNR {_db(places[0].standing.mean)} over images, {of}. "
+    units = "process conditions" if found.folds.by_condition else "images"
+    whole = len(places) == len(found.groups)
+    of = f"first of {len(places)} " + ("cross-validated" if whole else "completely cross-validated") + " configurations"
+    of = "the only completely cross-validated configuration" if len(places) == 1 else of
+    text = f"Test PSNR {_db(places[0].standing.mean)} over {units}, {of}. {_unranked(found)}"
     if len(tied) > 1:
         others = "1 other is" if len(tied) == 2 else f"{len(tied) - 1} others are"
         text += f"{others} tied with it: these images do not show that it is better. "
@@ -78,9 +83,19 @@ def contest_words(found: Findings) -> str:
     return text + "Picked by the images that it is measured on, the first looks a little better than it is. "
 
 
+def _unranked(found: Findings) -> str:
+    """`Not ranked: 1 incomplete (kernel_size 3: 4 of 5 cells), 2 stopped by the race. `, or ''."""
+    settings = {group: words(found.logs, json.loads(group)) for group in found.groups}
+    cells = [f"{settings[group]}: {done} of {of} cells" for group, (done, of) in found.folds.incomplete.items()]
+    parts = [f"{len(cells)} incomplete ({'; '.join(cells)})"] if cells else []
+    parts += [f"{len(found.folds.stops)} stopped by the race"] if found.folds.stops else []
+    parts += [f"{len(found.folds.earlier)} of an earlier grid"] if found.folds.earlier else []
+    return f"Not ranked: {', '.join(parts)}. " if parts else ""
+
+
 def how_sure(found: Findings) -> Answer:
     """The interval over folds, and what the spread means for the ranking."""
-    question, tables = "How sure?", found.leading
+    question, tables = "How sure?", asked_tables(found.leading) or found.leading
     complete = complete_tables(found)
     total = over_all_folds(complete)
     if total is None or total.low is None or total.high is None or total.sd is None:
@@ -99,12 +114,26 @@ def how_sure(found: Findings) -> Answer:
         relation = "less than" if gap < total.sd else "more than"
         detail += f" The label used for stratification moves the mean by {_db(gap)}, {relation} the folds do."
     detail += _near(found, total.sd)
-    return Answer(question, f"{total.mean:.2f} dB, 95 % interval {total.low:.2f} to {total.high:.2f} dB", detail)
+    headline = f"{total.mean:.2f} dB, 95 % interval {total.low:.2f} to {total.high:.2f} dB"
+    other = other_configuration(found)
+    if other:
+        headline += f", of {other}"
+        detail += f" The search's best has not been cross-validated yet. {how_to_cv(found.logs)}"
+    return Answer(question, headline, detail)
+
+
+def other_configuration(found: Findings) -> str:
+    """The cross-validated configuration in words, where it is not the one that the first answer names; or ''."""
+    leading = next(iter(found.groups), None)
+    if leading is None or found.best is None or found.best["group"] == leading:
+        return ""
+    return words(found.logs, json.loads(leading))
 
 
 def complete_tables(found: Findings) -> list[FoldTable]:
-    """Of the leading configuration those labels that have an average."""
-    return [table for table in found.leading if "test_psnr_db" in table.averages]
+    """Of the leading configuration those labels that have an average, of the grid that was asked for where it ran."""
+    tables = asked_tables(found.leading) or found.leading
+    return [table for table in tables if "test_psnr_db" in table.averages]
 
 
 def _near(found: Findings, spread: float) -> str:
@@ -118,23 +147,35 @@ def _near(found: Findings, spread: float) -> str:
 
 
 def which_surfaces(found: Findings) -> Answer:
-    """The class with the lowest mean, if it stands out, and the hardest image."""
-    question, average = "Which surfaces stay hard?", found.average
-    if not found.groups or average is None or not math.isfinite(average):
+    """The class that is harder than the others, if one stands out, and the hardest image; of complete labels only.
+
+    Of many classes one is always the worst: p-values are multiplied by their number (Bonferroni).
+    """
+    question, complete = "Which surfaces stay hard?", {table.label for table in complete_tables(found)}
+    if not found.groups or found.average is None or not math.isfinite(found.average):
         return Answer(question, "Not known yet", how_to_cv(found.logs))
     image = found.hardest[0]
-    single = f"Hardest single image: {image_name(image)}, {_db(image['psnr_db'])}."
-    rows = next(iter(found.classes.values()))
+    single = f"Hardest single image{'' if complete else ' so far'}: {image_name(image)}, {_db(image['psnr_db'])}."
+    if not complete:
+        return Answer(question, "Not known yet", f"No label has all its folds. {single}")
+    rows = [row for row in next(iter(found.classes.values())) if row["label"] in complete]
     rows = [row for row in rows if row["n_images"] >= ENOUGH_IMAGES] or rows
     if not rows:
-        return Answer(question, image_name(image), f"{single} Average of all images: {_db(average)}.")
-    worst = min(rows, key=lambda row: row["psnr_db"])
+        return Answer(question, image_name(image), f"{single} Average of all tested images: {_db(found.average)}.")
+    hard = [row for row in rows if row["p_harder"] is not None and len(rows) * row["p_harder"] < HARD_AT]
+    worst = min(hard or rows, key=lambda row: row["psnr_db"])
     name = f"{worst['label']} = {worst['class']}"
     interval = f", 95 % interval {worst['low']:.2f} to {worst['high']:.2f} dB" if worst["low"] is not None else ""
-    numbers = f"{_db(worst['psnr_db'])} over {_images(worst['n_images'])}{interval}; all images: {_db(average)}"
-    if worst["high"] is not None and worst["high"] < average:
+    of = "" if worst["n_images"] == worst["of"] else f" of {worst['of']}"
+    numbers = f"{_db(worst['psnr_db'])} over {worst['n_images']}{of} image{'' if worst['n_images'] == 1 else 's'}"
+    numbers += f"{interval}; all tested images: {_db(found.average)}"
+    other = other_configuration(found)
+    single += f" All of {other}." if other else ""
+    if hard:
         return Answer(question, name, f"{numbers}. {single}")
-    return Answer(question, "None stands out", f"Lowest: {name}, {numbers}, which the interval includes. {single}")
+    return Answer(
+        question, "None stands out", f"Lowest of {len(rows)} classes: {name}, {numbers}, which may be chance. {single}"
+    )
 
 
 def data_remark(data: dict[str, Any]) -> str:
@@ -213,10 +254,6 @@ def _against(found: Findings) -> str:
         baselines = [fold_baselines(found.logs, table) for table in tables]
     sentence = verdict(found.logs, psnr, latent_size(json.loads(best["group"])), baselines) if _finite(psnr) else ""
     return f"{sentence} " if sentence else ""
-
-
-def _images(n: int) -> str:
-    return "1 image" if n == 1 else f"{n} images"
 
 
 def _search(found: Findings) -> pd.Series:

@@ -16,7 +16,7 @@ def titles(found: Findings) -> dict[str, str]:
 
 
 def standings_content(found: Findings) -> dict[str, Any]:
-    """`standings` (rows, best first), `out` (stopped and incomplete ones), `standing_note`, `race` (None without)."""
+    """`standings` (rows, best first), `out` (who is not ranked), `standing_note`, `race` (None without)."""
     named = titles(found)
     rows = [_row(number, place, named) for number, place in enumerate(found.folds.places, 1)]
     smallest = found.folds.smallest_tied
@@ -64,6 +64,10 @@ def _out(found: Findings, named: dict[str, str]) -> list[dict[str, Any]]:
     for group, (done, of) in found.folds.incomplete.items():
         why = f"incomplete: {done} of {of} cells are done"
         rows.append({"group": group, "title": named[group], "state": "incomplete", "why": why})
+    for group in found.folds.earlier:
+        folds = max(table.n_folds for table in found.groups[group])
+        why = f"not compared: it ran an earlier grid ({folds} folds)"
+        rows.append({"group": group, "title": named[group], "state": "earlier", "why": why})
     return rows
 
 

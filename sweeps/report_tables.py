@@ -44,7 +44,9 @@ def image_table(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
 def class_table(logs: SweepLogs, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Per label and class: `n_images` tested `of`, means over them of what is known, 95 % interval of the PSNR.
 
-    Each label is judged by the folds that were stratified by it.
+    Each label is judged by the folds that were stratified by it. `p_harder` is one-sided, of Welch's t test between the
+    class and the label's other images, for one class alone; where the sweep knows process conditions, of their means,
+    because repeated images of a surface are no independent evidence. None where there are fewer than two of either.
 
     Args:
         rows: cells of one configuration.
@@ -52,6 +54,7 @@ def class_table(logs: SweepLogs, rows: Sequence[Mapping[str, Any]]) -> list[dict
     table = []
     for label, classes in _classes(logs.asked).items():
         images = image_table([row for row in rows if row["label"] == label])
+        units = _condition_means(logs.asked, images["psnr_db"])
         for name in sorted(classes, key=_class_order):
             members = [str(image) for image in classes[name]]
             tested = images[images.index.isin(members)]
@@ -60,8 +63,28 @@ def class_table(logs: SweepLogs, rows: Sequence[Mapping[str, Any]]) -> list[dict
             low, high = bootstrap_interval(tested["psnr_db"].to_numpy())
             means = {name: float(tested[name].mean()) for name in IMAGE_METRICS if tested[name].notna().any()}
             row = {"label": label, "class": name, "n_images": len(tested), "of": len(members)}
-            table.append({**row, **means, "low": low, "high": high})
+            inside = units.index.isin(_condition_means(logs.asked, tested["psnr_db"]).index)
+            p = _welch_p(units[inside].to_numpy(), units[~inside].to_numpy())
+            table.append({**row, **means, "low": low, "high": high, "p_harder": p})
     return table
+
+
+def _condition_means(asked: Mapping[str, Any], values: pd.Series) -> pd.Series:
+    """Mean over the images of each process condition; the images' own values where sweep.json does not know those."""
+    listed = asked.get("conditions_of_images")
+    if not isinstance(listed, list) or not all(
+        image.isdecimal() and int(image) < len(listed) for image in values.index
+    ):
+        return values
+    return values.groupby([str(listed[int(image)]) for image in values.index]).mean()
+
+
+def _welch_p(lower: np.ndarray, others: np.ndarray) -> float | None:
+    if min(len(lower), len(others)) < 2 or not np.ptp(lower) + np.ptp(others):
+        return None
+    from scipy import stats  # late: half a second
+
+    return float(stats.ttest_ind(lower, others, equal_var=False, alternative="less").pvalue)
 
 
 def bootstrap_interval(values: np.ndarray, seed: int = 0) -> tuple[float | None, float | None]:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -15,10 +16,10 @@ import pytest
 from deepdlt.config import config_dict, make_config
 from sweeps import report
 from sweeps.records import Cell, write_baselines, write_record
-from sweeps.report_answers import fold_note, how_sure, which_autoencoder, which_surfaces
+from sweeps.report_answers import HARD_AT, fold_note, how_sure, which_autoencoder, which_surfaces
 from sweeps.report_findings import find
 from sweeps.report_logs import read_logs
-from sweeps.report_tables import bootstrap_interval
+from sweeps.report_tables import bootstrap_interval, class_table
 from sweeps.tensorboard_logs import TrialLog
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -41,6 +42,7 @@ def write_trial(  # each argument is one way in which trials differ
     content: dict[str, Any] | None = None,
     logged_epochs: int = EPOCHS,
     extra: dict[str, float] | None = None,
+    n_folds: int = 5,
     **settings: Any,
 ) -> Path:
     """One trial as the system leaves it: event file, then trial.json (none when `status` is interrupted).
@@ -49,7 +51,7 @@ def write_trial(  # each argument is one way in which trials differ
     """
     config = config_dict(make_config("corrected", **{"epochs": EPOCHS, **settings}))
     label, fold = cv or ("angle", 0)
-    cell = Cell("cv" if cv else "search", config, label, fold, 5 if cv else 0, "data")
+    cell = Cell("cv" if cv else "search", config, label, fold, n_folds if cv else 0, "data")
     folder = sweep / cell.name(number)
     draw = np.random.default_rng([number, fold])
     metrics: dict[str, float] = {}
@@ -269,6 +271,52 @@ def test_no_class_is_called_hard_when_its_interval_includes_the_average(one: Cal
     split = {"angle": {"a": list(range(0, 30, 2)), "b": list(range(1, 30, 2))}}
     sweep = one(*({"number": 0, "cv": ("angle", fold)} for fold in range(1, 6)), classes=split, labels=["angle"])
     assert which_surfaces(find(read_logs(sweep))).headline == "None stands out"
+
+
+def _hardness(values: dict[int, float], classes: dict[str, list[int]], **asked: Any) -> list[dict[str, Any]]:
+    """Rows of `class_table` for images with these values."""
+    tested = {str(image): {"psnr_db": value} for image, value in values.items()}
+    cell = {"label": "NP", "status": "complete", "test_by_image": tested}
+    return class_table(SimpleNamespace(asked={"classes": {"NP": classes}, **asked}), [cell])  # type: ignore[arg-type]
+
+
+def test_that_a_class_is_harder_is_welchs_t_test() -> None:
+    from scipy.stats import ttest_ind
+
+    draw = np.random.default_rng(0).normal(25, 1, 30)
+    classes = {"1": list(range(8)), "2": list(range(8, 30))}
+    easy = _hardness(dict(enumerate(draw)), classes)
+    oracle = ttest_ind(draw[:8], draw[8:], equal_var=False, alternative="less").pvalue
+    assert [row["p_harder"] for row in easy] == pytest.approx([oracle, 1 - oracle])
+
+
+def test_one_of_many_equal_classes_rarely_stands_out() -> None:
+    """Sizes as among the published micrographs, no difference between classes: at 5 % one sweep in twenty."""
+    sizes = (3, 3, 4, 5, 6, 8, 10, 14, 20, 25, 30, 40, 40)
+    ends = np.cumsum(sizes)
+    classes = {str(k): list(range(end - size, end)) for k, (size, end) in enumerate(zip(sizes, ends, strict=True))}
+    rng, out = np.random.default_rng(0), 0
+    for _ in range(100):
+        table = _hardness(dict(enumerate(rng.normal(25, 2, sum(sizes)))), classes)
+        out += any(len(table) * row["p_harder"] < HARD_AT for row in table)
+    assert out <= 11  # of a binomial with p = 0.05 in 99.5 % of cases
+
+
+def test_repeated_images_of_a_surface_are_no_independent_evidence() -> None:
+    rng = np.random.default_rng(0)
+    surfaces = {**dict.fromkeys(range(10), "a"), **dict.fromkeys(range(10, 20), "b")}
+    conditions = [surfaces.get(image, str(image)) for image in range(60)]
+    values = {image: 25 + rng.normal() - 0.7 * (image < 20) for image in range(60)}
+    classes = {"hard": list(range(20)), "rest": list(range(20, 60))}
+    assert _hardness(values, classes)[0]["p_harder"] < 0.01
+    assert _hardness(values, classes, conditions_of_images=conditions)[0]["p_harder"] > 0.01
+
+
+def test_no_surface_is_called_hard_before_a_label_has_all_its_folds(one: Callable[..., Path]) -> None:
+    sweep = one({"number": 0, "cv": ("angle", 1)}, labels=["angle"])
+    answer = which_surfaces(find(read_logs(sweep)))
+    assert answer.headline == "Not known yet"
+    assert "Hardest single image so far: image" in answer.detail
 
 
 def test_the_bootstrap_interval_is_that_of_scipy() -> None:

@@ -195,6 +195,64 @@ def test_without_any_complete_configuration_nobody_is_ranked(tmp_path: Path) -> 
     assert "incomplete: 1 of 10 cells are done" in html
 
 
+def test_a_better_one_that_lost_a_fold_is_named_beside_the_first(tmp_path: Path) -> None:
+    write_sweep_json(tmp_path, cv_configurations=[group(BEST), group(BEHIND)])
+    for settings, behind, cells in ((BEST, 0.0, CELLS[:9]), (BEHIND, 2.0, CELLS)):
+        for cell in cells:
+            write_cell(tmp_path, settings, cell, behind)
+    answer = which_autoencoder(find(read_logs(tmp_path)))
+    assert "the only completely cross-validated configuration" in answer.detail
+    assert "Not ranked: 1 incomplete (lr 0.001, kernel_size 5, activation relu: 9 of 10 cells)" in answer.detail
+
+
+def test_configurations_of_an_earlier_number_of_folds_are_shown_and_not_compared(tmp_path: Path) -> None:
+    """Five folds train on more images than three."""
+    write_sweep_json(tmp_path, folds=3, cv_configurations=[group(BEHIND), group(SMALL)])
+    for cell in CELLS:
+        write_cell(tmp_path, BEST, cell, 0.0)
+    for settings, behind in ((BEHIND, 0.06), (SMALL, 0.005)):
+        for label in LABELS:
+            for fold in (1, 2, 3):
+                write_cell(tmp_path, settings, (label, fold, 42), behind, n_folds=3)
+    found = find(read_logs(tmp_path))
+    assert {place.group for place in found.folds.places} == {group(BEHIND), group(SMALL)}
+    assert list(found.groups)[-1] == group(BEST)
+    assert found.folds.earlier == [group(BEST)]
+    assert group(BEST) not in found.folds.incomplete
+    html = (report.make_report(tmp_path) / "report.html").read_text()
+    assert "not compared: it ran an earlier grid (5 folds)" in html
+
+
+def test_labels_that_are_no_longer_asked_for_neither_count_nor_compare(tmp_path: Path) -> None:
+    """The better one on PP1 has whole folds of angle that are 2 dB harder, and two of NP: none of them is asked for."""
+    write_sweep_json(tmp_path, labels=["PP1"], cv_configurations=[group(BEST), group(BEHIND)])
+    cells = [cell for cell in CELLS if cell[0] == "PP1"]
+    for settings, behind in ((BEST, 0.0), (BEHIND, 0.2)):
+        for cell in cells:
+            write_cell(tmp_path, settings, cell, behind)
+    for cell in [c for c in CELLS if c[0] == "angle"] + [["NP", 1, 42], ["NP", 2, 42]]:
+        write_cell(tmp_path, BEST, cell, 2.0)
+    found = find(read_logs(tmp_path))
+    assert [place.group for place in found.folds.places] == [group(BEST), group(BEHIND)]
+    assert found.folds.places[1].standing.difference == pytest.approx(-0.2, abs=0.1)
+    assert found.folds.incomplete == {}
+    assert [(table.label, table.asked) for table in found.leading] == [("PP1", True), ("NP", False), ("angle", False)]
+    assert how_sure(found).detail.startswith("Test PSNR, mean over 5 folds")
+
+
+def test_whose_interval_it_is_when_the_searchs_best_was_not_cross_validated(tmp_path: Path) -> None:
+    write_sweep_json(tmp_path, labels=["angle"], cv_configurations=[group(SMALL)])
+    write_trial(tmp_path, 0, **BEST)
+    for cell in CELLS[:5]:
+        write_cell(tmp_path, SMALL, cell, 0.0)
+    found = find(read_logs(tmp_path))
+    assert which_autoencoder(found).headline == "lr 0.001, kernel_size 5, activation relu"
+    answer = how_sure(found)
+    assert answer.headline.endswith("dB, of lr 0.001, kernel_size 3, activation relu")
+    assert "The search's best has not been cross-validated yet. Run: " in answer.detail
+    assert "All of lr 0.001, kernel_size 3" in which_surfaces(found).detail
+
+
 def test_a_single_configuration_has_no_leaderboard(tmp_path: Path) -> None:
     write_sweep_json(tmp_path, labels=["angle"])
     for cell in CELLS[:5]:
