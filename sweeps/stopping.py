@@ -5,7 +5,6 @@ an object, because Tune pickles its searchers, stoppers and callbacks.
 """
 
 import signal
-import sys
 import time
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
@@ -13,6 +12,8 @@ from typing import Any
 
 from ray.tune.experiment import Trial
 from ray.tune.stopper import Stopper
+
+from sweeps.messages import say
 
 INTERRUPTED, OUT_OF_TIME = "interrupted", "the time budget is used up"
 STORAGE_FAILED = "storage failed"
@@ -82,7 +83,7 @@ def finishing_epochs() -> Iterator[None]:
         if _state["reason"] in (INTERRUPTED, STORAGE_FAILED):
             raise KeyboardInterrupt
         _state["reason"] = INTERRUPTED
-        print("finishing the running epochs; Ctrl-C again stops at once (no finished epoch is lost)", file=sys.stderr)
+        say("finishing the running epochs; Ctrl-C again stops at once (no finished epoch is lost)")
 
     before = signal.signal(signal.SIGINT, ask)
     try:
