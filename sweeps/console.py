@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from sweeps.configurations import (
@@ -21,6 +20,7 @@ from sweeps.fold_standings import FoldFindings, fold_findings
 from sweeps.fold_tables import record_rows
 from sweeps.fold_words import average_text, folds_json, interval_text, p_text
 from sweeps.next_command import next_command
+from sweeps.present import Tally, outside, tally_of
 from sweeps.records import COMPLETE, FAILED, PRUNED, read_records, read_sweep
 
 LEADERS = 5
@@ -32,7 +32,7 @@ def show_plan(plan: dict[str, Any], as_json: bool = False, file: TextIO | None =
     if as_json:
         print(json.dumps(plan, indent=1))
         return
-    console = Console(file=file or sys.stdout, highlight=False, width=_width(file))
+    console = _console(file or sys.stdout)
     resources = plan["resources"]
     table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
     swept = ", ".join(f"{name} {_values(values)}" for name, values in plan["axes"].items())
@@ -44,7 +44,7 @@ def show_plan(plan: dict[str, Any], as_json: bool = False, file: TextIO | None =
         "protocol": plan["protocol"],
         "leakage": _leakage(plan["leakage"]),
         "trials": f"{plan['search_trials']} search + {plan['cv_trials']} cross-validation,"
-        f" {plan['epochs_per_trial']} epochs each; {plan['done_already']} done already",
+        f" {plan['epochs_per_trial']} epochs each; {_left(plan)}",
         "resources": f"{resources['cpus_per_trial']:g} CPU + {resources['gpus_per_trial']:g} GPU per trial,"
         f" {resources['max_concurrent']} at a time",
         "time": _time(plan),
@@ -55,17 +55,24 @@ def show_plan(plan: dict[str, Any], as_json: bool = False, file: TextIO | None =
             table.add_row(name, text)
     console.print(table)
     for note in plan.get("notes", ()):
-        console.print(f"note: {note}", markup=False)
+        console.print(f"note: {note}")
 
 
-def show_summary(sweep: Path, file: TextIO) -> None:
-    """The leaders of the search, the cross-validation with its intervals, and the command to type next."""
+def show_summary(sweep: Path, file: TextIO, tally: Tally | None = None) -> None:
+    """The leaders of the search, the cross-validation with its intervals, and the command to type next.
+
+    Args:
+        tally: of the request; without it what sweep.json says of it.
+    """
     asked, records = read_sweep(sweep) or {}, list(read_records(sweep).values())
-    found, console = _findings(asked, records), Console(file=file, highlight=False, width=_width(file))
-    tables = [_leaders(records, asked), _fold_averages(found, asked), _leaderboard(found, asked)]
+    found, console, ranked = _findings(asked, records), _console(file), _ranked(records, asked)
+    tables = [_leaders(ranked, asked), _fold_averages(found, asked, ranked), _leaderboard(found, asked)]
     for table in (table for table in tables if table.row_count):
         console.print(table)
         console.print()
+    beyond = sum(r["kind"] == "search" and r["status"] == COMPLETE for r in records) - len(ranked)
+    if beyond:
+        console.print(f"outside the present search space: {beyond} complete (kept, not ranked)")
     for group, stop in found.stops.items():
         console.print(
             f"stopped after {stop.cells} of {len(found.cells)} cells: {_words(group, found, asked)},"
@@ -77,8 +84,7 @@ def show_summary(sweep: Path, file: TextIO) -> None:
         console.print(f"smallest of the tied: {_words(smallest.group, found, asked)}, {sizes}")
     counts = _counts(records)
     console.print("trials: " + (", ".join(f"{n} {status}" for status, n in counts.items() if n) or "none"))
-    searched = sum(r["kind"] == "search" and r["status"] == COMPLETE for r in records)
-    command = next_command(asked, counts[FAILED], searched, len(found.tables))
+    command = next_command(asked, tally or tally_of(asked, records))
     if command:
         console.print(f"next: {command}", soft_wrap=True)
 
@@ -86,7 +92,7 @@ def show_summary(sweep: Path, file: TextIO) -> None:
 def summary_json(sweep: Path, report: Path) -> str:
     """The same for scripts."""
     asked, records = read_sweep(sweep) or {}, list(read_records(sweep).values())
-    searched = _ranked(records)
+    searched = _ranked(records, asked)
     content = {
         "sweep": str(sweep),
         "report": str(report),
@@ -98,21 +104,25 @@ def summary_json(sweep: Path, report: Path) -> str:
 
 
 def _findings(asked: dict[str, Any], records: list[dict[str, Any]]) -> FoldFindings:
-    best = _ranked(records)
-    first = configuration_group(best[0]["config"]) if best else None
-    return fold_findings(record_rows(records), records, asked, first)
+    return fold_findings(record_rows(records), records, asked, _leader(_ranked(records, asked)))
 
 
-def _ranked(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Complete search trials, best first."""
+def _ranked(records: list[dict[str, Any]], asked: dict[str, Any]) -> list[dict[str, Any]]:
+    """Complete search trials of the present space, best first."""
     complete = [r for r in records if r["kind"] == "search" and r["status"] == COMPLETE]
-    return sorted(complete, key=lambda r: (-r["metrics"]["best_val_psnr_db"], r["name"]))
+    inside = [r for r in complete if not outside(asked, r["config"])]
+    return sorted(inside, key=lambda r: (-r["metrics"]["best_val_psnr_db"], r["name"]))
 
 
-def _leaders(records: list[dict[str, Any]], asked: dict[str, Any]) -> Table:
+def _leader(ranked: list[dict[str, Any]]) -> str | None:
+    """The configuration that cross-validation takes first."""
+    return configuration_group(ranked[0]["config"] | last_settings(ranked[0])) if ranked else None
+
+
+def _leaders(ranked: list[dict[str, Any]], asked: dict[str, Any]) -> Table:
     axes = list(asked.get("axes") or {})
     table = _table("trial", *axes, "val PSNR dB", "val SSIM", "val loss", "test PSNR dB")
-    for r in _ranked(records)[:LEADERS]:
+    for r in ranked[:LEADERS]:
         m, settings = r["metrics"], without_idle(asked, {**r["config"], **last_settings(r)})
         numbers = (
             f"{m['best_val_psnr_db']:.2f}",
@@ -124,20 +134,20 @@ def _leaders(records: list[dict[str, Any]], asked: dict[str, Any]) -> Table:
     return table
 
 
-def _fold_averages(found: FoldFindings, asked: dict[str, Any]) -> Table:
+def _fold_averages(found: FoldFindings, asked: dict[str, Any], ranked: list[dict[str, Any]]) -> Table:
     """Mean, standard deviation and interval of each configuration and label."""
-    several = len(found.tables) > 1
-    head = ["configuration"] if several else []
+    named = len(found.tables) > 1 or (bool(ranked) and _leader(ranked) not in found.tables)  # an earlier best's, say
+    head = ["configuration"] if named else []
     table = _table(*head, "stratified by", "folds", "test loss", "test PSNR dB", "test SSIM")
     for group, tables in found.tables.items():
-        title = [_words(group, found, asked)] if several else []
+        title = [_words(group, found, asked)] if named else []
         for t in tables:
-            cells = (escape(average_text(t, f"test_{name}", digits)) for name, digits in NUMBERS)
+            cells = (average_text(t, f"test_{name}", digits) for name, digits in NUMBERS)
             done = f"{t.n_done} of {len(t.rows)}" if t.incomplete else str(t.n_folds)
-            table.add_row(*title, escape(t.label), done, *cells)
+            table.add_row(*title, t.label, done, *cells)
             title = [""] * len(title)
     if any(t.complete for tables in found.tables.values() for t in tables):
-        table.caption = escape("mean ± standard deviation over folds [corrected 95 % interval]")
+        table.caption = "mean ± standard deviation over folds [corrected 95 % interval]"
         table.caption_justify = "left"
     return table
 
@@ -151,7 +161,7 @@ def _leaderboard(found: FoldFindings, asked: dict[str, Any]) -> Table:
         size = f"{place.parameters:,}" if place.parameters is not None else ""
         behind = f"{s.difference:.2f}{interval_text(s.low, s.high, 2)}" if number > 1 else ""
         mean = f"{s.mean:.2f}{interval_text(place.low, place.high, 2)}"
-        cells = (escape(text) for text in (mean, behind, "" if number == 1 else p_text(s.p_holm)))
+        cells = mean, behind, "" if number == 1 else p_text(s.p_holm)
         table.add_row(str(number), _words(place.group, found, asked), *cells, mark, size)
     return table
 
@@ -160,11 +170,11 @@ def _words(group: str, found: FoldFindings, asked: dict[str, Any]) -> str:
     """The axes in which the cross-validated configurations differ: lines are short."""
     settings = [json.loads(each) for each in found.tables]
     differ = [name for name in swept_axes(asked) if len({repr(each.get(name)) for each in settings}) > 1]
-    return escape(configuration_words(found.tables, asked, differ or swept_axes(asked)).get(group, "a rival"))
+    return configuration_words(found.tables, asked, differ or swept_axes(asked)).get(group, "a rival")
 
 
 def _setting(value: Any) -> str:
-    return "–" if value is None else escape(show(value))
+    return "–" if value is None else show(value)
 
 
 def _counts(records: list[dict[str, Any]]) -> dict[str, int]:
@@ -175,11 +185,24 @@ def _table(*columns: str) -> Table:
     return Table(*columns, box=None, padding=(0, 2, 0, 0))
 
 
+def _left(plan: dict[str, Any]) -> str:
+    """`to run: 2 search + 8 folds; 10 done already; 1 failed (--retry-failed repeats it)`: of this request alone."""
+    parts = [f"{n} {what}" for n, what in zip(plan["to_run"], ("search", "folds"), strict=True) if n]
+    texts = [f"to run: {' + '.join(parts)}" if parts else "nothing is left to run"]
+    texts += [f"{plan['done_already']} done already"] if plan["done_already"] else []
+    if failed := plan["failed_already"]:
+        repeated = (
+            "to be repeated" if plan["retry_failed"] else f"--retry-failed repeats {'it' if failed == 1 else 'them'}"
+        )
+        texts.append(f"{failed} failed ({repeated})")
+    return "; ".join(texts)
+
+
 def _time(plan: dict[str, Any]) -> str:
     """`about 12-16 min (measured: ...)`, or why it is not known; empty when nothing is left to run."""
     from sweeps.eta import span  # late: pandas comes with it, and the summary does not need it
 
-    if not plan.get("eta_basis"):
+    if not plan.get("eta_basis") or not any(plan["to_run"]):
         return ""
     low_high = plan["eta_s"]
     return f"about {span(*low_high)} ({plan['eta_basis'].partition(':')[0]})" if low_high else plan["eta_basis"]
@@ -199,6 +222,9 @@ def _values(values: Any) -> str:
     return "{" + ", ".join(f"{v:g}" if isinstance(v, float) else str(v) for v in values) + "}"
 
 
-def _width(file: TextIO | None) -> int | None:
-    """Terminals wrap at their own width; files and pipes must not be cut at 80 columns."""
-    return None if (file or sys.stdout).isatty() else 160
+def _console(file: TextIO) -> Console:
+    """Prints texts as they are: paths and labels have brackets that are no markup of rich's.
+
+    Terminals wrap at their own width; files and pipes must not be cut at 80 columns.
+    """
+    return Console(file=file, highlight=False, markup=False, emoji=False, width=None if file.isatty() else 160)

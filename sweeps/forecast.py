@@ -24,6 +24,7 @@ REPORT_S: Span = (2.0, 8.0)  # Ray's end, report, summary
 PER_RECORD_S: Span = (0.01, 0.05)  # and so much of it for every trial
 BASELINES_S: Span = (0.2, 1.0)  # per split
 BASELINES_PER_CROP_S: Span = (1.5e-4, 5e-4)  # trained on, for a code of 128 numbers
+MOST_CROWDED = 3.0  # times as long
 DRAWN = 60  # configurations to judge an infinite space by
 MOST_CONFIGURATIONS = 400
 REFERENCE_SIZE = 128  # of the report's latent vector: baselines are computed for it, too
@@ -133,11 +134,12 @@ def _other_s(data: "SweepData", configs: Sequence[TrainConfig], to_run: tuple[in
 
 
 def _crowd() -> float:
-    """How many processes wanted each processor in the last minute, at least 1: Ray's start takes as many times longer.
+    """How many processes wanted each processor in the last minute, 1 to 3: Ray's start takes as many times longer.
 
-    The load is that of the whole machine, also inside a container that has a part of its processors.
+    The load is that of the whole machine, also inside a container that has a part of its processors; and many who
+    want a processor are a queue of short jobs, which does not last.
     """
-    return max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
+    return min(MOST_CROWDED, max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1)))
 
 
 def _has_device(resources: Resources) -> bool:

@@ -4,30 +4,32 @@ import shlex
 from collections.abc import Mapping
 from typing import Any
 
+from sweeps.present import Tally
+
 TOP = 3  # configurations that are worth comparing once the search's best is known
 
 
-def next_command(asked: Mapping[str, Any], failed: int, searched: int, cross_validated: int) -> str:
-    """The sweep's command, extended; '' when there is nothing that a longer command would add.
+def next_command(asked: Mapping[str, Any], tally: Tally) -> str:
+    """The sweep's command, extended, or as it is while some of it is left; '' when there is nothing to add.
 
     Args:
-        asked: sweep.json: `command`, `axes`, `search`, `trials`.
-        failed: trials that failed.
-        searched: complete search trials.
-        cross_validated: configurations that were.
+        asked: sweep.json: `command`.
+        tally: the trials of that command.
     """
-    command = str(asked.get("command") or "")
-    if not command:
-        return ""
+    command, failed = str(asked.get("command") or ""), any(tally.failed)
+    if not command or any(tally.to_run):
+        return command
     longer = with_option(command, "--retry-failed") if failed else command
-    if not cross_validated:
+    if not tally.compared and not tally.searched:
+        return longer if longer != command or not failed else ""
+    if not tally.compared:
         longer = with_option(longer, "--cv")
     elif failed:
         pass  # first let the failed ones be done
-    elif cross_validated == 1 and searched > 1:
-        longer = with_option(longer, "--cv-top", str(min(TOP, searched)))
-    elif asked.get("axes") and asked.get("search") != "grid" and searched:
-        longer = with_option(longer, "--trials", str(2 * int(asked.get("trials") or searched)))
+    elif tally.compared == 1 and tally.searched > 1:
+        longer = with_option(with_option(longer, "--cv"), "--cv-top", str(min(TOP, tally.searched)))
+    elif tally.searched and (tally.space_size is None or tally.planned[0] < tally.space_size):
+        longer = with_option(longer, "--trials", str(2 * tally.planned[0]))
     return longer if longer != command else ""
 
 

@@ -4,7 +4,7 @@ import errno
 import shutil
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -46,17 +46,31 @@ class SweepProgress(tune.Callback):
         done: of these, how many were done before.
         quiet: print nothing but failures.
         code: what made the trials, for the records that are written here.
+        phase: what the trials are, `search` or `folds`.
+        then: folds that follow when this phase is over.
+        best: record of the best complete search trial so far.
     """
 
     def __init__(
-        self, sweep: Path, total: int, done: int, quiet: bool = False, code: dict[str, Any] | None = None
+        self,
+        sweep: Path,
+        total: int,
+        done: int,
+        quiet: bool = False,
+        code: dict[str, Any] | None = None,
+        *,
+        phase: str = "trials",
+        then: int = 0,
+        best: Mapping[str, Any] | None = None,
     ) -> None:
         # Tune pickles callbacks: no console, lock or file may live here before setup().
         self.sweep, self.total, self.quiet, self.code = sweep, total, quiet, code or {}
+        self.phase, self.then = phase, then
         self.counts = {COMPLETE: done, PRUNED: 0, FAILED: 0}
         self.before = done
+        self.epochs: list[int] = []  # of the trials that finished in this run
         self.running: set[str] = set()
-        self.best: tuple[float, str] | None = None
+        self.best: tuple[float, str] | None = (float(best["metrics"][METRIC]), str(best["name"])) if best else None
         self.started = time.monotonic()
         self._live: Any = None
 
@@ -67,7 +81,8 @@ class SweepProgress(tune.Callback):
             from rich.console import Console
             from rich.live import Live
 
-            self._live = Live(self.line(), console=Console(stderr=True), refresh_per_second=4, transient=True)
+            console = Console(stderr=True, highlight=False, markup=False, emoji=False)  # texts as they are
+            self._live = Live(self.line(), console=console, refresh_per_second=4, transient=True)
             self._live.start()
 
     def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
@@ -104,17 +119,27 @@ class SweepProgress(tune.Callback):
             self._live = None
 
     def line(self) -> str:
-        """`trials 37/92 · running 2 · pruned 4 · failed 1 · best val_psnr_db 27.31 (s0012-3fa2c1) · ETA 12-16 min`."""
-        finished = sum(self.counts.values())
-        parts = [f"trials {finished}/{self.total}", f"running {len(self.running)}"]
+        """`search 11/12 · running 1 · pruned 4 · best val_psnr_db 27.31 (s0012-3fa2c1) · then 20 folds · ETA 9-12 min`.
+
+        The ETA is of all that is left, folds that follow included.
+        """
+        parts = [f"{self.phase} {sum(self.counts.values())}/{self.total}", f"running {len(self.running)}"]
         parts += [f"{name} {self.counts[name]}" for name in (PRUNED, FAILED) if self.counts[name]]
         if self.best:
             parts.append(f"best val_psnr_db {self.best[0]:.2f} ({self.best[1]})")
-        new = finished - self.before
-        if new and finished < self.total:
-            left = (time.monotonic() - self.started) / new * (self.total - finished)
-            parts.append(f"ETA {span(0.8 * left, 1.3 * left)}")
+        parts += [f"then {self.then} folds"] if self.then else []
+        left = self._left_s()
+        parts += [f"ETA {span(0.8 * left, 1.3 * left)}"] if left else []
         return " · ".join(parts)
+
+    def _left_s(self) -> float | None:
+        """At the pace so far, None while there is none: trials end as those did, folds have all epochs."""
+        finished, elapsed = sum(self.counts.values()), time.monotonic() - self.started
+        new = finished - self.before
+        if not new or (self.then and not any(self.epochs)):
+            return None
+        left = elapsed / new * max(0, self.total - finished)
+        return left + (elapsed / sum(self.epochs) * max(self.epochs) * self.then if self.then else 0.0)
 
     def _guarded(self, hook: Callable[[Any], None], trial: Any) -> None:
         """Tune runs a trial again when a callback of it raises; a full disk must end the run instead."""
@@ -179,6 +204,7 @@ class SweepProgress(tune.Callback):
             log.session_end(status)
         self.running.discard(trial.trial_id)
         self.counts[status] += 1
+        self.epochs.append(int((record.get("metrics") or {}).get("epoch") or 0))
         self._print(status, record)
 
     def _print(self, status: str, record: dict[str, Any]) -> None:

@@ -19,7 +19,9 @@ class Findings:
 
     logs: SweepLogs
     ranked: pd.DataFrame
-    """Complete search trials, best first."""
+    """Complete search trials of the present space, best first."""
+    outside: pd.DataFrame
+    """Those outside it: kept, not ranked."""
     folds: FoldFindings
     classes: dict[str, list[dict[str, Any]]]
     """Cross-validated configuration -> rows of `class_table`; the leading configuration first."""
@@ -79,4 +81,4 @@ def find(logs: SweepLogs) -> Findings:
     leading = next(iter(cells.values()), [])
     hardest = hardest_images(logs, leading)
     average = float(image_table(leading)["psnr_db"].mean()) if hardest else None
-    return Findings(logs, ranked, folds, classes, hardest, average)
+    return Findings(logs, ranked, leaderboard(logs, inside=False), folds, classes, hardest, average)

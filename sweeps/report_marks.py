@@ -3,9 +3,10 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from sweeps import present
 from sweeps.configurations import last_settings, outside_space, show
 from sweeps.next_command import with_option
-from sweeps.records import COMPLETE, FAILED
+from sweeps.records import COMPLETE
 from sweeps.report_logs import SweepLogs
 
 NAMED = 3  # trials named in a remark
@@ -30,11 +31,13 @@ def not_comparable(logs: SweepLogs) -> list[str]:
 
 
 def outside(logs: SweepLogs) -> dict[str, list[str]]:
-    """Search trial -> axes whose value the present space no longer has; such trials are kept and ranked."""
+    """Search trial -> fields whose value the present space no longer has; such trials are kept, but not ranked."""
     found = {}
     for row in logs.trials[logs.trials["kind"] == "search"].to_dict("records"):
-        if axes := outside_space(logs.asked, row):
-            found[str(row["trial"])] = axes
+        record = logs.records.get(row["trial"])
+        fields = present.outside(logs.asked, record["config"]) if record else outside_space(logs.asked, row)
+        if fields:
+            found[str(row["trial"])] = fields
     return found
 
 
@@ -63,7 +66,7 @@ def mark_content(logs: SweepLogs) -> dict[str, Any]:
         axes = ", ".join(sorted({name for names in beyond.values() for name in names}))
         notes.append(
             f"{OUTSIDE} Outside the present search space ({axes}): {_trials(beyond)}, of an earlier version of it;"
-            " kept and ranked."
+            " kept, not ranked."
         )
     if changing:
         listed = " | ".join(f"{trial}: {steps}" for trial, steps in list(changing.items())[:NAMED])
@@ -76,8 +79,8 @@ def mark_content(logs: SweepLogs) -> dict[str, Any]:
 
 
 def retry_words(logs: SweepLogs) -> str:
-    """How to repeat failed trials, or ''."""
-    n = int((logs.trials["status"] == FAILED).sum())
+    """How to repeat the failed trials that still count, or ''."""
+    n = sum(present.tally_of(logs.asked, logs.records.values()).failed)
     if not n:
         return ""
     command = with_option(str(logs.asked.get("command") or "python sweeps/run.py --space SPACE"), "--retry-failed")

@@ -98,7 +98,8 @@ def _content(found: Findings, sweep: Path) -> dict[str, Any]:
         "interval_note": _interval_note(found),
         "more_warnings": max(0, len(found.warnings) - WARNINGS),
         "axes": logs.axes,
-        "leaders": [without_idle(asked, row) for row in found.ranked.head(LEADERS).to_dict("records")],
+        "leaders": _leaders(found),
+        "n_shown": min(LEADERS, len(found.ranked)),
         **mark_content(logs),
         **standings_content(found),
         "pareto": pareto_content(found),
@@ -118,6 +119,15 @@ def _content(found: Findings, sweep: Path) -> dict[str, Any]:
         "hardest": [{**row, "name": image_name(row)} for row in found.hardest],
         "made": _how_made(found, sweep),
     }
+
+
+def _leaders(found: Findings) -> list[dict[str, Any]]:
+    """Rows of the ranking with their `place`, then of trials outside the present space, which have none."""
+    rows: list[dict[str, Any]] = []
+    for table, ranked in ((found.ranked, True), (found.outside, False)):
+        for place, row in enumerate(table.head(LEADERS).to_dict("records"), 1):
+            rows.append({**without_idle(found.logs.asked, row), "place": place if ranked else None})
+    return rows
 
 
 def _columns(columns: Any, trials: pd.DataFrame) -> list[tuple[str, str, str]]:

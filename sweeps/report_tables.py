@@ -11,15 +11,21 @@ from sweeps.configurations import describe, described
 from sweeps.fold_tables import image_means
 from sweeps.records import COMPLETE
 from sweeps.report_logs import SweepLogs, mapping
+from sweeps.report_marks import outside
 
 RESAMPLES = 2000
 IMAGE_METRICS = ("psnr_db", "ssim", "spectrum_db")
 
 
-def leaderboard(logs: SweepLogs) -> pd.DataFrame:
-    """Complete search trials with a finite validation PSNR, best first."""
-    trials = logs.trials
+def leaderboard(logs: SweepLogs, inside: bool = True) -> pd.DataFrame:
+    """Complete search trials of the present space with a finite validation PSNR, best first.
+
+    Args:
+        inside: False for those outside it instead, which are kept, but not ranked.
+    """
+    trials, beyond = logs.trials, outside(logs)
     ranked = trials[(trials["kind"] == "search") & (trials["status"] == COMPLETE)]
+    ranked = ranked[ranked["trial"].isin(list(beyond)) != inside]
     if ranked.empty:
         return ranked
     ranked = ranked[np.isfinite(ranked["val_psnr_db"].astype(float))]

@@ -87,8 +87,7 @@ def check_storage(sweep: Path, plan: dict[str, Any]) -> None:
         raise SweepRefused(f"--storage: {there} is a file; name a folder")
     if not os.access(there, os.W_OK | os.X_OK):
         raise SweepRefused(f"--storage: {there} cannot be written; choose another folder")
-    missing = max(0, plan["search_trials"] + plan["cv_trials"] - plan["done_already"])
-    needed = plan["disk_mb"] * missing / max(1, plan["search_trials"] + plan["cv_trials"])
+    needed = plan["disk_mb"] * sum(plan["to_run"]) / max(1, plan["search_trials"] + plan["cv_trials"])
     free = shutil.disk_usage(there).free / 1e6
     if needed > free:
         raise SweepRefused(f"--storage: about {needed:.0f} MB are needed at {there}, {free:.0f} MB are free")

@@ -79,8 +79,9 @@ def _run(args: Namespace) -> int:
     if any(shown["to_run"]):
         resuming.check_code(sweep, asked["code"]["files"], args.allow_code_change)
         notes = resuming.notes(asked_for, share, sweep, asked, args.address is not None)
-    if any(shown["to_run"]) and (args.plan or not args.quiet):  # training steps are timed: seconds
-        listed, known = plan.searched_settings(asked_for), list(records.read_records(sweep).values())
+    if args.plan or (any(shown["to_run"]) and not args.quiet):  # training steps are timed: seconds
+        listed = plan.searched_settings(asked_for) if shown["to_run"][0] else None
+        known = list(records.read_records(sweep).values())
         shown |= forecast(asked_for, listed, share, data, known, shown["to_run"])
     if args.plan:
         show_plan(shown | {"notes": notes}, args.json)
@@ -136,24 +137,22 @@ def _finish(request: Any, asked: dict[str, Any], sweep: Path, args: Namespace) -
     """Write the report, print the summary on stdout, return the exit code."""
     from sweeps import plan, stopping
     from sweeps.console import show_summary, summary_json
-    from sweeps.cross_validation import in_space
-    from sweeps.records import FAILED, read_records
+    from sweeps.records import read_records
     from sweeps.report import make_report
 
     report = make_report(sweep) / "report.html"
-    records = read_records(sweep)
-    left = sum(plan.missing_trials(request, records, asked["data_fingerprint"], args.retry_failed))
+    retry = args.retry_failed and bool(stopping.reason())  # a run that came to its end has repeated them
+    tally = plan.tally(request, read_records(sweep), asked["data_fingerprint"], retry)
     if args.json:
         print(summary_json(sweep, report))
     else:
         board = Path(sys.executable).with_name("tensorboard")
-        show_summary(sweep, sys.stdout)
+        show_summary(sweep, sys.stdout, tally)
         print(f"report: {_short(report)}\ncompare: {_short(board)} --logdir {_short(sweep.parent)}")
-    if stopping.reason() and left:
-        _say(f"{stopping.reason()}, {left} trial(s) are left; {_go_on()}")
+    if stopping.reason() and any(tally.to_run):
+        _say(f"{stopping.reason()}, {sum(tally.to_run)} trial(s) are left; {_go_on()}")
         return INTERRUPTED
-    failed = [r for r in records.values() if r["status"] == FAILED]
-    return SOME_FAILED if any(r["kind"] == "cv" or in_space(request, r) for r in failed) else DONE
+    return SOME_FAILED if any(tally.failed) else DONE
 
 
 def _list_spaces() -> int:

@@ -129,6 +129,7 @@ def test_nothing_left_is_nothing_but_the_report(patches, told_times):
     said = say(request("--space", "smoke"), patches, to_run=(0, 0))
     assert said["eta_s"] == list(REPORT_S)
     assert (said["trial_epochs"], told_times) == (0, [])
+    assert set(said) == set(say(request("--space", "smoke"), patches))  # scripts find the same keys
 
 
 def test_ray_has_to_start_first(patches, told_times, monkeypatch):
@@ -145,6 +146,14 @@ def test_on_a_busy_machine_ray_may_take_longer(patches, told_times, monkeypatch)
     assert ends[0] == ends[1]
     assert ends[2][0] == ends[1][0]
     assert ends[2][1] - ends[1][1] > 2 * (START_S[1] + REPORT_S[1]) - 0.2  # rounded
+
+
+def test_a_queue_of_short_jobs_does_not_make_a_sweep_of_seconds_one_of_minutes(patches, told_times, monkeypatch):
+    ends = []
+    for load in (3.0, 60.0):
+        monkeypatch.setattr("os.getloadavg", lambda load=load: (load * (os.cpu_count() or 1), 0.0, 0.0))
+        ends.append(say(request("--space", "smoke"), patches)["eta_s"])
+    assert ends[0] == ends[1]
 
 
 def test_a_cluster_is_not_guessed(patches, told_times):

@@ -1,6 +1,7 @@
 """What the driver does when trials end: records, lines, and the end of the run when the disk is full."""
 
 import errno
+import io
 from collections import namedtuple
 from types import SimpleNamespace
 
@@ -89,3 +90,40 @@ def test_the_live_line_says_how_far_it_is(shown, tmp_path):
     shown.on_trial_complete(1, [], trial(**METRICS, finished=1.0))
     assert shown.line().startswith("trials 1/2 · running 0 · best val_psnr_db 20.00")
     assert "ETA" in shown.line()
+
+
+def test_the_live_line_names_its_phase_and_what_follows(tmp_path, monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
+    shown = progress.SweepProgress(tmp_path, 12, 10, phase="search", then=20)
+    assert shown.line() == "search 10/12 · running 0 · then 20 folds"  # no pace yet
+    complete(tmp_path)
+    now[0] = 6.0  # one trial of one epoch
+    shown.on_trial_complete(1, [], trial(**METRICS, finished=1.0))
+    assert shown.line() == "search 11/12 · running 0 · then 20 folds · ETA 1.7-2.7 min"  # 21 of these
+    shown.epochs = [1, 3]  # the second was stopped after a third of its epochs
+    shown.counts[COMPLETE] = 12
+    assert shown.line().endswith(f"ETA {progress.span(0.8 * 90, 1.3 * 90)}")  # 20 folds of 3 epochs of 1.5 s
+    folds = progress.SweepProgress(tmp_path, 20, 3, phase="folds")
+    assert folds.line() == "folds 3/20 · running 0"
+
+
+def test_a_resumed_search_knows_its_best(tmp_path):
+    best = {"name": "s0003-abc", "metrics": {METRIC: 27.5}}
+    shown = progress.SweepProgress(tmp_path, 4, 3, best=best)
+    shown.on_trial_result(1, [], trial(), METRICS)
+    assert "best val_psnr_db 27.50 (s0003-abc)" in shown.line()
+    shown.on_trial_result(1, [], trial(), METRICS | {METRIC: 28.0})
+    assert f"best val_psnr_db 28.00 ({CELL.name(1)})" in shown.line()
+
+
+def test_the_live_line_prints_texts_as_they_are(shown, tmp_path, monkeypatch):
+    terminal = io.StringIO()
+    terminal.isatty = lambda: True
+    monkeypatch.setattr(progress.sys, "stderr", terminal)
+    shown.best = (20.0, "SEM[/raw] [bold]x")
+    shown.setup()
+    shown._say("failed: /data/SEM[/raw] [red]y")
+    shown.close()
+    assert "SEM[/raw] [bold]x" in terminal.getvalue()
+    assert "failed: /data/SEM[/raw] [red]y" in terminal.getvalue()

@@ -215,6 +215,37 @@ def test_search_trials_are_ranked_by_validation_psnr_and_only_the_complete_ones(
     assert headline == "lr 0.001, kernel_size 3, activation relu"
 
 
+def test_of_a_narrower_space_the_best_inside_leads_and_the_rest_is_listed_without_a_place(tmp_path: Path) -> None:
+    """The first of the ranking must be what cross-validation takes."""
+    write_sweep_json(tmp_path, axes={"lr": [5e-4, 1e-4]}, cv=False)
+    gone = write_trial(tmp_path, 0, lr=1e-3).name  # the best of all
+    best, second = (write_trial(tmp_path, number, lr=lr).name for number, lr in ((1, 5e-4), (2, 1e-4)))
+    found = find(read_logs(tmp_path))
+    assert found.ranked["trial"].tolist() == [best, second]
+    assert found.outside["trial"].tolist() == [gone]
+    assert found.outside["val_psnr_db"].iloc[0] > found.ranked["val_psnr_db"].iloc[0]
+    assert which_autoencoder(found).headline == "lr 0.0005"
+    pages = report.make_report(tmp_path)
+    html, markdown = ((pages / name).read_text() for name in ("report.html", "report.md"))
+    places = re.findall(
+        r'<td class="n">(\S+)</td><td class="name">([^\s<]+)', html.partition("<caption>All 2 complete")[2]
+    )
+    assert places == [("1", best), ("2", second), ("–", gone)]
+    assert f"| – | {gone}‡ |" in markdown
+    assert "1 trial, " + gone + ", of an earlier version of it; kept, not ranked." in html
+    assert {row["trial"]: row["rank"] for row in rows(pages / "trials.csv")} == {best: "1", second: "2", gone: ""}
+
+
+def test_only_failures_that_a_retry_would_repeat_are_said_to_be_repeated(tmp_path: Path) -> None:
+    write_sweep_json(tmp_path, axes={"lr": [5e-4, 1e-4]}, labels=["angle"])
+    write_trial(tmp_path, 0, lr=5e-4)
+    write_trial(tmp_path, 1, "failed", lr=1e-3, content={"error": "diverged"})  # outside the space
+    write_trial(tmp_path, 2, "failed", cv=("angle", 1), n_folds=3, lr=5e-4, content={"error": "killed"})  # older folds
+    assert "--retry-failed" not in (report.make_report(tmp_path) / "report.html").read_text()
+    write_trial(tmp_path, 3, "failed", cv=("angle", 1), lr=5e-4, content={"error": "killed"})
+    assert "1 failed trial; once the cause is gone" in (report.make_report(tmp_path) / "report.html").read_text()
+
+
 def test_fold_averages_are_those_of_numpy_and_name_the_missing_fold(sweep: Path, pages: Path) -> None:
     tables = {table.label: table for table in find(read_logs(sweep)).leading}
     for label, n_done in (("angle", 5), ("PP1", 4)):

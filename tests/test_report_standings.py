@@ -389,15 +389,19 @@ def test_trials_made_under_other_circumstances_are_not_bit_comparable(
     assert f"1 trial, {odd.name}" in warning
 
 
-def test_trials_outside_the_present_space_are_kept_marked_and_counted(tmp_path: Path) -> None:
+def test_trials_outside_the_present_space_are_kept_and_marked_but_not_ranked(tmp_path: Path) -> None:
     write_sweep_json(tmp_path, axes={"lr": {"low": 1e-4, "high": 1e-3}, "kernel_size": [3, 5]})
     write_trial(tmp_path, 0, lr=1e-2, kernel_size=3)
     write_trial(tmp_path, 1, lr=1e-3, kernel_size=5)
     write_trial(tmp_path, 2, lr=5e-4, kernel_size=7)
     found = find(read_logs(tmp_path))
-    assert len(found.ranked) == 3
+    assert (len(found.ranked), len(found.outside)) == (1, 2)
     html = (report.make_report(tmp_path) / "report.html").read_text()
-    assert [f"{name} ‡</td>" in html for name in found.ranked["trial"]] == [True, False, True]
+    assert [f"{name} ‡</td>" in html for name in (*found.outside["trial"], *found.ranked["trial"])] == [
+        True,
+        True,
+        False,
+    ]
     assert "‡ Outside the present search space (kernel_size, lr): 2 trials" in html
 
 
