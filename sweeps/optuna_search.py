@@ -2,7 +2,8 @@
 
 import logging
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -104,6 +105,12 @@ class DistinctOptunaSearch(OptunaSearch):
         """A configuration nobody has had yet; FINISHED when a finite space is exhausted or the run is to end."""
         if stopping.reason() or (self._grid is not None and len(self._seen) >= len(self._grid)):
             return Searcher.FINISHED
+        with _ends_the_run():
+            return self._new(trial_id)
+        return Searcher.FINISHED
+
+    def _new(self, trial_id: str) -> Any:
+        """`suggest` while there are configurations."""
         for _ in range(10):
             settings = {name: search.plain(value) for name, value in super().suggest(trial_id).items()}
             if search.key(settings) not in self._seen:
@@ -126,14 +133,22 @@ class DistinctOptunaSearch(OptunaSearch):
         if search.METRIC not in result or self._epochs.get(trial_id, 0) >= result["epoch"]:
             return  # of a trial that goes on, the last epoch once more
         self._epochs[trial_id] = result["epoch"]
-        if not self._minimize:  # Optuna has no intermediate values of several objectives
-            self._ot_trials[trial_id].report(result[search.METRIC], result["epoch"])
+        if not self._minimize and not _is_torn():  # Optuna has no intermediate values of several objectives
+            with _ends_the_run():
+                self._ot_trials[trial_id].report(result[search.METRIC], result["epoch"])
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
         """Tell the study how a trial ended: COMPLETE with its values, PRUNED at its epoch, or FAIL.
 
         A trial that ended with the run (Ctrl-C, time budget) is a FAIL marked `interrupted`; the next run repeats it.
         """
+        if _is_torn():
+            return
+        with _ends_the_run():
+            self._tell(trial_id, result, error)
+
+    def _tell(self, trial_id: str, result: dict[str, Any] | None, error: bool) -> None:
+        """`on_trial_complete` while the study can be written."""
         trial, record = self._ot_trials[trial_id], read_record(self._sweep / self._names[trial_id])
         if record is not None and record["status"] == COMPLETE:
             self._ot_study.tell(trial, self._values(record))
@@ -144,7 +159,8 @@ class DistinctOptunaSearch(OptunaSearch):
             self._ot_study.tell(trial, state=TrialState.FAIL)
         else:  # the scheduler did, perhaps while the trial was paused, and then without a result
             self.on_trial_result(trial_id, result or {})
-            self._ot_study.tell(trial, state=TrialState.PRUNED)
+            if not _is_torn():
+                self._ot_study.tell(trial, state=TrialState.PRUNED)
 
     def save(self, checkpoint_path: str) -> None:
         """Leave an empty file: the sweep's records are the state, and Ray insists on a file."""
@@ -182,13 +198,31 @@ class DistinctOptunaSearch(OptunaSearch):
 
 
 def close_study(sweep: Path) -> None:
-    """Mark trials that a stopped run left RUNNING as FAIL, `interrupted`; nothing in the journal claims to run."""
+    """Mark trials that a stopped run left RUNNING as FAIL, `interrupted`; nothing in the journal claims to run.
+
+    A journal that cannot be read or written is left as it is: the next run makes another one from the records.
+    """
     if not (sweep / "optuna.journal").exists():
         return
-    study = optuna.load_study(study_name=sweep.name, storage=_storage(sweep))
-    for trial in study.get_trials(deepcopy=False, states=[TrialState.RUNNING]):
-        study._storage.set_trial_user_attr(trial._trial_id, "interrupted", True)
-        study.tell(trial.number, state=TrialState.FAIL)
+    with suppress(Exception):  # a torn line is a ValueError, a missing one a KeyError, ...
+        study = optuna.load_study(study_name=sweep.name, storage=_storage(sweep))
+        for trial in study.get_trials(deepcopy=False, states=[TrialState.RUNNING]):
+            study._storage.set_trial_user_attr(trial._trial_id, "interrupted", True)
+            study.tell(trial.number, state=TrialState.FAIL)
+
+
+@contextmanager
+def _ends_the_run() -> Iterator[None]:
+    """A full disk ends the run; Tune would turn the exception of a hook into a TuneError."""
+    try:
+        yield
+    except OSError as error:
+        stopping.storage_failed(error)
+
+
+def _is_torn() -> bool:
+    """Whether storage failed: the journal may end in the middle of a line, behind which nothing can be written."""
+    return stopping.reason() == stopping.STORAGE_FAILED
 
 
 def _storage(sweep: Path) -> JournalStorage:

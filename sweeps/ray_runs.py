@@ -174,12 +174,11 @@ class SweepRun:
         try:
             with stopping.finishing_epochs():
                 tuner.fit()
-            stopping.raise_storage_failure()
         finally:
             progress.close()
+            stopping.raise_storage_failure()  # the cause, whatever Tune made of it
             if isinstance(searcher, DistinctOptunaSearch):
                 close_study(self.sweep)
-            forget_generations(self.sweep)
 
 
 def run_sweep(
@@ -209,6 +208,7 @@ def run_sweep(
         run = SweepRun(
             request, resources, data, sweep, start_ray, quiet=options.quiet, retry_failed=options.retry_failed
         )
+        stack.callback(forget_generations, sweep)  # when Ray has ended: a member that trains may need them
         stack.callback(shutil.rmtree, sweep / ".ray", ignore_errors=True)
         shutil.rmtree(sweep / ".ray", ignore_errors=True)  # of a run that was killed
         if not request.cv_only:

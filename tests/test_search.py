@@ -1,8 +1,12 @@
 """Grid, random and Optuna: the right configurations, none twice, the truth about early stops."""
 
+import errno
+from pathlib import Path
+
 import numpy as np
 import optuna
 import pytest
+from optuna.storages.journal import JournalFileBackend
 from ray import tune
 from ray.tune.search import Searcher
 
@@ -214,3 +218,55 @@ def test_a_trial_that_was_stopped_while_it_waited_is_pruned(searcher, tmp_path):
     searcher.on_trial_complete("t0", None)
     [trial] = told(tmp_path)
     assert (trial.state.name, trial.intermediate_values) == ("PRUNED", {1: 12.0})
+
+
+@pytest.fixture
+def full_disk(monkeypatch):
+    """Call it to fill the disk: half of a journal's next line fits."""
+
+    def append(backend, logs):
+        with Path(backend._file_path).open("ab") as file:
+            file.write(b'{"op_code":')
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    return lambda: monkeypatch.setattr(JournalFileBackend, "append_logs", append)
+
+
+@pytest.mark.parametrize("hook", ["suggest", "result", "complete", "complete without a result"])
+def test_a_full_disk_ends_the_run_and_no_hook_raises(searcher, tmp_path, full_disk, hook):
+    searcher.suggest("t0")
+    searcher.on_trial_result("t0", {search.METRIC: 11.0, "epoch": 1})
+    full_disk()
+    journal = (tmp_path / "optuna.journal").read_bytes().count(b'{"op_code":')
+    if hook == "suggest":
+        assert searcher.suggest("t1") == Searcher.FINISHED
+    elif hook == "result":
+        searcher.on_trial_result("t0", {search.METRIC: 12.0, "epoch": 2})
+    elif hook == "complete":
+        ends(searcher, tmp_path, "t0")
+    else:
+        searcher.on_trial_complete("t0")
+    assert stopping.reason() == stopping.STORAGE_FAILED
+    searcher.on_trial_result("t0", {search.METRIC: 12.0, "epoch": 3})
+    searcher.on_trial_complete("t0", {search.METRIC: 12.0, "epoch": 3})
+    assert searcher.suggest("t2") == Searcher.FINISHED
+    assert (tmp_path / "optuna.journal").read_bytes().count(b'{"op_code":') == journal + 1  # not behind a torn line
+    with pytest.raises(OSError, match="No space left"):
+        stopping.raise_storage_failure()
+
+
+@pytest.mark.parametrize("end", [b'{"op_code":', b'{"op_code":\n{}\n', None])
+def test_a_damaged_journal_is_closed_without_a_word_and_made_anew(searcher, tmp_path, end):
+    searcher.suggest("t0")
+    journal = tmp_path / "optuna.journal"
+    journal.write_bytes(b"" if end is None else journal.read_bytes() + end)
+    close_study(tmp_path)
+    again = make_searcher(tmp_path)
+    again.suggest("t0")
+    assert [t.state.name for t in told(tmp_path)] == ["RUNNING"]
+
+
+def test_a_full_disk_does_not_disturb_the_closing(searcher, tmp_path, full_disk):
+    searcher.suggest("t0")
+    full_disk()
+    close_study(tmp_path)
