@@ -30,16 +30,17 @@ def generation_epochs(epochs: int) -> int:
     return max(1, epochs // 6)
 
 
-def member(trial: dict[str, Any], directory: Path, axes: list[str], epochs: int) -> TuneConfig:
+def member(trial: dict[str, Any], directory: Path, axes: list[str], epochs: int, anew: bool = False) -> TuneConfig:
     """What Tune hands to the trainable: the trial and the settings that it has reached, if it has begun already.
 
     Args:
         trial: `name` and `cell` (of `sweeps.trainable.trial_config`).
         directory: of the trial; it need not exist.
         axes: swept fields; those that may change while training are varied.
+        anew: the trainable will give up what is in the directory, and so the settings that it has reached.
     """
     complete_transplant(directory)
-    state = load_last(directory)
+    state = None if anew else load_last(directory)
     start: dict[str, Any] = trial["cell"]["config"]
     now = start | ({name: value for name, value in state["config"].items() if name in start} if state else {})
     values = {name: now[name] for name in axes if name in CHANGEABLE}
@@ -154,6 +155,12 @@ def history(directory: Path) -> list[dict[str, Any]]:
         return json.loads((directory / SCHEDULE).read_text(encoding="utf-8"))
     except (FileNotFoundError, ValueError):
         return []
+
+
+def is_changed(directory: Path) -> bool:
+    """Whether a population changed settings or weights there, so that this is the training of no single cell."""
+    entries = history(directory)
+    return len(entries) > 1 or any("from" in entry for entry in entries)
 
 
 def note(directory: Path, epoch: int, now: dict[str, Any]) -> None:

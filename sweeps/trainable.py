@@ -14,7 +14,6 @@ import numpy as np
 import torch
 from ray import tune
 
-from deepdlt.atomic import write_atomic
 from deepdlt.checkpoint import BEST, LAST, PREVIOUS, DamagedCheckpoint, load_model
 from deepdlt.config import TrainConfig
 from deepdlt.evaluation import evaluate
@@ -23,7 +22,8 @@ from deepdlt.models import build_model
 from deepdlt.stratified_split import Split
 from deepdlt.training import fit
 from sweeps import code_identity, population
-from sweeps.records import CODE_FILE, COMPLETE, FAILED, Cell, forget_failure, read_record, write_record
+from sweeps.begun_trials import begin
+from sweeps.records import COMPLETE, FAILED, Cell, forget_failure, read_record, write_record
 from sweeps.tensorboard_logs import TrialLog
 
 SHOWN_CROPS = 8
@@ -60,7 +60,7 @@ def train_cell(config: dict[str, Any], crops: np.ndarray, job: Job) -> None:
     cell, directory = trial_cell(config), job.sweep / config["trial"]["name"]
     job = replace(job, code=job.code | {"code": code_identity.digest(code_identity.code_files())})  # what runs here
     forget_failure(directory)
-    _begin(directory, job.code["code"])
+    begin(config, directory, job.code["code"])
     try:
         with TrialLog(directory) as log, _watchdog(directory) as alive:
             place: dict[str, Any] = {"kind": cell.kind, "label": cell.label, "fold": cell.fold, "n_folds": cell.n_folds}
@@ -71,16 +71,6 @@ def train_cell(config: dict[str, Any], crops: np.ndarray, job: Job) -> None:
         record = read_record(directory)
         if record is None or record["status"] != COMPLETE:
             write_record(directory, cell, FAILED, error=f"{error}" or type(error).__name__, **job.code)
-
-
-def _begin(directory: Path, code: str) -> None:
-    """Note which code trains here; what other code has begun is begun again, for its epochs are not comparable."""
-    directory.mkdir(parents=True, exist_ok=True)
-    mark = directory / CODE_FILE
-    if mark.exists() and mark.read_text(encoding="utf-8") != code:
-        for name in (LAST, PREVIOUS, BEST, population.SCHEDULE):
-            (directory / name).unlink(missing_ok=True)
-    write_atomic(mark, code.encode())
 
 
 def _train(

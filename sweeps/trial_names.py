@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from sweeps.begun_trials import begun_by_other_code
+from sweeps.code_identity import code_files, digest
 from sweeps.population import member
 from sweeps.records import Cell, read_records
 from sweeps.trainable import trial_config
@@ -36,4 +38,8 @@ class TrialNames:
             self.next += number is None
         self.known[cell.identity] = name
         trial = trial_config(cell, name)
-        return member(trial["trial"], self.sweep / name, self.axes, self.epochs) if self.axes else trial
+        if not self.axes:
+            return trial
+        directory = self.sweep / name
+        anew = begun_by_other_code(directory, digest(code_files()))
+        return member(trial["trial"], directory, self.axes, self.epochs, anew)

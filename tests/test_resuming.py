@@ -7,13 +7,15 @@ import pytest
 import torch
 from ray import tune
 
+from deepdlt.checkpoint import save_checkpoint
 from deepdlt.inference import resolve_precision
 from sweeps import code_identity, plan, resuming
+from sweeps.begun_trials import begin
 from sweeps.command_line import make_parser
 from sweeps.records import SweepRefused, check_sweep, write_record
 from sweeps.request import make_request
 from sweeps.resources import Resources
-from sweeps.trainable import _begin
+from sweeps.trainable import trial_config
 
 FILES = {"deepdlt/losses.py": "a" * 12, "deepdlt/metrics.py": "b" * 12}
 EDITED = FILES | {"deepdlt/losses.py": "c" * 12}
@@ -92,13 +94,14 @@ def test_changed_labels_are_named_in_the_refusal(tmp_path):
 
 def test_a_trial_that_other_code_has_begun_starts_again_and_that_is_said(tmp_path, asked):
     folder = tmp_path / "s0001-abc"
-    _begin(folder, "old")
-    (folder / "last.pt").write_bytes(b"x")
-    _begin(folder, "old")
+    config = trial_config(plan.search_cell(asked, {}, "angle", "d"), folder.name)
+    begin(config, folder, "old")
+    save_checkpoint(folder / "last.pt", asked.config({}), {"epoch": 1})
+    begin(config, folder, "old")
     assert (folder / "last.pt").exists()
     [line] = resuming.notes(asked, Resources(1, 0, 1), tmp_path, {"axes": {}}, on_cluster=True)
     assert line == "s0001-abc: begun by other code, it starts again"
-    _begin(folder, "new")
+    begin(config, folder, "new")
     assert not (folder / "last.pt").exists()
 
 
