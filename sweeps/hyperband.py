@@ -51,6 +51,23 @@ class HyperBand(HyperBandScheduler):
         self._get_n0 = dict(sizes).__getitem__
         self._get_r0 = lambda s: epochs // ETA**s
 
+    def on_trial_add(self, tune_controller: Any, trial: Trial) -> None:
+        """Ray's; a trial that is retried is in its bracket still."""
+        if trial not in self._trial_info:
+            super().on_trial_add(tune_controller, trial)
+
+    def on_trial_error(self, tune_controller: Any, trial: Trial) -> None:
+        """Ray's, but one that Tune is about to retry keeps its place, and the bracket waits until it reports again.
+
+        Ray's own lets it join another bracket, where it may be alone and win every rung.
+        """
+        if trial.status != Trial.ERROR:  # Tune sets that first when it retries, last when it gives up
+            super().on_trial_error(tune_controller, trial)
+            return
+        bracket, _ = self._trial_info[trial]
+        if trial in bracket._live_trials:
+            bracket._live_trials[trial] = None
+
     def on_trial_result(self, tune_controller: Any, trial: Trial, result: Mapping[str, Any]) -> str:
         """Ray's, but for a trial that is finished: it waits for nobody."""
         if result.get("finished"):

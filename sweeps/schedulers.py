@@ -4,23 +4,25 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from ray.tune.experiment import Trial
-from ray.tune.schedulers import ASHAScheduler, MedianStoppingRule
 from ray.tune.search.sample import Categorical, Domain
 
 from deepdlt.config import TrainConfig
-from sweeps.search import METRIC, MODE
+from sweeps.pruning import NOTHING, Asha, Known, Median
 
 NAMES = ("none", "asha", "median", "hyperband", "pbt", "pb2")
+ANYTIME = ("asha", "median")
+"""These compare a trial with all that came before it, of earlier runs too: see sweeps.pruning."""
 POPULATIONS = ("pbt", "pb2")
 """Trials of these are members of a population: see sweeps.population."""
 PAUSING = ("hyperband", *POPULATIONS)
 """Trials of these wait for each other: all of them must be begun before the first is compared."""
 MIN_MEMBERS, MIN_BRACKET = 4, 3
-_ANYTIME = {"time_attr": "epoch", "metric": METRIC, "mode": MODE, "grace_period": 1}
+RAY_UNITS = 10_000  # per CPU, in Ray's accounts
 
 
-def make_scheduler(name: str, epochs: int, trials: int, domains: Mapping[str, Domain], seed: int) -> Any:
+def make_scheduler(
+    name: str, epochs: int, trials: int, domains: Mapping[str, Domain], seed: int, *, known: Known = NOTHING
+) -> Any:
     """Tune's scheduler of that name; None for `none`.
 
     Args:
@@ -28,11 +30,12 @@ def make_scheduler(name: str, epochs: int, trials: int, domains: Mapping[str, Do
         trials: that Tune will start; 1 or more.
         domains: the swept fields with their domains.
         seed: of a population's choices.
+        known: what trials of earlier runs reached, for those of `ANYTIME`.
     """
     if name == "asha":
-        return ASHAScheduler(max_t=epochs, reduction_factor=3, **_ANYTIME)
-    if name == "median":  # an infinite slice: it shall stop trials and not interrupt them
-        return _Median(min_samples_required=3, min_time_slice=math.inf, **_ANYTIME)
+        return Asha(epochs, known)
+    if name == "median":
+        return Median(known)
     if name == "hyperband":
         from sweeps.hyperband import HyperBand
 
@@ -51,17 +54,18 @@ def max_concurrent_trials(name: str, trials: int, concurrent: int) -> int:
     return max(1, trials) if name in PAUSING else concurrent
 
 
-def cpus_per_trial(name: str, cpus: float, concurrent: int, there: float) -> float:
+def cpus_per_trial(name: str, cpus: float, concurrent: int, there: float, node: float = math.inf) -> float:
     """CPUs to reserve for a trial, so that no more than `concurrent` run where nothing but resources limits them.
 
     Args:
         cpus: that a trial uses.
         there: of the machine or cluster.
+        node: of its largest node; more run at a time where the others' share would fit on none.
     """
     if name not in PAUSING or int(there / cpus) <= concurrent:
         return cpus
-    share = there / concurrent
-    return share if share <= 1 else float(math.ceil(share))  # Ray wants whole CPUs above one
+    share = math.floor(there / concurrent * RAY_UNITS) / RAY_UNITS  # rounded up, the last one would not fit
+    return min(share, node)
 
 
 def changeable(domains: Mapping[str, Domain]) -> dict[str, Domain]:
@@ -106,14 +110,6 @@ def problems(name: str, domains: Mapping[str, Domain], config: TrainConfig, epoc
         listed = ", ".join(map(str, _values("warmup", domains, config)))
         found.append(f"{option} changes lr itself: `warmup` must be 0, got {listed}; --set warmup=0")
     return found
-
-
-class _Median(MedianStoppingRule):
-    """Ray's, which takes a trial that ended before its first epoch for one with results."""
-
-    def on_trial_complete(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> None:
-        if METRIC in result:
-            super().on_trial_complete(tune_controller, trial, result)
 
 
 def _too_few(option: str, what: str, number: int, least: int, why: str) -> list[str]:

@@ -12,14 +12,16 @@ from sweeps.ray_session import WORKER_ENV  # isort: skip  (sets what Tune reads 
 
 import ray
 from ray import tune
+from ray.tune.experiment import Trial
 from ray.tune.schedulers import TrialScheduler
 
 from deepdlt.checkpoint import load_checkpoint
 from deepdlt.config import TrainConfig, config_dict
 from deepdlt.stratified_split import plain_split
 from sweeps import population, schedulers, search, stopping
-from sweeps.hyperband import brackets
+from sweeps.hyperband import HyperBand, brackets
 from sweeps.listed_search import ListedSearch
+from sweeps.pruning import NOTHING
 from sweeps.records import Cell
 from sweeps.search import METRIC
 
@@ -77,17 +79,35 @@ def test_brackets_hold_every_trial_in_the_shares_of_the_paper(epochs, trials):
     assert brackets(9, 17) == {2: 9, 1: 5, 0: 3}  # the band of the paper itself
 
 
-@pytest.mark.parametrize(("asked", "concurrent", "there", "running"), [(1, 2, 2, 2), (1, 1, 2, 1), (0.25, 3, 1, 3)])
+@pytest.mark.parametrize(
+    ("asked", "concurrent", "there", "running"),
+    [
+        (1, 2, 2, 2),
+        (1, 1, 2, 1),
+        (0.25, 3, 1, 3),
+        (1, 2, 3, 2),
+        (1, 5, 8, 5),
+        (1, 3, 8, 3),
+        (1, 6, 16, 6),
+        (2, 3, 7, 3),
+    ],
+)
 def test_the_reserved_cpus_let_as_many_run_as_were_asked_for(asked, concurrent, there, running):
     assert schedulers.cpus_per_trial("asha", asked, concurrent, there) == asked
+    assert asked <= schedulers.cpus_per_trial("pbt", asked, concurrent, there) <= there / concurrent
     assert int(there / schedulers.cpus_per_trial("pbt", asked, concurrent, there) + 1e-9) == running
 
 
-@pytest.mark.parametrize("concurrent", range(1, 17))
-def test_never_more_trials_run_than_were_asked_for(concurrent):
+@pytest.mark.parametrize("concurrent", range(1, 20))
+def test_as_many_trials_run_as_were_asked_for_and_fit(concurrent):
     cpus = schedulers.cpus_per_trial("hyperband", 1.0, concurrent, 16)
-    assert 1 <= 16 / cpus <= concurrent
-    assert cpus == int(cpus)
+    assert int(16 / cpus + 1e-9) == min(16, concurrent)
+    assert cpus * 1e4 == pytest.approx(round(cpus * 1e4), abs=1e-6)  # Ray counts in these
+
+
+def test_a_share_that_is_larger_than_a_node_would_wait_for_ever():
+    assert schedulers.cpus_per_trial("pbt", 1.0, 1, 8, node=4) == 4
+    assert schedulers.cpus_per_trial("pbt", 1.0, 4, 8, node=4) == 2
 
 
 @pytest.mark.parametrize("name", schedulers.PAUSING)
@@ -95,6 +115,73 @@ def test_a_trial_that_is_finished_waits_for_nobody(name):
     scheduler = schedulers.make_scheduler(name, 9, 12, search.domains(SPACE), 0)
     result = {"epoch": 3, "finished": 1.0, METRIC: 20.0}  # early stopping; 3 is a rung
     assert scheduler.on_trial_result(None, object(), result) == TrialScheduler.STOP
+
+
+class StubTrial:
+    """What HyperBand sees of Tune's trial."""
+
+    def __init__(self, name):
+        self.trial_id, self.status, self.is_saving = name, Trial.RUNNING, False
+
+    def __repr__(self):
+        return self.trial_id
+
+
+class StubController:
+    """Tune, as far as HyperBand asks it for something."""
+
+    def __init__(self, scheduler):
+        self.scheduler, self.stopped = scheduler, []
+
+    def stop_trial(self, trial):
+        self.stopped.append(trial)
+        self.scheduler.on_trial_remove(self, trial)
+        trial.status = Trial.TERMINATED
+
+    def retry(self, trial):
+        """What Tune does with a trial whose process died, in this order."""
+        trial.status = Trial.ERROR
+        self.scheduler.on_trial_error(self, trial)
+        trial.status = Trial.PENDING
+        self.scheduler.on_trial_add(self, trial)
+        trial.status = Trial.RUNNING
+
+    def tell(self, trial, epoch, value):
+        said = self.scheduler.on_trial_result(self, trial, {"epoch": epoch, METRIC: value, "finished": 0.0})
+        if said == TrialScheduler.PAUSE:
+            trial.status = Trial.PAUSED
+        return said
+
+
+@pytest.mark.parametrize("dies_at", [0, 1])
+def test_hyperband_puts_a_trial_that_is_retried_where_it_was(dies_at):
+    scheduler = HyperBand(3, 6)  # brackets of 4 and 2 trials; of the first go on 2 after one epoch
+    assert brackets(3, 6) == {1: 4, 0: 2}
+    controller, trials = StubController(scheduler), [StubTrial(f"t{k}") for k in range(6)]
+    for trial in trials:
+        scheduler.on_trial_add(controller, trial)
+    worst, *others = trials[:4]
+    if dies_at:
+        assert controller.tell(worst, 1, 10.0) == TrialScheduler.PAUSE
+    controller.retry(worst)  # before its first report, or in the middle of its pause
+    for k, trial in enumerate(others):
+        assert controller.tell(trial, 1, 11.0 + k) == TrialScheduler.PAUSE  # they wait for it
+    assert controller.tell(worst, 1, 10.0) == TrialScheduler.STOP
+    assert controller.stopped == others[:1]
+    assert [trial for trial in others if trial in scheduler._hyperbands[0][0].trials_to_unpause] == others[1:]
+    assert scheduler._hyperbands[0][1].current_trials() == trials[4:]
+    assert len(scheduler._hyperbands) == 1
+
+
+def test_hyperband_no_longer_waits_for_a_trial_that_has_failed():
+    scheduler = HyperBand(3, 6)
+    controller, trials = StubController(scheduler), [StubTrial(f"t{k}") for k in range(6)]
+    for trial in trials:
+        scheduler.on_trial_add(controller, trial)
+    for k, trial in enumerate(trials[:3]):
+        assert controller.tell(trial, 1, 10.0 + k) == TrialScheduler.PAUSE
+    scheduler.on_trial_error(controller, trials[3])
+    assert controller.stopped == trials[:1]
 
 
 # --- on Ray ------------------------------------------------------------------------------------------------------
@@ -127,7 +214,7 @@ class EndAfter(stopping.AtNextEpoch):
         return super().__call__(trial_id, result)
 
 
-def run(name, trainable, trials, root, epochs=EPOCHS, end_after=math.inf):
+def run(name, trainable, trials, root, epochs=EPOCHS, end_after=math.inf, known=NOTHING):
     """Let Tune run trials as a sweep does."""
     stopping.set_deadline(None)
     n = len(trials)
@@ -136,7 +223,7 @@ def run(name, trainable, trials, root, epochs=EPOCHS, end_after=math.inf):
         tune_config=tune.TuneConfig(
             search_alg=ListedSearch(trials),
             num_samples=n,
-            scheduler=schedulers.make_scheduler(name, epochs, n, search.domains(SPACE), seed=0),
+            scheduler=schedulers.make_scheduler(name, epochs, n, search.domains(SPACE), seed=0, known=known),
             max_concurrent_trials=schedulers.max_concurrent_trials(name, n, 2),
             reuse_actors=True,
             trial_dirname_creator=lambda trial: trial.config["trial"]["name"],
@@ -154,7 +241,7 @@ def run(name, trainable, trials, root, epochs=EPOCHS, end_after=math.inf):
     assert not results.errors  # whoever dies is retried
 
 
-def simulate(name, cells, root, end_after=math.inf):
+def simulate(name, cells, root, end_after=math.inf, known=NOTHING):
     """Epochs done of each of these trials, which keep their epoch on disk as ours do and are as good as they say."""
 
     def train(config):
@@ -174,7 +261,7 @@ def simulate(name, cells, root, end_after=math.inf):
                 return
 
     trials = [{"trial": {"name": f"t{k:02d}", "cell": cell}} for k, cell in enumerate(cells)]
-    run(name, train, trials, root, end_after=end_after)
+    run(name, train, trials, root, end_after=end_after, known=known)
     files = [root / trial["trial"]["name"] for trial in trials]
     return [int(file.read_text()) if file.exists() else 0 for file in files]
 
@@ -193,6 +280,18 @@ def test_losers_are_stopped_early_and_the_best_trains_to_its_end(cluster, tmp_pa
         return
     assert sum(epochs) <= 0.8 * 12 * EPOCHS
     assert epochs[QUALITIES.index(12)] < EPOCHS  # neither among the first nor any good
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", schedulers.ANYTIME)
+def test_new_trials_are_compared_with_what_earlier_runs_reached_at_the_same_epoch(cluster, tmp_path, name):
+    """Two trials go on behind epoch 6, four are new: three are better than those that were, one is worse."""
+    reached = {f"t{k:02d}": {e: q * (1 - 0.5**e) for e in range(1, 7)} for k, q in enumerate([14, 15])}
+    reached["t90"] = {1: 5.0}  # stopped by then
+    for earlier in ("t00", "t01"):
+        (tmp_path / earlier).write_text("6")
+    cells = [{"quality": quality} for quality in (14, 15, 20, 20, 20, 2)]
+    assert simulate(name, cells, tmp_path, known=reached) == [EPOCHS] * 5 + [1]
 
 
 @pytest.mark.slow
