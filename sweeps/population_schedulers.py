@@ -13,35 +13,19 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import ray
+from ray.exceptions import GetTimeoutError, RayActorError
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import PopulationBasedTraining, TrialScheduler
 from ray.tune.schedulers.pb2 import PB2
-from ray.tune.search.sample import Categorical, Domain, Float, LogUniform, Quantized
+from ray.tune.search.sample import Domain
 
+from sweeps.mutation import ends, into, mutate, scaled, unscaled
 from sweeps.population import generation_epochs, inherit, set_aside
-from sweeps.search import METRIC, MODE, plain
+from sweeps.search import METRIC, MODE
 from sweeps.stopping import end_with_the_run
 
-RESAMPLED, FACTORS = 0.25, (0.8, 1.2)  # the defaults of Ray, and of the paper
-WIDE = 10.0  # choices that span this factor are compared by their logarithm
-
-
-def mutate(settings: dict[str, Any], domains: Mapping[str, Domain], rng: np.random.RandomState) -> dict[str, Any]:
-    """New values near the old: one in four drawn anew, a range's times 0.8 or 1.2, of choices the next one.
-
-    Args:
-        settings: value of every field of `domains`; other fields are left out.
-    """
-    return {name: _mutated(settings[name], domain, rng) for name, domain in domains.items()}
-
-
-def into(domain: Domain, value: float) -> Any:
-    """The nearest value that a domain has: of its choices, or inside its range and on its grid."""
-    if isinstance(domain, Categorical):
-        return min(domain.categories, key=lambda choice: abs(_scaled(domain, choice) - _scaled(domain, value)))
-    if isinstance(domain.sampler, Quantized):
-        value = round(value / domain.sampler.q) * domain.sampler.q  # whose multiples both ends are
-    return plain(domain.cast(min(max(value, domain.lower), domain.upper)))
+ANSWERS_WITHIN_S = 5.0
 
 
 class Generations(PopulationBasedTraining):
@@ -102,8 +86,11 @@ class Generations(PopulationBasedTraining):
             self._next_perturbation_sync = (newest // self._perturbation_interval + 1) * self._perturbation_interval
             self._is_over = True
         behind = [trial for trial in alive if self._is_behind(trial)]
-        if self._is_over and (not behind or any(trial.status == Trial.PENDING for trial in alive)):
+        is_one_pending = any(trial.status == Trial.PENDING for trial in alive)
+        if self._is_over and (is_one_pending or not behind):
             self._release(tune_controller)
+        elif is_one_pending:
+            self._give_way(tune_controller)
         return min(behind, key=lambda trial: self._trial_state[trial].last_train_time, default=None)
 
     def _has_come(self, trial: Trial) -> bool:
@@ -136,13 +123,29 @@ class Generations(PopulationBasedTraining):
         """Let those that waited in their processes go on, or give the process to somebody who is pending by now."""
         replaced = {trial for trial, _ in self._replacements}
         for trial, donor in self._replacements:
-            self._exploit(tune_controller, trial, donor)
+            if _has_died(trial):
+                _continue(tune_controller, trial)
+            else:
+                self._exploit(tune_controller, trial, donor)
         for trial in sorted(self._held - replaced, key=str):
-            # Tune has no public way to continue a trial that was told to do nothing.
-            getattr(tune_controller, "_tune_controller", tune_controller)._schedule_trial_train(trial)
+            _continue(tune_controller, trial)
         self._held.clear()
         self._replacements.clear()
         self._is_over = False
+
+    def _give_way(self, tune_controller: Any) -> None:
+        """Free the processes of those that wait: who is pending in mid-generation has lost its own, perhaps its node.
+
+        They go on from the checkpoint that they reported when they came.
+        """
+        for trial in sorted(self._held, key=str):
+            if trial.is_saving:
+                continue
+            self._held.discard(trial)
+            if _has_died(trial):
+                _continue(tune_controller, trial)
+            else:
+                tune_controller.pause_trial(trial, should_checkpoint=False)
 
     def _get_new_config(self, trial: Trial, trial_to_clone: Trial) -> tuple[dict[str, Any], dict[str, str]]:
         """The donor's settings under the member's own name, and what was done to each value (for Ray's log)."""
@@ -164,7 +167,7 @@ class Bandit(Generations, PB2):
     """PB2: new values by a Gaussian process on the gains so far, in logarithms where an axis is logarithmic."""
 
     def __init__(self, epochs: int, domains: Mapping[str, Domain], seed: int) -> None:
-        bounds = {name: [_scaled(d, value) for value in _ends(d)] for name, d in domains.items()}
+        bounds = {name: [scaled(d, value) for value in ends(d)] for name, d in domains.items()}
         super().__init__(epochs, domains, seed, hyperparam_bounds=bounds)
 
     def _save_trial_state(self, state: Any, time: int, result: dict[str, Any], trial: Trial) -> float:
@@ -176,9 +179,27 @@ class Bandit(Generations, PB2):
         with warnings.catch_warnings(), _numpy_seeded(self._rng):
             warnings.simplefilter("ignore")  # the process's fits on a handful of points do not always converge
             found, _ = PB2._get_new_config(self, _Scaled(trial, self._domains), _Scaled(donor, self._domains))
-        values = {name: into(domain, _unscaled(domain, found[name])) for name, domain in self._domains.items()}
+        values = {name: into(domain, unscaled(domain, found[name])) for name, domain in self._domains.items()}
         unchanged = all(values[name] == donor.config[name] for name in values)  # too little is known yet
         return super()._explored(trial, donor) if unchanged else values
+
+
+def _continue(tune_controller: Any, trial: Trial) -> None:
+    """Let a trial go on that was told to do nothing (Tune has no public way); one that has died is retried."""
+    getattr(tune_controller, "_tune_controller", tune_controller)._schedule_trial_train(trial)
+
+
+def _has_died(trial: Trial) -> bool:
+    """Whether the process of a waiting trial is gone. Tune does not look, and would hand it to another trial, which
+    then fails without a retry.
+    """
+    try:
+        ray.get(trial.temporary_state.ray_actor.__ray_ready__.remote(), timeout=ANSWERS_WITHIN_S)
+    except RayActorError:
+        return True
+    except GetTimeoutError:  # busy
+        pass
+    return False
 
 
 class _Scaled:
@@ -186,7 +207,7 @@ class _Scaled:
 
     def __init__(self, trial: Trial, domains: Mapping[str, Domain]) -> None:
         self.name = str(trial)
-        self.config = {name: float(_scaled(domain, trial.config[name])) for name, domain in domains.items()}
+        self.config = {name: float(scaled(domain, trial.config[name])) for name, domain in domains.items()}
 
     def __str__(self) -> str:
         return self.name
@@ -201,35 +222,3 @@ def _numpy_seeded(rng: np.random.RandomState) -> Iterator[None]:
         yield
     finally:
         np.random.set_state(before)  # noqa: NPY002
-
-
-def _mutated(value: Any, domain: Domain, rng: np.random.RandomState) -> Any:
-    if rng.uniform() < RESAMPLED:
-        return plain(domain.sample(random_state=rng))
-    if isinstance(domain, Categorical):
-        choices = sorted(domain.categories)
-        position = choices.index(into(domain, value)) + rng.choice([-1, 1])
-        return choices[int(np.clip(position, 0, len(choices) - 1))]
-    return into(domain, value * rng.choice(FACTORS))
-
-
-def _ends(domain: Domain) -> tuple[float, float]:
-    if isinstance(domain, Categorical):
-        return min(domain.categories), max(domain.categories)
-    return domain.lower, domain.upper
-
-
-def _is_logarithmic(domain: Domain) -> bool:
-    if isinstance(domain, Categorical):
-        low, high = _ends(domain)
-        return low > 0 and high / low >= WIDE
-    sampler = domain.sampler.get_sampler() if isinstance(domain.sampler, Quantized) else domain.sampler
-    return isinstance(domain, Float) and isinstance(sampler, LogUniform)
-
-
-def _scaled(domain: Domain, value: float) -> float:
-    return float(np.log10(value)) if _is_logarithmic(domain) else float(value)
-
-
-def _unscaled(domain: Domain, value: float) -> float:
-    return 10**value if _is_logarithmic(domain) else value

@@ -9,14 +9,18 @@ import numpy as np
 import pytest
 import torch
 from ray import tune
+from ray.tune.experiment import Trial
+from ray.tune.schedulers import TrialScheduler
 
 from deepdlt.checkpoint import load_checkpoint
 from deepdlt.config import TrainConfig, config_dict
 from deepdlt.stratified_split import plain_split
 from deepdlt.training import fit
 from sweeps import population
-from sweeps.population_schedulers import Mutations, into, mutate
+from sweeps.mutation import into, mutate
+from sweeps.population_schedulers import Mutations
 from sweeps.records import Cell
+from sweeps.search import METRIC
 
 CONFIG = TrainConfig(epochs=6, lr=1e-3, batch_size=16, kernel_size=3)
 AXES = ["lr", "dropout", "kernel_size"]
@@ -235,12 +239,10 @@ DOMAINS = {
 
 @pytest.mark.parametrize("is_there", [True, False])
 def test_the_worst_are_replaced_by_states_that_are_there(monkeypatch, is_there):
-    class Waiting:
+    class Scored(Waiting):
         def __init__(self, score):
-            self.score, self.config, self.checkpoint = score, {"name": score}, f"mark of {score}"
-
-        def is_finished(self):
-            return False
+            super().__init__(score)
+            self.score, self.config = score, {"name": score}
 
     aside, replaced = [], []
 
@@ -254,10 +256,121 @@ def test_the_worst_are_replaced_by_states_that_are_there(monkeypatch, is_there):
     monkeypatch.setattr(generations, "_exploit", lambda _, worst, best: replaced.append((best.score, worst.score)))
     for score in (3, 1, 4, 2):
         state = SimpleNamespace(last_score=score, last_checkpoint=None)
-        generations._trial_state[Waiting(score)] = state
+        generations._trial_state[Scored(score)] = state
     generations._replace_the_worst(None)
     assert replaced == [(4, 1)] * is_there
     assert aside == [("mark of 4", 1)] * is_there
+
+
+class Waiting:
+    """A member, as the scheduler sees it."""
+
+    def __init__(self, name):
+        self.trial_id, self.status, self.config, self.is_saving = name, Trial.RUNNING, {"lr": 1e-3}, False
+        self.checkpoint, self.evaluated_params, self.experiment_tag = f"mark of {name}", {}, ""
+        kept = SimpleNamespace(checkpoint_config=SimpleNamespace(num_to_keep=None))
+        self.run_metadata = SimpleNamespace(checkpoint_manager=kept)
+
+    def is_finished(self):
+        return self.status in (Trial.TERMINATED, Trial.ERROR)
+
+    def __str__(self):
+        return str(self.trial_id)
+
+
+class Controller:
+    """Tune, as far as a population asks it for something."""
+
+    def __init__(self, trials):
+        self.trials, self.paused, self.went_on = trials, [], []
+
+    def get_trials(self):
+        return self.trials
+
+    def pause_trial(self, trial, should_checkpoint):
+        assert not should_checkpoint  # its process would have to answer; what it reported is enough
+        self.paused.append(trial.trial_id)
+        trial.status = Trial.PAUSED
+
+    def _schedule_trial_train(self, trial):
+        self.went_on.append(trial.trial_id)
+
+
+@pytest.fixture
+def three(monkeypatch):
+    """A scheduler, its controller and members A, B, C: A and B wait in their processes for C, whose node is lost."""
+    dead = set()
+    monkeypatch.setattr("sweeps.population_schedulers._has_died", lambda trial: trial.trial_id in dead)
+    generations, controller = Mutations(6, DOMAINS, seed=0), Controller([Waiting(name) for name in "ABC"])
+    for trial in controller.trials:
+        generations.on_trial_add(controller, trial)
+    for trial in controller.trials[:2]:
+        assert come(generations, controller, trial) == TrialScheduler.NOOP
+    assert generations.choose_trial_to_run(controller) is None
+    assert not controller.paused
+    retry(generations, controller, controller.trials[2])
+    return generations, controller, dead
+
+
+def come(generations, controller, trial, epoch=1, score=20.0):
+    result = {"epoch": epoch, METRIC: score, "finished": 0.0, "training_iteration": epoch, "time_total_s": 1.0}
+    return generations.on_trial_result(controller, trial, result)
+
+
+def retry(generations, controller, trial):
+    trial.status = Trial.ERROR
+    generations.on_trial_error(controller, trial)
+    trial.status = Trial.PENDING
+    generations.on_trial_add(controller, trial)
+
+
+def test_members_that_wait_give_their_processes_to_one_that_has_lost_its_own(three):
+    generations, controller, _ = three
+    assert generations.choose_trial_to_run(controller) is None
+    assert controller.paused == ["A", "B"]
+    a, b, c = controller.trials
+    c.status = Trial.RUNNING  # in the place of one of them
+    assert generations.choose_trial_to_run(controller) is None  # they wait for it, but not in its way
+    assert come(generations, controller, c) == TrialScheduler.NOOP
+    assert generations.choose_trial_to_run(controller) in (a, b)
+    assert controller.paused == ["A", "B"]
+    assert controller.went_on == []  # C waits until those that are behind have started
+    a.status = b.status = Trial.PENDING
+    assert generations.choose_trial_to_run(controller) is None
+    assert controller.went_on == ["C"]
+
+
+def test_a_member_gives_way_when_its_checkpoint_is_known(three):
+    generations, controller, _ = three
+    controller.trials[0].is_saving = True
+    generations.choose_trial_to_run(controller)
+    assert controller.paused == ["B"]
+    controller.trials[0].is_saving = False
+    generations.choose_trial_to_run(controller)
+    assert controller.paused == ["B", "A"]
+
+
+def test_a_process_that_has_died_is_handed_to_nobody(three):
+    generations, controller, dead = three
+    dead.add("A")
+    generations.choose_trial_to_run(controller)
+    assert (controller.paused, controller.went_on) == (["B"], ["A"])  # Tune finds A dead, and tries it again
+
+
+@pytest.mark.parametrize("has_died", [False, True])
+def test_a_member_whose_process_has_died_is_not_replaced(monkeypatch, has_died):
+    replaced = []
+    monkeypatch.setattr("sweeps.population_schedulers.set_aside", lambda mark, config: None)
+    monkeypatch.setattr("sweeps.population_schedulers._has_died", lambda trial: has_died and trial.trial_id == "A")
+    generations, controller = Mutations(6, DOMAINS, seed=0), Controller([Waiting(name) for name in "ABCD"])
+    monkeypatch.setattr(generations, "_exploit", lambda _, trial, donor: replaced.append((str(trial), str(donor))))
+    for trial in controller.trials:
+        generations.on_trial_add(controller, trial)
+    for score, trial in enumerate(controller.trials):
+        come(generations, controller, trial, score=20.0 + score)
+    generations.choose_trial_to_run(controller)
+    assert replaced == ([] if has_died else [("A", "D")])
+    assert sorted(controller.went_on) == (["A"] if has_died else []) + ["B", "C", "D"]
 
 
 def test_mutated_values_stay_in_their_range_on_their_grid_or_among_their_choices():
