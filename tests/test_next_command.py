@@ -90,6 +90,9 @@ def test_the_tally_of_sweep_json_leaves_out_what_older_requests_left(tmp_path: P
     write_trial(tmp_path, 5, "failed", cv=("angle", 3), lr=1e-3, seed=42)
     assert tally_of(read_sweep(tmp_path) or {}, read_records(tmp_path).values()).failed == (0, 1)
     assert "--cv --retry-failed" in summary(tmp_path)
+    asked = read_sweep(tmp_path) or {}
+    for change in ({"command": RUN}, {"cv_configurations": ['{"lr": 0.0005}']}):  # no --cv; another one is chosen
+        assert tally_of(asked | change, read_records(tmp_path).values()).failed == (0, 0)
 
 
 def test_a_trial_of_an_axis_that_was_removed_is_outside_unless_it_has_what_is_left() -> None:
