@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import optuna
-from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
@@ -18,7 +17,9 @@ from ray.tune.search.optuna import OptunaSearch
 
 from sweeps import search, stopping
 from sweeps.configurations import Conditions
+from sweeps.optuna_axes import stepped, suggest
 from sweeps.records import COMPLETE, FAILED, PRUNED, read_record
+from sweeps.search_axes import nearest, step_of
 
 DRAWS = 100
 STATES = {COMPLETE: TrialState.COMPLETE, PRUNED: TrialState.PRUNED, FAILED: TrialState.FAIL}
@@ -63,7 +64,8 @@ class DistinctOptunaSearch(OptunaSearch):
         self._epochs: dict[str, int] = {}
         self._seen: set[tuple[Any, ...]] = set()
         self._rng = np.random.RandomState(seed)
-        self._distributions = self.convert_search_space(self._domains)
+        self._distributions = self.convert_search_space({n: d for n, d in self._domains.items() if not step_of(d)})
+        self._distributions |= {n: stepped(d) for n, d in self._domains.items() if step_of(d)}
         options: Any = {"multivariate": True, "group": bool(conditions)}
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)  # `group` is, since 2021
@@ -89,6 +91,7 @@ class DistinctOptunaSearch(OptunaSearch):
         if metrics and not self._minimize:
             values["intermediate_values"] = {metrics["epoch"]: metrics[search.METRIC]}
         distributions = {name: self._distributions[name] for name in settings}
+        settings = {name: nearest(self._domains[name], value) for name, value in settings.items()}
         self._ot_study.add_trial(
             optuna.trial.create_trial(
                 state=STATES[record["status"]], params=settings, distributions=distributions, **values
@@ -112,7 +115,7 @@ class DistinctOptunaSearch(OptunaSearch):
     def _new(self, trial_id: str) -> Any:
         """`suggest` while there are configurations."""
         for _ in range(10):
-            settings = {name: search.plain(value) for name, value in super().suggest(trial_id).items()}
+            settings = self._suggestion(trial_id)
             if search.key(settings) not in self._seen:
                 break
             self._forget(trial_id)
@@ -122,11 +125,15 @@ class DistinctOptunaSearch(OptunaSearch):
                 return Searcher.FINISHED
             settings = unseen
             self._ot_study.enqueue_trial(settings)
-            settings = {name: search.plain(value) for name, value in super().suggest(trial_id).items()}
+            settings = self._suggestion(trial_id)
         self._seen.add(search.key(settings))
         trial = self._to_trial(settings)
         self._names[trial_id] = trial["trial"]["name"]
         return trial
+
+    def _suggestion(self, trial_id: str) -> search.Settings:
+        """Optuna's, as values that the axes have."""
+        return {n: nearest(self._domains[n], value) for n, value in super().suggest(trial_id).items()}
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
         """Report an intermediate value at its epoch (Ray counts reports, which restart when a trial is resumed)."""
@@ -180,7 +187,7 @@ class DistinctOptunaSearch(OptunaSearch):
             distribution = waiting.pop(name)
             trying = search.without_idle(self._whole, {**settings, name: None}, self._conditions)
             if name in trying:
-                settings[name] = _suggest(trial, name, distribution)
+                settings[name] = nearest(self._domains[name], suggest(trial, name, distribution))
 
     def _forget(self, trial_id: str) -> None:
         """Take back a suggestion that was made before; Optuna has no other way to ask again."""
@@ -227,14 +234,3 @@ def _is_torn() -> bool:
 
 def _storage(sweep: Path) -> JournalStorage:
     return JournalStorage(JournalFileBackend(str(sweep / "optuna.journal")))
-
-
-def _suggest(trial: Any, name: str, distribution: Any) -> Any:
-    if isinstance(distribution, CategoricalDistribution):
-        return trial.suggest_categorical(name, distribution.choices)
-    bounds: Any = {"low": distribution.low, "high": distribution.high, "log": distribution.log}
-    step: Any = {} if distribution.log else {"step": distribution.step}
-    if isinstance(distribution, IntDistribution):
-        return trial.suggest_int(name, **bounds, **step)
-    assert isinstance(distribution, FloatDistribution)
-    return trial.suggest_float(name, **bounds, **step)

@@ -72,7 +72,8 @@ class SweepRun:
         if configurations is not None:
             cells = [plan.search_cell(self.request, c, self.label, self.fingerprint) for c in configurations]
             trials = [names.trial(c, k) for k, c in enumerate(cells, 1) if c.identity not in done][:missing]
-            self._run("search", ListedSearch(trials), total, len(trials))
+            if trials:
+                self._run("search", ListedSearch(trials), total, len(trials))
             return
         searcher = DistinctOptunaSearch(
             self.request.domains,

@@ -6,27 +6,24 @@ from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
-from ray.tune.search.sample import Categorical, Domain, Float, Integer
+from ray.tune.search.sample import Categorical, Domain, Integer
 
 from sweeps.configurations import Conditions, active
+from sweeps.search_axes import MOST, ends, has, nearest, rounded, values
+from sweeps.search_axes import is_axis as is_axis  # for those who have a space
+from sweeps.search_axes import plain as plain
 
 METRIC, MODE = "best_val_psnr_db", "max"
 Settings = dict[str, Any]
 NONE: Conditions = {}
-MOST = 1_000_000  # configurations that are listed; a larger space is like a continuous one
 
 
 def axes(space: Settings) -> dict[str, list[Any] | dict[str, float]]:
     """The swept fields: name -> list of choices, or {"low", "high"} of a range."""
     return {
-        name: list(d.categories) if isinstance(d, Categorical) else {"low": d.lower, "high": _highest(d)}
+        name: list(d.categories) if isinstance(d, Categorical) else dict(zip(("low", "high"), ends(d), strict=True))
         for name, d in domains(space).items()
     }
-
-
-def is_axis(value: Any) -> bool:
-    """Is this one of the domains that can be listed or bounded?"""
-    return isinstance(value, Categorical | Integer | Float)
 
 
 def domains(space: Settings) -> dict[str, Domain]:
@@ -43,18 +40,21 @@ def without_idle(space: Settings, settings: Settings, conditions: Conditions) ->
 
 
 def grid(space: Settings, points: Iterable[Settings], conditions: Conditions = NONE) -> list[Settings] | None:
-    """Every configuration of a finite space, `points` first; None when an axis is continuous."""
-    choices = {n: list(integers(d)) if isinstance(d, Integer) else axes(space)[n] for n, d in domains(space).items()}
-    if not all(isinstance(values, list) for values in choices.values()) or math.prod(map(len, choices.values())) > MOST:
+    """Every configuration of a finite space, `points` first; None when an axis is continuous, or beyond `MOST`."""
+    found = {name: values(domain) for name, domain in domains(space).items()}
+    choices = {name: listed for name, listed in found.items() if listed is not None}
+    if len(choices) < len(found) or math.prod(map(len, choices.values())) > MOST:
         return None
-    combinations = (dict(zip(choices, values, strict=True)) for values in itertools.product(*choices.values()))
-    return distinct([*points, *(without_idle(space, settings, conditions) for settings in combinations)])
+    combinations = (dict(zip(choices, chosen, strict=True)) for chosen in itertools.product(*choices.values()))
+    if conditions:
+        combinations = (without_idle(space, settings, conditions) for settings in combinations)
+    return distinct([*points, *combinations])
 
 
 def random_configurations(
     space: Settings, points: Iterable[Settings], n: int, seed: int, conditions: Conditions = NONE
 ) -> list[Settings]:
-    """n distinct configurations, `points` first, then draws from the space; fewer when the space has fewer."""
+    """n distinct configurations, `points` first, then draws from the space; all of it when it has fewer."""
     rng = np.random.RandomState(seed)
     drawn = {key(settings): settings for settings in points}
     for _ in range(100 * n):
@@ -62,6 +62,8 @@ def random_configurations(
             break
         settings = draw(space, rng, conditions)
         drawn.setdefault(key(settings), settings)
+    if len(drawn) < n:  # what is left, draws may never hit
+        return (grid(space, drawn.values(), conditions) or list(drawn.values()))[:n]
     return list(drawn.values())[:n]
 
 
@@ -70,10 +72,10 @@ def contains(space: Settings, settings: Settings, conditions: Conditions = NONE)
     swept = axes(space)
     if not set(settings) <= set(swept):
         return False
-    placeholders = {name: settings.get(name, _first(values)) for name, values in swept.items()}
+    placeholders = {name: settings.get(name, _first(axis)) for name, axis in swept.items()}
     if set(without_idle(space, placeholders, conditions)) != set(settings):
         return False
-    return all(_has(domain, settings[name]) for name, domain in domains(space).items() if name in settings)
+    return all(has(domain, settings[name]) for name, domain in domains(space).items() if name in settings)
 
 
 def settings_of(space: Settings, config: Settings, conditions: Conditions = NONE) -> Settings:
@@ -90,13 +92,13 @@ def as_value(domain: Domain, logged: float | str) -> Any:
 
 def draw(space: Settings, rng: np.random.RandomState, conditions: Conditions = NONE) -> Settings:
     """One random configuration of the swept fields."""
-    drawn = {name: plain(domain.sample(random_state=rng)) for name, domain in domains(space).items()}
+    drawn = {name: nearest(domain, domain.sample(random_state=rng)) for name, domain in domains(space).items()}
     return without_idle(space, drawn, conditions)
 
 
 def key(settings: Settings) -> tuple[Any, ...]:
     """Equal for equal configurations, hashable."""
-    return tuple(sorted(settings.items()))
+    return tuple(sorted((name, rounded(value)) for name, value in settings.items()))
 
 
 def distinct(configurations: Iterable[Settings]) -> list[Settings]:
@@ -104,31 +106,5 @@ def distinct(configurations: Iterable[Settings]) -> list[Settings]:
     return list({key(settings): settings for settings in configurations}.values())
 
 
-def plain(value: Any) -> Any:
-    """numpy scalar -> Python's own, which JSON and TrainConfig accept."""
-    return value.item() if isinstance(value, np.generic) else value
-
-
-def _has(domain: Domain, value: Any) -> bool:
-    """Is this a value of the domain? The upper end of whole numbers is not, as in Tune."""
-    if isinstance(domain, Categorical):
-        return value in domain.categories
-    if isinstance(domain, Integer):
-        return isinstance(value, int) and value in integers(domain)
-    step = getattr(domain.get_sampler(), "q", None)
-    on_grid = step is None or math.isclose(value / step, round(value / step), abs_tol=1e-9)
-    return on_grid and domain.lower <= value <= domain.upper
-
-
-def integers(domain: Integer) -> range:
-    """The values of whole numbers without a step, or with the step of tune.qrandint, whose upper end counts."""
-    step = getattr(domain.get_sampler(), "q", None)
-    return range(domain.lower, domain.upper) if step is None else range(domain.lower, domain.upper + 1, int(step))
-
-
-def _highest(domain: Domain) -> float:
-    return integers(domain)[-1] if isinstance(domain, Integer) else domain.upper
-
-
-def _first(values: list[Any] | dict[str, float]) -> Any:
-    return values[0] if isinstance(values, list) else values["low"]
+def _first(axis: list[Any] | dict[str, float]) -> Any:
+    return axis[0] if isinstance(axis, list) else axis["low"]

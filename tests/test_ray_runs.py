@@ -109,3 +109,9 @@ def test_the_searcher_of_the_default_search_is_the_guarded_one(happened, data, t
     monkeypatch.setattr(SweepRun, "_run", lambda self, phase, searcher, *_: searchers.append(searcher))
     run_sweep(asked(), Resources(1, 0, 1), data, tmp_path, OPTIONS, print)
     assert [type(searcher) for searcher in searchers] == [DistinctOptunaSearch]
+
+
+def test_ray_is_not_started_for_an_empty_list(happened, data, tmp_path, monkeypatch):
+    monkeypatch.setattr(ray_runs.plan, "searched_settings", lambda _: [])
+    run_sweep(asked("--search", "random"), Resources(1, 0, 1), data, tmp_path, OPTIONS, print)
+    assert "ray starts" not in happened
