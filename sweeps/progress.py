@@ -14,6 +14,7 @@ from ray.tune.progress_reporter import TrialProgressCallback
 from deepdlt.training import EPOCH_METRICS
 from sweeps import stopping
 from sweeps.eta import span
+from sweeps.messages import say, unread
 from sweeps.records import COMPLETE, FAILED, PRUNED, read_record, write_record
 from sweeps.search import METRIC
 from sweeps.tensorboard_logs import TrialLog
@@ -222,9 +223,10 @@ class SweepProgress(tune.Callback):
     def _say(self, text: str) -> None:
         """A line that stays: above the live line on a terminal."""
         if self._live is None:
-            print(text, file=sys.stderr, flush=True)
+            say(text)
         else:
-            self._live.console.print(text, highlight=False, markup=False)
+            with unread(sys.stderr):
+                self._live.console.print(text, highlight=False, markup=False)
 
     def _show(self) -> None:
         if self._live is not None:

@@ -22,6 +22,7 @@ os.environ.update(
 )
 
 import ray
+from ray.tune import TuneError
 
 ROOT = Path(__file__).resolve().parent.parent
 HANG = "DEEPDLT_HANG_S"  # environment: seconds without a step after which a trial's process ends itself
@@ -35,7 +36,11 @@ WATCHED = ("gcs_server", "raylet")
 LOOK_EVERY_MS = 500  # whether the run is over
 
 
-class RayNotStarted(RuntimeError):
+class RayFailed(RuntimeError):
+    """Ray gave up, for a reason that is not a trial's own."""
+
+
+class RayNotStarted(RayFailed):
     """Ray could not be started or reached."""
 
 
@@ -49,6 +54,7 @@ def ray_session(address: str | None, verbose: bool, lost: Callable[[str], None])
 
     Raises:
         RayNotStarted: twice in a row.
+        RayFailed: Tune raised an error of its own within.
     """
     if not verbose:
         logging.getLogger("ray").setLevel(logging.CRITICAL)
@@ -65,6 +71,9 @@ def ray_session(address: str | None, verbose: bool, lost: Callable[[str], None])
         threading.Thread(target=_watch, args=(_own_processes(), lost, over), daemon=True).start()
     try:
         yield
+    except TuneError as error:
+        last = str(error).strip().rpartition("\n")[2]
+        raise RayFailed(f"Ray Tune gave up ({last}; --verbose says where)") from error
     finally:
         over.set()
         ray.shutdown()

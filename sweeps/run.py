@@ -20,6 +20,7 @@ if __name__ == "__main__":  # run from a checkout, installed or not
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
 from sweeps.command_line import make_parser, seconds
+from sweeps.messages import say, unread
 
 DONE, SOME_FAILED, REFUSED, STORAGE_FAILED, RUNNING_ELSEWHERE, INTERRUPTED = 0, 1, 2, 3, 75, 130
 
@@ -34,25 +35,25 @@ def main(argv: list[str] | None = None) -> int:
         from deepdlt.source_images import DataError
         from sweeps.records import AlreadyRunning, SweepRefused
     except ModuleNotFoundError as error:
-        _say(f"error: {error.name} is not installed for {sys.executable}; run `make setup`, then use .venv/bin/python")
+        say(f"error: {error.name} is not installed for {sys.executable}; run `make setup`, then use .venv/bin/python")
         return REFUSED
     try:
         signal.signal(signal.SIGTERM, signal.default_int_handler)
         return _run(args)
     except (ConfigError, DataError, SweepRefused) as error:
-        _say(f"error: {error}")
+        say(f"error: {error}")
         return REFUSED
     except AlreadyRunning as error:
-        _say(f"error: {error}")
+        say(f"error: {error}")
         return RUNNING_ELSEWHERE
     except KeyboardInterrupt:
-        _say(f"interrupted; {_go_on()}")
+        say(f"interrupted; {_go_on()}")
         return INTERRUPTED
-    except BrokenPipeError:  # whoever read the output has gone, as `head` does
+    except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return DONE
+        return DONE if args.plan else INTERRUPTED  # whoever read the plan has gone, as `head` does
     except OSError as error:
-        _say(f"error: storage failed: {error}; free space or choose another --storage, then run the same command again")
+        say(f"error: storage failed: {error}; free space or choose another --storage, then run the same command again")
         return STORAGE_FAILED
 
 
@@ -87,21 +88,24 @@ def _run(args: Namespace) -> int:
         show_plan(shown | {"notes": notes}, args.json)
         return DONE
     if not args.quiet:
-        show_plan(shown | {"notes": notes}, file=sys.stderr)
+        with unread(sys.stderr):
+            show_plan(shown | {"notes": notes}, file=sys.stderr)
     with records.sweep_lock(sweep):
         asked["codes"] = resuming.known_codes(sweep, asked["code"]["files"])
         records.open_sweep(sweep, asked, sweep_data.FIXED)
         from deepdlt.atomic import remove_unfinished
         from sweeps.ray_runs import run_sweep
-        from sweeps.ray_session import RayNotStarted
+        from sweeps.ray_session import RayFailed
         from sweeps.sweep_baselines import compute_baselines
 
         for folder in (sweep, *(path for path in sweep.iterdir() if path.is_dir())):
             remove_unfinished(folder)  # of writers that were killed
         try:
             run_sweep(asked_for, share, data, sweep, args, _ray_lost)
-        except RayNotStarted as error:
-            _say(f"error: {error}; {_go_on()}")
+        except RayFailed as error:
+            if args.verbose:
+                raise
+            say(f"error: {error}; {_go_on()}")
             return INTERRUPTED
         if not stopping.reason():
             compute_baselines(asked_for, data, sweep, args.quiet)
@@ -119,7 +123,7 @@ def _budget(text: str | None) -> float | None:
 
 def _ray_lost(process: str) -> None:
     """Ray's own process died: leave before Ray aborts this one without a word."""
-    _say(f"\nerror: Ray's process {process} died (killed, or out of memory); {_go_on()}")
+    say(f"\nerror: Ray's process {process} died (killed, or out of memory); {_go_on()}")
     os._exit(INTERRUPTED)
 
 
@@ -143,15 +147,20 @@ def _finish(request: Any, asked: dict[str, Any], sweep: Path, args: Namespace) -
     report = make_report(sweep) / "report.html"
     retry = args.retry_failed and bool(stopping.reason())  # a run that came to its end has repeated them
     tally = plan.tally(request, read_records(sweep), asked["data_fingerprint"], retry)
-    if args.json:
-        print(summary_json(sweep, report))
-    else:
-        board = Path(sys.executable).with_name("tensorboard")
-        show_summary(sweep, sys.stdout, tally)
-        print(f"report: {_short(report)}\ncompare: {_short(board)} --logdir {_short(sweep.parent)}")
-    if stopping.reason() and any(tally.to_run):
-        _say(f"{stopping.reason()}, {sum(tally.to_run)} trial(s) are left; {_go_on()}")
+    with unread(sys.stdout):
+        if args.json:
+            print(summary_json(sweep, report))
+        else:
+            board = Path(sys.executable).with_name("tensorboard")
+            show_summary(sweep, sys.stdout, tally)
+            print(f"report: {_short(report)}\ncompare: {_short(board)} --logdir {_short(sweep.parent)}")
+    left = sum(tally.to_run)
+    if stopping.reason() and left:
+        say(f"{stopping.reason()}, {left} trial(s) are left; {_go_on()}")
         return INTERRUPTED
+    if left:
+        say(f"{left} trial(s) could not be run; {_go_on()}")
+        return SOME_FAILED
     return SOME_FAILED if any(tally.failed) else DONE
 
 
@@ -180,10 +189,6 @@ def _command() -> str:
 def _short(path: Path) -> Path:
     """Relative to here when that is shorter to type."""
     return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
-
-
-def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":
