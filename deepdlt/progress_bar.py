@@ -1,8 +1,9 @@
 """One progress bar on stderr for the steps that take seconds: bar on a terminal, two lines elsewhere."""
 
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+
+from deepdlt.messages import say
 
 
 @contextmanager
@@ -29,4 +30,4 @@ def progress_bar(title: str, unit: str) -> Iterator[Callable[[int, int], None]]:
 
 def _plain(title: str, unit: str, done: int, total: int) -> None:
     if done in (1, total):
-        print(f"{title}: {done}/{total} {unit}", file=sys.stderr, flush=True)
+        say(f"{title}: {done}/{total} {unit}")

@@ -11,10 +11,10 @@ from typing import Any
 from ray import tune
 from ray.tune.progress_reporter import TrialProgressCallback
 
+from deepdlt.messages import say, unread
 from deepdlt.training import EPOCH_METRICS
 from sweeps import stopping
 from sweeps.eta import span
-from sweeps.messages import say, unread
 from sweeps.records import COMPLETE, FAILED, PRUNED, read_record, write_record
 from sweeps.search import METRIC
 from sweeps.tensorboard_logs import TrialLog

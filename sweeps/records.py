@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from deepdlt.atomic import write_atomic
+from sweeps.configurations import outside_space
 
 COMPLETE, PRUNED, FAILED = "complete", "pruned", "failed"
 CODE_FILE = "code.txt"  # in a trial's folder: the digest of the code that began it
@@ -113,7 +114,7 @@ def open_sweep(sweep: Path, asked: dict[str, Any], fixed: tuple[str, ...]) -> No
 
     Args:
         asked: what the command line asks for, JSON-able.
-        fixed: keys of `asked` that may not change between runs of one sweep; the others are updated.
+        fixed: keys of `asked` that may not change between runs of one sweep, see `differences`; the others are updated.
 
     Raises:
         SweepRefused: a fixed key differs; every difference is listed.
@@ -146,13 +147,38 @@ def check_sweep(sweep: Path, asked: dict[str, Any], fixed: tuple[str, ...], expl
         raise SweepRefused(f"{sweep}/sweep.json is damaged; delete it and it is written anew from the command")
     if before is None:
         return
-    different = [key for key in fixed if before.get(key) != json.loads(json.dumps(asked[key]))]
-    if different:
+    if different := differences(before, asked, fixed):
         lines = [f"  {key}: {before.get(key)!r} there, {asked[key]!r} asked" for key in different]
         lines += [f"  {line}" for line in (explain(before, asked) if explain else [])]
         raise SweepRefused(
             f"the sweep {sweep} was made with other settings; choose another --name\n" + "\n".join(lines)
         )
+
+
+def differences(before: Mapping[str, Any], asked: Mapping[str, Any], fixed: tuple[str, ...]) -> list[str]:
+    """The fixed keys in which a sweep.json is not what is asked for.
+
+    `settings`, the constants of a space, may differ where the space was edited: a constant became an axis that has its
+    value, or an axis became a constant. Trials hold whole configurations, so that those outside are known.
+    """
+    now = {key: json.loads(json.dumps(asked[key])) for key in fixed}
+    return [
+        key
+        for key in fixed
+        if before.get(key) != now[key] and not (key == "settings" and _is_edited(before, asked, now[key]))
+    ]
+
+
+def _is_edited(before: Mapping[str, Any], asked: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
+    old, were, are = before.get("settings") or {}, before.get("axes") or {}, asked.get("axes") or {}
+    became_axes = {name: value for name, value in old.items() if name not in now}
+    became_constants = [name for name in now if name not in old]
+    return (
+        all(old[name] == value for name, value in now.items() if name in old)
+        and all(name in were for name in became_constants)
+        and all(name in are for name in became_axes)
+        and not outside_space(asked, {**now, **became_axes})
+    )
 
 
 def read_sweep(sweep: Path) -> dict[str, Any] | None:

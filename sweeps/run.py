@@ -19,8 +19,8 @@ from typing import Any
 if __name__ == "__main__":  # run from a checkout, installed or not
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
+from deepdlt.messages import say, unread
 from sweeps.command_line import make_parser, seconds
-from sweeps.messages import say, unread
 
 DONE, SOME_FAILED, REFUSED, STORAGE_FAILED, RUNNING_ELSEWHERE, INTERRUPTED = 0, 1, 2, 3, 75, 130
 

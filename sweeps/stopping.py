@@ -13,7 +13,7 @@ from typing import Any
 from ray.tune.experiment import Trial
 from ray.tune.stopper import Stopper
 
-from sweeps.messages import say
+from deepdlt.messages import say
 
 INTERRUPTED, OUT_OF_TIME = "interrupted", "the time budget is used up"
 STORAGE_FAILED = "storage failed"

@@ -22,12 +22,15 @@ from deepdlt.training_data import CACHE, crop_options
 from sweeps import code_identity, search
 from sweeps.data_identity import image_digests
 from sweeps.racing import ALPHA
-from sweeps.records import SweepRefused
+from sweeps.records import SweepRefused, differences, read_sweep
 from sweeps.request import LABELS, Request
 from sweeps.sweep_splits import check_labels, class_members, make_splits, search_label
 
 FIXED = ("space", "protocol", "epochs", "seed", "settings", "search_label", "data_fingerprint")
-"""Keys of sweep.json that cannot change within a sweep; trials, labels, folds and search may."""
+"""Keys of sweep.json that cannot change within a sweep; trials, labels, folds and search may.
+
+Of `settings` those may that are axes before or after: see `sweeps.records.differences`.
+"""
 MEASURED_ANGLE = "angle_measured"  # a label that deepdlt.label_audit adds
 
 
@@ -104,6 +107,22 @@ def default_name(request: Request, data: SweepData) -> str:
     fixed = {key: value for key, value in asked(request, data, "").items() if key in FIXED}
     digest = hashlib.sha256(json.dumps(fixed, sort_keys=True).encode()).hexdigest()
     return f"{request.space}-{data.name}-{digest[:4]}"
+
+
+def extendable(sweep: Path, asked: dict[str, Any]) -> list[str]:
+    """Notes for people: which sweeps beside a new one hold trials of its space, which was edited since.
+
+    Args:
+        sweep: folder of the new one, named by `default_name`; it need not exist.
+        asked: its sweep.json.
+    """
+    if (sweep / "sweep.json").exists():
+        return []
+    others = [path.parent for path in sorted(sweep.parent.glob("*/sweep.json"))]
+    names = [o.name for o in others if (before := read_sweep(o)) and not differences(before, asked, FIXED)]
+    return [
+        f"{name} is the same sweep before its space was edited; to extend that one: --name {name}" for name in names
+    ]
 
 
 def asked(request: Request, data: SweepData, command: str) -> dict[str, Any]:

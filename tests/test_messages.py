@@ -5,7 +5,7 @@ import sys
 
 PROGRAM = """
 import sys, time
-from sweeps.messages import say, unread
+from deepdlt.messages import say, unread
 time.sleep(0.5)  # until the reader is gone
 for _ in range(3):
     say("line")
@@ -26,7 +26,7 @@ def test_a_reader_that_is_gone_changes_nothing():
 
 
 def test_a_line_comes_at_once_on_stderr(capsys):
-    from sweeps.messages import say
+    from deepdlt.messages import say
 
     say("text")
     assert capsys.readouterr() == ("", "text\n")

@@ -13,6 +13,7 @@ from sweeps.records import (
     Cell,
     SweepRefused,
     check_sweep,
+    differences,
     open_sweep,
     read_record,
     read_records,
@@ -116,3 +117,39 @@ def test_a_second_run_is_refused_until_the_first_is_gone_even_if_killed(tmp_path
     holder.join()
     with sweep_lock(tmp_path):
         pass
+
+
+CONSTANT = {"space": "s", "settings": {"model": "cnn_ae", "dropout": 0.0}, "axes": {"lr": [1e-3, 1e-4]}}
+SWEPT = {"space": "s", "settings": {"model": "cnn_ae"}, "axes": {"lr": [1e-3, 1e-4], "dropout": [0.0, 0.2]}}
+RANGE = SWEPT | {"axes": SWEPT["axes"] | {"dropout": {"low": 0.0, "high": 0.5}}}
+UNDER_CONDITION = SWEPT | {"conditions": {"dropout": {"model": ["cnn_ae"]}}}
+
+
+@pytest.mark.parametrize("wider", [SWEPT, RANGE, UNDER_CONDITION])
+def test_a_constant_may_become_an_axis_that_has_its_value_and_an_axis_a_constant(tmp_path, wider):
+    fixed = ("space", "settings")
+    for asked in (CONSTANT, wider, CONSTANT):
+        open_sweep(tmp_path, asked, fixed)
+        assert json.loads((tmp_path / "sweep.json").read_text())["settings"] == asked["settings"]
+
+
+@pytest.mark.parametrize(
+    ("before", "asked"),
+    [
+        (CONSTANT, CONSTANT | {"settings": {"model": "cnn_ae", "dropout": 0.1}}),
+        (CONSTANT, CONSTANT | {"settings": {"model": "cnn_ae"}}),  # its default need not be 0
+        (CONSTANT, SWEPT | {"axes": {"dropout": [0.1, 0.2]}}),
+        (CONSTANT, RANGE | {"axes": {"dropout": {"low": 0.1, "high": 0.2}}}),
+        (CONSTANT, SWEPT | {"settings": {"model": "cnn_vae"}}),
+        (SWEPT, SWEPT | {"settings": {"model": "cnn_ae", "batch_size": 8}}),
+        ({"space": "s"}, CONSTANT),  # damaged by hand
+    ],
+)
+def test_other_constants_are_other_sweeps(tmp_path, before, asked):
+    (tmp_path / "sweep.json").write_text(json.dumps(before))
+    with pytest.raises(SweepRefused, match="settings: "):
+        check_sweep(tmp_path, asked, ("space", "settings"))
+
+
+def test_only_the_settings_may_be_edited():
+    assert differences(CONSTANT, SWEPT | {"space": "other"}, ("space", "settings")) == ["space"]

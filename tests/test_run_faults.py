@@ -4,13 +4,15 @@ import csv
 import json
 import os
 import random
+import shlex
 import shutil
 import signal
+import subprocess
 import time
 from pathlib import Path
 
 import pytest
-from running_sweep import RunningSweep, kill, left_running
+from running_sweep import RUN, RunningSweep, kill, left_running
 
 from sweeps.records import COMPLETE, FAILED, read_records
 from sweeps.tensorboard_logs import read_trial
@@ -104,6 +106,17 @@ def test_a_time_budget_ends_with_a_report_of_what_was_done(tmp_path, image_folde
 def test_a_budget_that_suffices_is_no_early_end(tmp_path, image_folder):
     arguments = ["--space", "smoke", "--trials", "1", "--name", "t", "--data", str(image_folder)]
     assert finished([*arguments, "--time-budget", "1h"], tmp_path)[0] == 0
+
+
+@pytest.mark.parametrize("lines", [1, 14])  # gone before the plan, and among the trials
+def test_a_reader_that_leaves_does_not_end_the_run(tmp_path, image_folder, lines):
+    arguments = ["--space", "smoke", "--name", "t", "--data", str(image_folder)]
+    shell = f"{shlex.join([*RUN, *arguments])} 2>&1 | head -{lines}; exit ${{PIPESTATUS[0]}}"
+    done = subprocess.run(["bash", "-c", shell], cwd=tmp_path, capture_output=True, text=True, timeout=280)
+    assert done.returncode == 0, done.stdout
+    assert len(done.stdout.splitlines()) == lines
+    assert {r["status"] for r in read_records(sweep_in(tmp_path)).values()} == {COMPLETE}
+    assert (sweep_in(tmp_path) / "report" / "report.html").is_file()
 
 
 def test_a_killed_worker_is_retried_where_it_was(tmp_path, image_folder):
