@@ -170,15 +170,10 @@ def differences(before: Mapping[str, Any], asked: Mapping[str, Any], fixed: tupl
 
 
 def _is_edited(before: Mapping[str, Any], asked: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
-    old, were, are = before.get("settings") or {}, before.get("axes") or {}, asked.get("axes") or {}
-    became_axes = {name: value for name, value in old.items() if name not in now}
-    became_constants = [name for name in now if name not in old]
-    return (
-        all(old[name] == value for name, value in now.items() if name in old)
-        and all(name in were for name in became_constants)
-        and all(name in are for name in became_axes)
-        and not outside_space(asked, {**now, **became_axes})
-    )
+    """Whether constants differ only in fields that are axes on the other side; an old one is a value of its axis."""
+    old, were, are = (of or {} for of in (before.get("settings"), before.get("axes"), asked.get("axes")))
+    same = all(name in were if name not in old else old[name] == value for name, value in now.items())
+    return same and all(name in now or name in are for name in old) and not outside_space(asked, {**old, **now})
 
 
 def read_sweep(sweep: Path) -> dict[str, Any] | None:

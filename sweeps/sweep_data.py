@@ -118,11 +118,12 @@ def extendable(sweep: Path, asked: dict[str, Any]) -> list[str]:
     """
     if (sweep / "sweep.json").exists():
         return []
-    others = [path.parent for path in sorted(sweep.parent.glob("*/sweep.json"))]
-    names = [o.name for o in others if (before := read_sweep(o)) and not differences(before, asked, FIXED)]
-    return [
-        f"{name} is the same sweep before its space was edited; to extend that one: --name {name}" for name in names
-    ]
+    names = []
+    for path in sorted(sweep.parent.glob("*/sweep.json")):
+        before = read_sweep(path.parent) or {}
+        if before.get("settings") != asked["settings"] and not differences(before, asked, FIXED):
+            names.append(path.parent.name)
+    return [f"{n} is this sweep before its space was edited; to extend that one: --name {n}" for n in names]
 
 
 def asked(request: Request, data: SweepData, command: str) -> dict[str, Any]:
