@@ -3,8 +3,10 @@
 import json
 import math
 import os
+import signal
 import time
 from dataclasses import asdict, replace
+from types import SimpleNamespace
 
 import pytest
 
@@ -21,6 +23,7 @@ from deepdlt.stratified_split import plain_split
 from sweeps import population, schedulers, search, stopping
 from sweeps.hyperband import HyperBand, brackets
 from sweeps.listed_search import ListedSearch
+from sweeps.population_schedulers import _has_died
 from sweeps.pruning import NOTHING
 from sweeps.records import Cell
 from sweeps.search import METRIC
@@ -408,6 +411,23 @@ def test_members_adopt_the_weights_of_better_ones(cluster, patches, tmp_path, na
     assert last["t0"] > trained["t4"][1][1]  # what 1e-5 alone never reaches
     weights = load_checkpoint(tmp_path / "t0" / "last.pt")
     assert weights["config"]["lr"] == population.history(tmp_path / "t0")[-1]["lr"]
+
+
+@pytest.mark.slow
+def test_a_waiting_process_that_was_killed_is_noticed(cluster):
+    @ray.remote(num_cpus=0)
+    class Worker:
+        def process(self):
+            return os.getpid()
+
+    actor = Worker.remote()
+    trial = SimpleNamespace(temporary_state=SimpleNamespace(ray_actor=actor))
+    process = ray.get(actor.process.remote())
+    assert not _has_died(trial)
+    os.kill(process, signal.SIGKILL)
+    deadline = time.monotonic() + 20
+    while not _has_died(trial):
+        assert time.monotonic() < deadline
 
 
 def best_so_far(rows, epoch):
