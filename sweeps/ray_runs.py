@@ -20,6 +20,7 @@ from sweeps.listed_search import ListedSearch, RaceSearch
 from sweeps.optuna_search import DistinctOptunaSearch, close_study
 from sweeps.population import forget_generations
 from sweeps.progress import RETRIES, Silence, SweepProgress
+from sweeps.pruning import NOTHING, reached
 from sweeps.records import COMPLETE, FAILED, PRUNED, SweepRefused, read_record, read_records, update_sweep
 from sweeps.request import LABELS, Request
 from sweeps.resources import Resources, fit_to
@@ -124,16 +125,32 @@ class SweepRun:
 
     def _begun(self) -> Iterator[dict[str, Any]]:
         """Settings of search trials that were interrupted or damaged, or are to be retried: they come first."""
+        for _, record, settings in self._of_the_space():
+            if record is None or record["status"] not in self.kept:
+                yield settings
+
+    def _comparable(self) -> list[str]:
+        """Search trials of earlier runs that new ones are compared with, finished or not."""
+        found = self._of_the_space()
+        return [directory.name for directory, record, _ in found if record is None or record["status"] != FAILED]
+
+    def _of_the_space(self) -> Iterator[tuple[Path, dict[str, Any] | None, dict[str, Any]]]:
+        """Folder, record and settings of each search trial of the space as it is now."""
         swept = search.domains(self.request.domains)
         for directory in sorted(self.sweep.glob("s[0-9]*-*")):
             record = read_record(directory)
-            if record is not None and record["status"] in self.kept:
-                continue
             logged = record["config"] if record else read_trial(directory).hparams
             values = {name: search.as_value(domain, logged[name]) for name, domain in swept.items() if name in logged}
             settings = self._settings(values)
             if search.contains(self.request.domains, settings, self.request.conditions):
-                yield settings
+                yield directory, record, settings
+
+    def _progress(self, phase: str, total: int, missing: int) -> SweepProgress:
+        records = [r for r in read_records(self.sweep).values() if r["kind"] == "search"]
+        best = cross_validation.best_record(r for r in records if cross_validation.in_space(self.request, r))
+        name, then = ("search", plan.planned_trials(self.request)[1]) if phase == "search" else ("folds", 0)
+        done = total - missing
+        return SweepProgress(self.sweep, total, done, self.quiet, self.code, phase=name, then=then, best=best)
 
     def _run(self, phase: str, searcher: Any, total: int, missing: int) -> None:
         """Let Tune ask a searcher at most `missing` times."""
@@ -144,15 +161,19 @@ class SweepRun:
         if resources.cpus_per_trial > there["CPU"] or resources.gpus_per_trial > there["GPU"]:
             asked = f"{resources.cpus_per_trial:g} CPU and {resources.gpus_per_trial:g} GPU"
             raise SweepRefused(f"a trial needs {asked}; the cluster has {there['CPU']:g} and {there['GPU']:g} in all")
-        progress = SweepProgress(self.sweep, total, total - missing, self.quiet, self.code)
+        progress = self._progress(phase, total, missing)
         amounts = {"cpu": resources.cpus_per_trial, "gpu": resources.gpus_per_trial}
         trainable = tune.with_parameters(train_cell, crops=self.data.patches.crops, job=self.job)
         scheduler, at_a_time = None, resources.max_concurrent
         if phase == "search":
             name, domains = self.request.scheduler, search.domains(self.request.domains)
-            scheduler = schedulers.make_scheduler(name, self.request.epochs, missing, domains, self.request.seed)
+            known = reached(self.sweep, self._comparable()) if name in schedulers.ANYTIME else NOTHING
+            epochs, seed = self.request.epochs, self.request.seed
+            scheduler = schedulers.make_scheduler(name, epochs, missing, domains, seed, known=known)
             at_a_time = schedulers.max_concurrent_trials(name, missing, at_a_time)
-            amounts["cpu"] = schedulers.cpus_per_trial(name, amounts["cpu"], resources.max_concurrent, there["CPU"])
+            amounts["cpu"] = schedulers.cpus_per_trial(
+                name, amounts["cpu"], resources.max_concurrent, there["CPU"], _largest()
+            )
         tuner = tune.Tuner(
             tune.with_resources(trainable, amounts),
             tune_config=tune.TuneConfig(
@@ -221,6 +242,11 @@ def run_sweep(
 def _suggested(names: TrialNames, request: Request, label: str, data: str, settings: dict[str, Any]) -> dict[str, Any]:
     """What Tune runs for a suggestion; a function of plain values, because Tune pickles its searcher."""
     return names.trial(plan.search_cell(request, settings, label, data))
+
+
+def _largest() -> float:
+    """CPUs of the node that has most of them."""
+    return max(node["Resources"].get("CPU", 0.0) for node in ray.nodes() if node["Alive"])
 
 
 def _has_vae(request: Request) -> bool:
