@@ -130,9 +130,8 @@ class SweepRun:
                 yield settings
 
     def _comparable(self) -> list[str]:
-        """Search trials of earlier runs that new ones are compared with, finished or not."""
-        found = self._of_the_space()
-        return [directory.name for directory, record, _ in found if record is None or record["status"] != FAILED]
+        """Search trials of earlier runs that new ones are compared with, however they ended."""
+        return [directory.name for directory, _, _ in self._of_the_space()]
 
     def _of_the_space(self) -> Iterator[tuple[Path, dict[str, Any] | None, dict[str, Any]]]:
         """Folder, record and settings of each search trial of the space as it is now."""
