@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import Any
 
 from deepdlt.atomic import write_atomic
-from sweeps.configurations import outside_space
 
 COMPLETE, PRUNED, FAILED = "complete", "pruned", "failed"
 CODE_FILE = "code.txt"  # in a trial's folder: the digest of the code that began it
@@ -171,6 +170,8 @@ def differences(before: Mapping[str, Any], asked: Mapping[str, Any], fixed: tupl
 
 def _is_edited(before: Mapping[str, Any], asked: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
     """Whether constants differ only in fields that are axes on the other side; an old one is a value of its axis."""
+    from sweeps.configurations import outside_space  # late: numpy comes with it
+
     old, were, are = (of or {} for of in (before.get("settings"), before.get("axes"), asked.get("axes")))
     same = all(name in were if name not in old else old[name] == value for name, value in now.items())
     return same and all(name in now or name in are for name in old) and not outside_space(asked, {**old, **now})
