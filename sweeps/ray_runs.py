@@ -145,9 +145,13 @@ class SweepRun:
                 yield directory, record, settings
 
     def _progress(self, phase: str, total: int, missing: int) -> SweepProgress:
-        records = [r for r in read_records(self.sweep).values() if r["kind"] == "search"]
+        known = read_records(self.sweep)
+        records = [r for r in known.values() if r["kind"] == "search"]
         best = cross_validation.best_record(r for r in records if cross_validation.in_space(self.request, r))
-        name, then = ("search", plan.planned_trials(self.request)[1]) if phase == "search" else ("folds", 0)
+        retry = FAILED not in self.kept
+        name, then = "folds", 0
+        if phase == "search":
+            name, then = phase, plan.missing_trials(self.request, known, self.fingerprint, retry)[1]
         done = total - missing
         return SweepProgress(self.sweep, total, done, self.quiet, self.code, phase=name, then=then, best=best)
 

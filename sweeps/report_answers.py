@@ -41,7 +41,8 @@ def which_autoencoder(found: Findings) -> Answer:
     counts = found.counts
     if best is None:
         failed = "see the errors below" if counts[FAILED] else "run the sweep's command again to go on"
-        return Answer(question, "Not known: no trial is complete", f"{_counted(counts)}; {failed}.")
+        where = "of the present space " if len(found.outside) else ""
+        return Answer(question, f"Not known: no trial {where}is complete", f"{_counted(counts)}; {failed}.")
     headline = words(found.logs, best)
     if found.contested:
         return Answer(question, headline, contest_words(found) + _against(found).strip())
