@@ -80,6 +80,7 @@ def _run(args: Namespace) -> int:
     if any(shown["to_run"]):
         resuming.check_code(sweep, asked["code"]["files"], args.allow_code_change)
         notes = resuming.notes(asked_for, share, sweep, asked, args.address is not None)
+        notes += sweep_data.extendable(sweep, asked) if args.name is None else []
     if args.plan or (any(shown["to_run"]) and not args.quiet):  # training steps are timed: seconds
         listed = plan.searched_settings(asked_for) if shown["to_run"][0] else None
         known = list(records.read_records(sweep).values())
