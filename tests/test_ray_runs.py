@@ -49,6 +49,7 @@ def happened(monkeypatch):
     monkeypatch.setattr(ray_runs, "ray_session", ray_session)
     monkeypatch.setattr(ray_runs.ray, "is_initialized", lambda: False)
     monkeypatch.setattr(ray_runs.ray, "cluster_resources", lambda: {"CPU": 2.0})
+    monkeypatch.setattr(ray_runs.ray, "nodes", lambda: [{"Alive": True, "Resources": {"CPU": 2.0}}])
     monkeypatch.setattr(ray_runs, "search_label", lambda _: "angle")
     monkeypatch.setattr(ray_runs.tune, "with_parameters", lambda trainable, **_: trainable)
     monkeypatch.setattr(ray_runs.tune, "with_resources", lambda trainable, _: trainable)
