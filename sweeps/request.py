@@ -6,7 +6,7 @@ from typing import Any
 
 import search_spaces
 from deepdlt.config import PROTOCOLS, ConfigError, TrainConfig, make_config, parse_settings
-from sweeps import schedulers, search
+from sweeps import schedulers, search, search_axes
 from sweeps.configurations import Conditions, active
 from sweeps.records import SweepRefused
 
@@ -149,9 +149,12 @@ def _space_problems(request: Request) -> list[str]:
     swept = search.axes(request.domains)
     problems = [f"{where}: `{n}` is not for a space or --set; use --{n}" for n in OPTIONS if n in request.domains]
     problems += [f"{where}: `{n}` changes what is measured; it cannot be swept" for n in FIXED_FIELDS if n in swept]
-    if request.search == "grid" and any(isinstance(values, dict) for values in swept.values()):
-        ranges = ", ".join(name for name, values in swept.items() if isinstance(values, dict))
-        problems.append(f"--search grid needs a finite space; {ranges} of {request.space} is a range")
+    if request.search == "grid" and search.grid(request.domains, [], request.conditions) is None:
+        axes = search.domains(request.domains)
+        ranges = [name for name, domain in axes.items() if search_axes.values(domain) is None]
+        many = f"{request.space} has more than {search_axes.MOST:,} configurations"
+        reason = f"{', '.join(ranges)} of {request.space} is a range" if ranges else many
+        problems.append(f"--search grid needs a finite space; {reason}")
     outside = [p for p in request.points if not search.contains(request.domains, p, request.conditions)]
     problems += [f"{where}: the point {point} is not in the space" for point in outside]
     probes = [{name: value} for name, values in swept.items() for value in _probes(values)]

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from deepdlt.inference import resolve_precision
-from sweeps import code_identity, cross_validation
+from sweeps import code_identity, cross_validation, population, schedulers
 from sweeps.data_identity import changed
 from sweeps.records import CODE_FILE, COMPLETE, SweepRefused, read_record, read_records, read_sweep
 from sweeps.request import Request
@@ -65,10 +65,12 @@ def notes(request: Request, resources: Resources, sweep: Path, asked: Record, on
     now = code_identity.digest(code_identity.code_files())
     other = [p.parent for p in sorted(sweep.glob(f"*/{CODE_FILE}")) if p.read_text(encoding="utf-8") != now]
     torn = [p.parent.name for p in sorted(sweep.glob("*/trial.json")) if read_record(p.parent) is None]
+    before = read_sweep(sweep) or {}
     return [
         *(f"{name}: its trial.json is damaged; the trial is run again" for name in torn),
         *(f"{folder.name}: begun by other code, it starts again" for folder in other if read_record(folder) is None),
-        *_space_changes((read_sweep(sweep) or {}).get("axes"), asked["axes"], request, records),
+        *(f"{name}: a population had changed it, it starts again" for name in _former_members(request, sweep)),
+        *_space_changes(_with_constants(before, asked), _with_constants(asked, before), request, records),
         *([] if on_cluster else _machine_changes(request, resources, records)),
     ]
 
@@ -77,8 +79,25 @@ def _first(lines: list[str]) -> list[str]:
     return [*lines[:LISTED], *([f"and {len(lines) - LISTED} more"] if len(lines) > LISTED else [])]
 
 
-def _space_changes(before: Any, now: Mapping[str, Any], request: Request, records: Iterable[Record]) -> list[str]:
-    if not isinstance(before, dict) or before == now:
+def _former_members(request: Request, sweep: Path) -> list[str]:
+    """Unfinished trials that go on without the population that gave them other settings."""
+    if request.scheduler in schedulers.POPULATIONS:
+        return []
+    folders = [path.parent for path in sorted(sweep.glob(f"*/{population.SCHEDULE}"))]
+    return [folder.name for folder in folders if read_record(folder) is None and population.is_changed(folder)]
+
+
+def _with_constants(of: Record, other: Record) -> dict[str, Any]:
+    """Its axes, and as axes of one value those of its constants that are axes of the other one."""
+    axes = other.get("axes") or {}
+    constants = {name: [value] for name, value in (of.get("settings") or {}).items() if name in axes}
+    return constants | (of.get("axes") or {})
+
+
+def _space_changes(
+    before: Mapping[str, Any], now: Mapping[str, Any], request: Request, records: Iterable[Record]
+) -> list[str]:
+    if not before or before == now:
         return []
     added, removed = [], []
     for name in {**before, **now}:
