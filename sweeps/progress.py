@@ -166,8 +166,12 @@ class SweepProgress(tune.Callback):
     def _error(self, trial: Any) -> None:
         directory = self.sweep / _name(trial)
         record = read_record(directory)
+        if record is None and trial.num_failures <= RETRIES:  # Tune retries no trial that had not begun in this process
+            self.running.discard(trial.trial_id)
+            self._say(f"{_name(trial)}: {self._how_died(trial)} before it began; the same command runs it")
+            return
         if record is None:  # the trainable could not say why
-            reason = f"{self._how_died(trial)}, {RETRIES + 1} times; fewer --max-concurrent may help"
+            reason = f"{self._how_died(trial)}, {trial.num_failures} times; fewer --max-concurrent may help"
             record = write_record(directory, trial_cell(trial.config), FAILED, error=reason, **self.code)
         self._finish(trial, record)
         self._check_disk(record)

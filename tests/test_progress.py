@@ -82,6 +82,18 @@ def test_a_hang_is_told_from_another_death(shown, tmp_path, capsys):
     assert "it hung and was ended (where:" in capsys.readouterr().err
 
 
+def test_only_a_trial_that_died_as_often_as_it_may_has_failed(shown, tmp_path, capsys):
+    died = trial(epoch=2)
+    shown.on_trial_error(1, [], died)  # with the process that it was handed
+    assert read_record(tmp_path / CELL.name(1)) is None
+    assert "before it began; the same command runs it" in capsys.readouterr().err
+    died.num_failures = progress.RETRIES + 1
+    shown.on_trial_error(1, [], died)
+    record = read_record(tmp_path / CELL.name(1))
+    assert record["status"] == FAILED
+    assert "its process died (killed, or out of memory), 4 times" in record["error"]
+
+
 def test_the_live_line_says_how_far_it_is(shown, tmp_path):
     complete(tmp_path)
     shown.on_trial_start(1, [], trial())
