@@ -222,9 +222,15 @@ def _values(values: Any) -> str:
     return "{" + ", ".join(f"{v:g}" if isinstance(v, float) else str(v) for v in values) + "}"
 
 
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        """Leave it to the caller; rich would end the process."""
+        raise  # the error, which rich has caught where it calls this
+
+
 def _console(file: TextIO) -> Console:
     """Prints texts as they are: paths and labels have brackets that are no markup of rich's.
 
     Terminals wrap at their own width; files and pipes must not be cut at 80 columns.
     """
-    return Console(file=file, highlight=False, markup=False, emoji=False, width=None if file.isatty() else 160)
+    return _Console(file=file, highlight=False, markup=False, emoji=False, width=None if file.isatty() else 160)
