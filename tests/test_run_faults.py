@@ -120,7 +120,7 @@ def test_a_reader_that_leaves_does_not_end_the_run(tmp_path, image_folder, lines
 
 
 def test_a_killed_worker_is_retried_where_it_was(tmp_path, image_folder):
-    arguments = [*SMALL, "--trials", "2", "--epochs", "12", "--max-concurrent", "1", "--data", str(image_folder)]
+    arguments = [*SMALL, "--trials", "2", "--epochs", "6", "--max-concurrent", "1", "--data", str(image_folder)]
     running = RunningSweep(arguments, tmp_path)
     running.wait_for(lambda: epochs_of(sweep_in(tmp_path)) >= 3)
     kill(running.wait_for(running.workers))
