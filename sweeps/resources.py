@@ -41,6 +41,8 @@ def check_resources(
         problems.append(f"--cpus-per-trial must be in (0, {cpus:g}], {where}; got {cpus_per_trial:g}")
     if gpus_per_trial is not None and not 0 <= gpus_per_trial <= gpus:
         problems.append(f"--gpus-per-trial must be in [0, {gpus:g}], {where}; got {gpus_per_trial:g}")
+    elif gpus_per_trial is not None and gpus_per_trial > 1 and gpus_per_trial % 1:  # which Ray refuses later
+        problems.append(f"--gpus-per-trial must be a share of one GPU or a whole number, got {gpus_per_trial:g}")
     if max_concurrent is not None and max_concurrent < 1:
         problems.append(f"--max-concurrent must be >= 1, got {max_concurrent}")
     if problems:

@@ -34,6 +34,12 @@ def test_a_cluster_is_not_measured_by_this_machine():
         check_resources(-1, None, None, address="auto")
 
 
+def test_shares_are_of_one_gpu():
+    assert check_resources(1, 0.5, None, address="auto").gpus_per_trial == 0.5
+    with pytest.raises(SweepRefused, match=r"a share of one GPU or a whole number, got 1\.5"):
+        check_resources(1, 1.5, None, address="auto")
+
+
 def test_a_place_that_cannot_hold_the_sweep_is_refused(tmp_path):
     needs = {"search_trials": 6, "cv_trials": 4, "done_already": 0, "to_run": [6, 4], "disk_mb": 80.0}
     check_storage(tmp_path / "new" / "sweep", needs)
