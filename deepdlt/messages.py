@@ -20,6 +20,11 @@ def unread(stream: TextIO) -> Iterator[None]:
         yield
         stream.flush()
     except BrokenPipeError:
-        null = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(null, stream.fileno())
-        os.close(null)
+        to_nowhere(stream)
+
+
+def to_nowhere(stream: TextIO) -> None:
+    """Let the stream be read by nobody from now on, what it still holds included."""
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, stream.fileno())
+    os.close(null)

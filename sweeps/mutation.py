@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from ray.tune.search.sample import Categorical, Domain, Float, LogUniform, Quantized
+from ray.tune.search.sample import Categorical, Domain
 
-from sweeps.search import plain
+from sweeps import search_axes
 
 RESAMPLED, FACTORS = 0.25, (0.8, 1.2)  # the defaults of Ray, and of the paper
 WIDE = 10.0  # choices that span this factor are compared by their logarithm
@@ -25,16 +25,15 @@ def into(domain: Domain, value: float) -> Any:
     """The nearest value that a domain has: of its choices, or inside its range and on its grid."""
     if isinstance(domain, Categorical):
         return min(domain.categories, key=lambda choice: abs(scaled(domain, choice) - scaled(domain, value)))
-    if isinstance(domain.sampler, Quantized):
-        value = round(value / domain.sampler.q) * domain.sampler.q  # whose multiples both ends are
-    return plain(domain.cast(min(max(value, domain.lower), domain.upper)))
+    low, high = ends(domain)
+    return search_axes.nearest(domain, domain.cast(min(max(value, low), high)))
 
 
 def ends(domain: Domain) -> tuple[float, float]:
     """The lowest value of a domain and the highest."""
     if isinstance(domain, Categorical):
         return min(domain.categories), max(domain.categories)
-    return domain.lower, domain.upper
+    return search_axes.ends(domain)
 
 
 def scaled(domain: Domain, value: float) -> float:
@@ -49,7 +48,7 @@ def unscaled(domain: Domain, value: float) -> float:
 
 def _mutated(value: Any, domain: Domain, rng: np.random.RandomState) -> Any:
     if rng.uniform() < RESAMPLED:
-        return plain(domain.sample(random_state=rng))
+        return search_axes.nearest(domain, domain.sample(random_state=rng))
     if isinstance(domain, Categorical):
         choices = sorted(domain.categories)
         position = choices.index(into(domain, value)) + rng.choice([-1, 1])
@@ -61,5 +60,4 @@ def _is_logarithmic(domain: Domain) -> bool:
     if isinstance(domain, Categorical):
         low, high = ends(domain)
         return low > 0 and high / low >= WIDE
-    sampler = domain.sampler.get_sampler() if isinstance(domain.sampler, Quantized) else domain.sampler
-    return isinstance(domain, Float) and isinstance(sampler, LogUniform)
+    return search_axes.is_logarithmic(domain)

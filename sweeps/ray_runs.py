@@ -99,7 +99,7 @@ class SweepRun:
             kept = (COMPLETE, PRUNED, FAILED)
 
     def _run_cells(self, kept: tuple[str, ...]) -> bool:
-        """Whether there were any to run; those whose record has one of these states are done."""
+        """Run the cells whose record has none of these states; whether one of them got one."""
         records = read_records(self.sweep)
         configs = cross_validation.chosen_configurations(self.request, records.values())
         grid = cross_validation.grid_cells(self.request)
@@ -112,9 +112,10 @@ class SweepRun:
             searcher = ListedSearch(trials)
         else:
             searcher = RaceSearch(trials, self.sweep, grid, groups, self.request.race)
-        if ran := searcher.left > 0:
-            self._run("cv", searcher, len(cells), len(trials))
-        return ran
+        if not searcher.left:
+            return False
+        self._run("cv", searcher, len(cells), len(trials))
+        return any(read_record(self.sweep / trial["trial"]["name"]) for trial in trials)
 
     def _member_axes(self) -> list[str]:
         """The swept fields, when trials are members of a population that may change some of them."""

@@ -19,7 +19,7 @@ from typing import Any
 if __name__ == "__main__":  # run from a checkout, installed or not
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
-from deepdlt.messages import say, unread
+from deepdlt.messages import say, to_nowhere, unread
 from sweeps.command_line import make_parser, seconds
 
 DONE, SOME_FAILED, REFUSED, STORAGE_FAILED, RUNNING_ELSEWHERE, INTERRUPTED = 0, 1, 2, 3, 75, 130
@@ -50,8 +50,11 @@ def main(argv: list[str] | None = None) -> int:
         say(f"interrupted; {_go_on()}")
         return INTERRUPTED
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return DONE if args.plan else INTERRUPTED  # whoever read the plan has gone, as `head` does
+        to_nowhere(sys.stdout)
+        if args.plan:
+            return DONE  # whoever read the plan has gone, as `head` does
+        say(f"error: a connection broke; {_go_on()}")
+        return INTERRUPTED
     except OSError as error:
         say(f"error: storage failed: {error}; free space or choose another --storage, then run the same command again")
         return STORAGE_FAILED

@@ -389,6 +389,12 @@ def test_mutated_values_stay_in_their_range_on_their_grid_or_among_their_choices
     assert {round(v["dropout"], 1) for v in seen} == {0.0, 0.1, 0.2, 0.3, 0.4, 0.5}
 
 
+def test_mutated_values_have_none_of_floating_points_dust():
+    rng, domains = np.random.RandomState(0), {"dropout": tune.quniform(0.0, 0.3, 0.1)}
+    drawn = {mutate({"dropout": 0.2}, domains, rng)["dropout"] for _ in range(200)}
+    assert drawn == {0.0, 0.1, 0.2, 0.3}
+
+
 def test_three_of_four_mutations_are_a_step_and_the_others_a_new_draw():
     rng = np.random.RandomState(1)
     ratios = [mutate({"lr": 1e-3}, {"lr": DOMAINS["lr"]}, rng)["lr"] / 1e-3 for _ in range(1000)]

@@ -8,11 +8,14 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from ray.tune import TuneError
+from ray.tune.search import Searcher
 
+from deepdlt.config import config_dict, make_config
 from sweeps import ray_runs, stopping
 from sweeps.command_line import make_parser
 from sweeps.optuna_search import DistinctOptunaSearch
 from sweeps.ray_runs import SweepRun, run_sweep
+from sweeps.records import FAILED, Cell, write_record
 from sweeps.request import make_request
 from sweeps.resources import Resources
 
@@ -116,3 +119,27 @@ def test_ray_is_not_started_for_an_empty_list(happened, data, tmp_path, monkeypa
     monkeypatch.setattr(ray_runs.plan, "searched_settings", lambda _: [])
     run_sweep(asked("--search", "random"), Resources(1, 0, 1), data, tmp_path, OPTIONS, print)
     assert "ray starts" not in happened
+
+
+@pytest.mark.parametrize("at_a_time", [0, 5])
+def test_a_race_is_run_again_while_it_gives_cells_back_and_not_when_nothing_can_run(
+    happened, data, tmp_path, monkeypatch, at_a_time
+):
+    calls = []
+
+    def run(self, phase, searcher, total, missing):
+        calls.append(missing)
+        for _ in range(at_a_time):  # of processes that die before they begin, none
+            trial = searcher.suggest("t")
+            if trial != Searcher.FINISHED:
+                cell = Cell(**trial["trial"]["cell"])
+                write_record(tmp_path / trial["trial"]["name"], cell, FAILED, error="diverged")
+
+    configs = [config_dict(make_config("corrected", lr=lr)) for lr in (1e-3, 5e-4)]
+    monkeypatch.setattr(SweepRun, "_run", run)
+    monkeypatch.setattr(SweepRun, "run_search", lambda self: None)
+    monkeypatch.setattr(ray_runs, "update_sweep", lambda *_, **__: None)
+    monkeypatch.setattr(ray_runs.cross_validation, "chosen_configurations", lambda *_: configs)
+    request = asked("--cv", "--cv-top", "2", "--race", "--labels", "PP1", "--folds", "4")
+    run_sweep(request, Resources(1, 0, 1), data, tmp_path, OPTIONS, print)
+    assert calls == ([8] if not at_a_time else [8, 3])
