@@ -1,5 +1,8 @@
 """Synthetic images and crops, made once per test run."""
 
+import os
+import signal
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +13,7 @@ from deepdlt.create_dataset import CropOptions, Patches, create_dataset, load_pa
 from deepdlt.source_images import Source, read_source
 from deepdlt.synthetic import make_synthetic
 
+MOST_WORKERS = 8
 torch.set_num_threads(1)  # the networks here are tiny; threads that wait for a busy core cost 20 times as much
 
 
@@ -21,6 +25,27 @@ def nothing_asks_for_the_end() -> Iterator[None]:
     stopping.set_deadline(None)
     yield
     stopping.set_deadline(None)
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """As many as the cores that this process may use; a worker that runs sweeps takes 1.5 GB."""
+    return min(MOST_WORKERS, len(os.sched_getaffinity(0)))
+
+
+def _ray_died(process: str) -> None:
+    print(f"Ray's process {process} died", file=sys.__stderr__, flush=True)
+    os._exit(70)
+
+
+@pytest.fixture(scope="session")
+def shared_ray() -> Iterator[None]:
+    """Ray for all tests of this process for which its start and its end are not the point."""
+    from sweeps.ray_session import ray_session
+
+    before = signal.getsignal(signal.SIGTERM)
+    with ray_session(None, False, _ray_died):
+        signal.signal(signal.SIGTERM, before)
+        yield
 
 
 @pytest.fixture(scope="session")

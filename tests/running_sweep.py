@@ -4,13 +4,13 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Collection
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import psutil
+from waiting import HANG_GUARD_S, wait_for
 
 RUN = [sys.executable, str(Path(__file__).resolve().parent.parent / "sweeps" / "run.py")]
 
@@ -30,18 +30,13 @@ class RunningSweep:
             preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),  # a shell's background jobs ignore it
         )
 
-    def wait_for(self, condition: Callable[[], Any], seconds: float = 120) -> Any:
-        """The condition's first true value; fails when the sweep ends or time is up before."""
-        deadline = time.monotonic() + seconds
-        while not (found := condition()):
-            assert time.monotonic() < deadline, "this did not happen in time"
-            assert self.process.poll() is None, self.process.communicate()[1]
-            time.sleep(0.05)
-        return found
+    def wait_for(self, condition: Callable[[], Any]) -> Any:
+        """The condition's first true value; fails when the sweep ends before."""
+        return wait_for(condition, lambda: self.process.poll() is None)
 
-    def end(self, seconds: float = 120) -> tuple[int, str, str]:
+    def end(self) -> tuple[int, str, str]:
         """Exit code, stdout, stderr."""
-        out, err = self.process.communicate(timeout=seconds)
+        out, err = self.process.communicate(timeout=HANG_GUARD_S)
         return self.process.returncode, out, err
 
     def send(self, number: int) -> None:
@@ -64,9 +59,9 @@ class RunningSweep:
             return []
 
 
-def left_running(processes: Collection[psutil.Process], seconds: float) -> list[str]:
-    """Command lines of those that are still there after some time."""
-    _, alive = psutil.wait_procs(processes, timeout=seconds)
+def left_running(processes: Collection[psutil.Process]) -> list[str]:
+    """Command lines of those that do not end; Ray's helpers look for it for a minute."""
+    _, alive = psutil.wait_procs(processes, timeout=HANG_GUARD_S)
     return [_command(process) for process in alive if process.is_running() and _command(process)]
 
 

@@ -9,6 +9,7 @@ from dataclasses import asdict, replace
 from types import SimpleNamespace
 
 import pytest
+from waiting import wait_for
 
 from sweeps.ray_session import WORKER_ENV  # isort: skip  (sets what Tune reads when it is imported)
 
@@ -425,9 +426,7 @@ def test_a_waiting_process_that_was_killed_is_noticed(cluster):
     process = ray.get(actor.process.remote())
     assert not _has_died(trial)
     os.kill(process, signal.SIGKILL)
-    deadline = time.monotonic() + 20
-    while not _has_died(trial):
-        assert time.monotonic() < deadline
+    wait_for(lambda: _has_died(trial))
 
 
 def best_so_far(rows, epoch):

@@ -3,7 +3,6 @@
 import re
 import shutil
 import textwrap
-import time
 from pathlib import Path
 
 import numpy as np
@@ -321,9 +320,7 @@ def test_the_audit_is_one_flag_away(folder, capsys):
 
 
 def test_the_real_images_are_complete(real_images):
-    start = time.perf_counter()
     source = read_source(real_images, ("angle", "PP1", "NP", "EP1"))
-    assert time.perf_counter() - start < 1.5
     assert len(source.images) == 208
     assert source.images["PP1"].value_counts().to_dict() == {"V": 105, "H": 51, "D": 52}
     assert source.images["pixel_um"].round(6).value_counts().to_dict() == {0.03125: 196, 0.009375: 11, 0.046875: 1}

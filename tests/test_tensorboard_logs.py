@@ -98,7 +98,7 @@ def test_a_file_written_to_on_a_host_with_a_clock_ahead_still_comes_first(tmp_pa
     """Its name is of this hour, its last event of tomorrow; the run after it begins behind that."""
     write(tmp_path, range(1, 4))
     first = next(tmp_path.glob("events*"))
-    ahead = time.time() + DAY
+    ahead = NOON + DAY
     os.utime(first, (ahead, ahead))
     write(tmp_path, range(3, 5), restart=3, offset=100)
     second = next(path for path in tmp_path.glob("events*") if path != first)

@@ -1,0 +1,50 @@
+"""Habits that the tests keep: none judges by the clock, so that a slow or busy machine fails none."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+TESTS = Path(__file__).parent
+CLOCKS = ("time.monotonic(", "time.perf_counter(", "time.process_time(", "time.time(")
+
+
+def clock_asserts(source: str) -> list[int]:
+    """Lines of asserts on a clock, or on a name that was set from one in the same function."""
+    found = []
+    for function in ast.walk(ast.parse(source)):
+        if not isinstance(function, ast.FunctionDef):
+            continue
+        timed = {
+            target.id
+            for node in ast.walk(function)
+            if isinstance(node, ast.Assign) and any(clock in ast.unparse(node.value) for clock in CLOCKS)
+            for target in node.targets
+            if isinstance(target, ast.Name)
+        }
+        for node in ast.walk(function):
+            if isinstance(node, ast.Assert):
+                names = {name.id for name in ast.walk(node) if isinstance(name, ast.Name)}
+                if names & timed or any(clock in ast.unparse(node) for clock in CLOCKS):
+                    found.append(node.lineno)
+    return found
+
+
+@pytest.mark.parametrize(
+    "path", [p for p in sorted(TESTS.rglob("*.py")) if "benchmarks" not in p.parts], ids=lambda p: p.name
+)
+def test_no_test_asserts_on_elapsed_time(path: Path) -> None:
+    assert clock_asserts(path.read_text(encoding="utf-8")) == []
+
+
+@pytest.mark.parametrize(
+    ("source", "lines"),
+    [
+        ("def f():\n    assert time.monotonic() < end", [2]),
+        ("def f():\n    took = time.perf_counter() - started\n    assert took < 5", [3]),
+        ("def f():\n    started = time.monotonic()\n    assert x\n    time.sleep(1)", []),
+        ("def f():\n    assert run.time_budget == 3", []),
+    ],
+)
+def test_the_rule_finds_what_it_is_for(source: str, lines: list[int]) -> None:
+    assert clock_asserts(source) == lines
