@@ -14,6 +14,7 @@ from deepdlt.source_images import Source, read_source
 from deepdlt.synthetic import make_synthetic
 
 MOST_WORKERS = 8
+LONGEST = ("test_run.py", "test_training_command.py", "test_run_faults.py", "test_schedulers.py")
 torch.set_num_threads(1)  # the networks here are tiny; threads that wait for a busy core cost 20 times as much
 
 
@@ -25,6 +26,12 @@ def nothing_asks_for_the_end() -> Iterator[None]:
     stopping.set_deadline(None)
     yield
     stopping.set_deadline(None)
+
+
+@pytest.hookimpl(trylast=True)  # behind pytest-randomly
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The files that take longest come first, so that no worker begins one of them when the others are done."""
+    items.sort(key=lambda item: item.path.name not in LONGEST)
 
 
 def pytest_xdist_auto_num_workers() -> int:
