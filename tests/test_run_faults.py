@@ -12,14 +12,15 @@ import time
 from pathlib import Path
 
 import pytest
-from running_sweep import RUN, RunningSweep, kill, left_running
+from running_sweep import NET, RUN, RunningSweep, kill, left_running
 from waiting import HANG_GUARD_S
 
 from sweeps.records import COMPLETE, FAILED, read_records
 from sweeps.tensorboard_logs import read_trial
 
 pytestmark = pytest.mark.slow
-SMALL = ["--space", "exp_grid", "--set", "kernel_size=3", "--scheduler", "none", "--search", "grid", "--name", "t"]
+SMALL = ["--space", "exp_grid", *NET, "--set", "kernel_size=3", "--scheduler", "none"]
+SMALL += ["--search", "grid", "--name", "t"]
 LONG = [*SMALL, "--trials", "2", "--epochs", "40", "--max-concurrent", "1"]
 WALL_CLOCK = ("seconds", "epoch_s", "sha256", "git_commit")
 
@@ -102,13 +103,13 @@ def test_a_time_budget_ends_with_a_report_and_the_command_that_goes_on(tmp_path,
 
 
 def test_a_budget_that_suffices_is_no_early_end(tmp_path, image_folder):
-    arguments = ["--space", "smoke", "--trials", "1", "--name", "t", "--data", str(image_folder)]
+    arguments = ["--space", "smoke", *NET, "--trials", "1", "--name", "t", "--data", str(image_folder)]
     assert finished([*arguments, "--time-budget", "1h"], tmp_path)[0] == 0
 
 
 @pytest.mark.parametrize("lines", [1, 14])  # gone before the plan, and among the trials
 def test_a_reader_that_leaves_does_not_end_the_run(tmp_path, image_folder, lines):
-    arguments = ["--space", "smoke", "--name", "t", "--data", str(image_folder)]
+    arguments = ["--space", "smoke", *NET, "--name", "t", "--data", str(image_folder)]
     shell = f"{shlex.join([*RUN, *arguments])} 2>&1 | head -{lines}; exit ${{PIPESTATUS[0]}}"
     done = subprocess.run(["bash", "-c", shell], cwd=tmp_path, capture_output=True, text=True, timeout=HANG_GUARD_S)
     assert done.returncode == 0, done.stdout
@@ -181,8 +182,8 @@ def test_when_ray_itself_dies_the_run_ends_with_the_command_that_resumes(tmp_pat
 
 
 def test_what_ray_left_of_a_killed_run_is_never_read(tmp_path, image_folder):
-    arguments = ["--space", "smoke", "--trials", "2", "--name", "t", "--data", str(image_folder)]
-    assert finished([*arguments[:3], "1", *arguments[4:]], tmp_path)[0] == 0
+    arguments = ["--space", "smoke", *NET, "--trials", "2", "--name", "t", "--data", str(image_folder)]
+    assert finished([*arguments, "--trials", "1"], tmp_path)[0] == 0
     for name in ("experiment_state-2026.json", "tuner.pkl", "searcher-state.pkl"):
         torn = sweep_in(tmp_path) / ".ray" / "search" / name
         torn.parent.mkdir(parents=True, exist_ok=True)
@@ -234,7 +235,7 @@ KILLS = int(os.environ.get("DEEPDLT_KILLS", "4"))
 @pytest.mark.timeout(7200)
 def test_kill_9_at_random_moments_loses_nothing_and_repeats_nothing(tmp_path, image_folder):
     """6 trials, killed until so many kills have hit and then run to the end; DEEPDLT_KILLS=50 takes half an hour."""
-    arguments = ["--space", "exp_grid", "--set", "kernel_size=3", "--set", "activation=relu", "--search", "grid"]
+    arguments = ["--space", "exp_grid", *NET, "--set", "kernel_size=3", "--set", "activation=relu", "--search", "grid"]
     arguments += ["--scheduler", "none", "--trials", "4", "--epochs", "3", "--cv", "--labels", "PP1", "--folds", "2"]
     arguments += ["--name", "t", "--data", str(image_folder)]
     quiet, killed = tmp_path / "quiet", tmp_path / "killed"

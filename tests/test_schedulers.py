@@ -9,14 +9,11 @@ from dataclasses import asdict, replace
 from types import SimpleNamespace
 
 import pytest
-from waiting import wait_for
-
-from sweeps.ray_session import WORKER_ENV  # isort: skip  (sets what Tune reads when it is imported)
-
 import ray
 from ray import tune
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import TrialScheduler
+from waiting import wait_for
 
 from deepdlt.checkpoint import load_checkpoint
 from deepdlt.config import TrainConfig, config_dict
@@ -191,21 +188,6 @@ def test_hyperband_no_longer_waits_for_a_trial_that_has_failed():
 # --- on Ray ------------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
-def cluster():
-    os.environ["TUNE_DISABLE_STRICT_METRIC_CHECKING"] = "1"  # a trial may end without any result
-    ray.init(
-        address="local",
-        num_cpus=2,
-        include_dashboard=False,
-        log_to_driver=False,
-        logging_level="CRITICAL",
-        runtime_env={"env_vars": WORKER_ENV},
-    )
-    yield
-    ray.shutdown()
-
-
 class EndAfter(stopping.AtNextEpoch):
     """Asks for the end of the run, as Ctrl-C does, when this epoch of any trial is done."""
 
@@ -276,7 +258,7 @@ LEARNERS = [{"quality": quality} for quality in QUALITIES]
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["none", "asha", "median"])
-def test_losers_are_stopped_early_and_the_best_trains_to_its_end(cluster, tmp_path, name):
+def test_losers_are_stopped_early_and_the_best_trains_to_its_end(shared_ray, tmp_path, name):
     epochs = simulate(name, LEARNERS, tmp_path)
     assert epochs[QUALITIES.index(30)] == EPOCHS
     if name == "none":
@@ -288,7 +270,7 @@ def test_losers_are_stopped_early_and_the_best_trains_to_its_end(cluster, tmp_pa
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", schedulers.ANYTIME)
-def test_new_trials_are_compared_with_what_earlier_runs_reached_at_the_same_epoch(cluster, tmp_path, name):
+def test_new_trials_are_compared_with_what_earlier_runs_reached_at_the_same_epoch(shared_ray, tmp_path, name):
     """Two trials go on behind epoch 6, four are new: three are better than those that were, one is worse."""
     reached = {f"t{k:02d}": {e: q * (1 - 0.5**e) for e in range(1, 7)} for k, q in enumerate([14, 15])}
     reached["t90"] = {1: 5.0}  # stopped by then
@@ -299,7 +281,7 @@ def test_new_trials_are_compared_with_what_earlier_runs_reached_at_the_same_epoc
 
 
 @pytest.mark.slow
-def test_hyperband_compares_whole_brackets(cluster, tmp_path):
+def test_hyperband_compares_whole_brackets(shared_ray, tmp_path):
     """Brackets of 7, 3 and 2 trials: of 7 go on 3 after one epoch and 1 after three, of 3 goes on 1, then both."""
     epochs = simulate("hyperband", LEARNERS, tmp_path)
     assert brackets(EPOCHS, 12) == {2: 7, 1: 3, 0: 2}
@@ -320,7 +302,7 @@ FAULTS = {"fails at once": {"fails": 1}, "fails later": {"fails": 4}, "dies": {"
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["median", "hyperband"])
-def test_trials_that_fail_die_or_end_early_keep_nobody_waiting(cluster, tmp_path, name):
+def test_trials_that_fail_die_or_end_early_keep_nobody_waiting(shared_ray, tmp_path, name):
     faults = [{"quality": 27 + k / 10, **fault} for k, fault in enumerate(FAULTS.values())]
     epochs = simulate(name, [*LEARNERS[:4], *faults, *LEARNERS[4:]], tmp_path)
     assert epochs[QUALITIES.index(30)] == EPOCHS
@@ -333,7 +315,7 @@ def test_trials_that_fail_die_or_end_early_keep_nobody_waiting(cluster, tmp_path
 
 @pytest.mark.slow
 @pytest.mark.parametrize("left_at", [[9, 4, 1, 3, 8, 2], [5] * 12])  # 5: behind the first two rungs
-def test_trials_that_earlier_runs_left_at_any_epoch_come_to_their_end(cluster, tmp_path, left_at):
+def test_trials_that_earlier_runs_left_at_any_epoch_come_to_their_end(shared_ray, tmp_path, left_at):
     for k, epoch in enumerate(left_at):
         (tmp_path / f"t{k:02d}").write_text(str(epoch))
     epochs = simulate("hyperband", sorted(LEARNERS, key=lambda learner: learner["quality"]), tmp_path)
@@ -343,7 +325,7 @@ def test_trials_that_earlier_runs_left_at_any_epoch_come_to_their_end(cluster, t
 
 
 @pytest.mark.slow
-def test_a_run_that_is_to_end_begins_nothing_new(cluster, tmp_path):
+def test_a_run_that_is_to_end_begins_nothing_new(shared_ray, tmp_path):
     epochs = simulate(
         "hyperband", [{"quality": quality, "epoch_s": 0.4} for quality in QUALITIES], tmp_path, end_after=1
     )
@@ -391,7 +373,7 @@ LRS = (1e-5, 2e-5, 3e-5, 5e-3, 2e-3)  # the last one is the best
 @pytest.mark.slow
 @pytest.mark.timeout(600)  # seconds on a free machine; processes that import PyTorch start slowly on a busy one
 @pytest.mark.parametrize("name", schedulers.POPULATIONS)
-def test_members_adopt_the_weights_of_better_ones(cluster, patches, tmp_path, name):
+def test_members_adopt_the_weights_of_better_ones(shared_ray, patches, tmp_path, name):
     trained = train_members(name, list(members(tmp_path, LRS, POPULATION)), patches, tmp_path)
     adopted = []
     for member, rows in trained.items():
@@ -415,7 +397,7 @@ def test_members_adopt_the_weights_of_better_ones(cluster, patches, tmp_path, na
 
 
 @pytest.mark.slow
-def test_a_waiting_process_that_was_killed_is_noticed(cluster):
+def test_a_waiting_process_that_was_killed_is_noticed(shared_ray):
     @ray.remote(num_cpus=0)
     class Worker:
         def process(self):
@@ -435,7 +417,7 @@ def best_so_far(rows, epoch):
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_a_population_survives_failures_deaths_and_a_run_that_ended_early(cluster, patches, tmp_path):
+def test_a_population_survives_failures_deaths_and_a_run_that_ended_early(shared_ray, patches, tmp_path):
     config = replace(POPULATION, epochs=6)
     before = train_members("pbt", list(members(tmp_path, LRS, config)), patches, tmp_path, end_after=3)
     assert {rows[-1][0] for rows in before.values()} <= {2, 3}
