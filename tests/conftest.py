@@ -42,9 +42,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: next((i for i, name in enumerate(LONGEST) if name in item.nodeid), len(LONGEST)))
 
 
-def pytest_xdist_auto_num_workers() -> int:
-    """As many as the cores that this process may use; a worker that runs sweeps takes 1.5 GB."""
-    return min(MOST_WORKERS, len(os.sched_getaffinity(0)))
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """As many as the cores that this process may use, one more for slow tests, which wait; one takes up to 1.5 GB."""
+    cores = len(os.sched_getaffinity(0))
+    return min(MOST_WORKERS, cores + (config.option.markexpr == "slow"))
 
 
 def _ray_died(process: str) -> None:
