@@ -38,6 +38,12 @@ def epochs_of(sweep):
     return sum(len(read_trial(path.parent).scalars.get("val_loss", {})) for path in sweep.glob("*/events.out*"))
 
 
+def epochs_by_trial(sweep):
+    """Of each complete trial, the epochs that its event files have."""
+    records = read_records(sweep).values()
+    return [sorted(read_trial(sweep / record["name"]).scalars["val_loss"]) for record in records]
+
+
 def ledger(sweep):
     """All that the records say, without wall-clock times."""
     found = {}
@@ -74,9 +80,11 @@ def test_ctrl_c_once_finishes_the_epoch_and_the_same_command_goes_on(tmp_path, i
     assert not left_running(started)
     assert not read_records(sweep_in(tmp_path))
     done = epochs_of(sweep_in(tmp_path))
-    code, out, err = finished([*arguments[:-2], "--data", str(image_folder), "--plan", "--json"], tmp_path)
+    code, out, err = finished([*arguments, "--plan", "--json"], tmp_path)
     assert json.loads(out)["to_run"] == [2, 0]
     assert epochs_of(sweep_in(tmp_path)) == done
+    assert finished(arguments, tmp_path)[0] == 0
+    assert all(epochs == list(range(1, 41)) for epochs in epochs_by_trial(sweep_in(tmp_path)))
 
 
 def test_ctrl_c_twice_stops_at_once(tmp_path, image_folder):
