@@ -65,7 +65,7 @@ def tables(sweep):
 
 
 def test_ctrl_c_once_finishes_the_epoch_and_the_same_command_goes_on(tmp_path, image_folder):
-    arguments = [*LONG, "--data", str(image_folder)]
+    arguments = [*SMALL, "--trials", "2", "--epochs", "12", "--max-concurrent", "1", "--data", str(image_folder)]
     running = RunningSweep(arguments, tmp_path)
     running.wait_for(lambda: epochs_of(sweep_in(tmp_path)) >= 2)
     started = running.descendants()
@@ -84,7 +84,7 @@ def test_ctrl_c_once_finishes_the_epoch_and_the_same_command_goes_on(tmp_path, i
     assert json.loads(out)["to_run"] == [2, 0]
     assert epochs_of(sweep_in(tmp_path)) == done
     assert finished(arguments, tmp_path)[0] == 0
-    assert all(epochs == list(range(1, 41)) for epochs in epochs_by_trial(sweep_in(tmp_path)))
+    assert all(epochs == list(range(1, 13)) for epochs in epochs_by_trial(sweep_in(tmp_path)))
 
 
 def test_ctrl_c_twice_stops_at_once(tmp_path, image_folder):
