@@ -34,7 +34,7 @@ fix: setup-dev
 	.venv/bin/ruff format .
 
 dlip: setup  ## the 208 published micrographs into data/dlip (152 MB)
-	$(PY) -m deepdlt.download_dlip
+	$(PY) -m deepdlt download
 
 report: setup  ## of the newest sweep, or SWEEP=ray_results/<sweep>
 	$(PY) sweeps/report.py $(SWEEP)

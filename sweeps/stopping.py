@@ -6,14 +6,11 @@ an object, because Tune pickles its searchers, stoppers and callbacks.
 
 import signal
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from ray.tune.experiment import Trial
-from ray.tune.stopper import Stopper
-
-from deepdlt.messages import say
+from deepdlt.terminal import say
 
 INTERRUPTED, OUT_OF_TIME = "interrupted", "the time budget is used up"
 STORAGE_FAILED = "storage failed"
@@ -45,34 +42,6 @@ def raise_storage_failure() -> None:
     """
     if _state["error"] is not None:
         raise _state["error"]
-
-
-class AtNextEpoch(Stopper):
-    """Tune's stopper that ends each trial at its next report once there is a reason."""
-
-    def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
-        """Tune hook."""
-        return reason() is not None
-
-    def stop_all(self) -> bool:
-        """Never: Tune would not wait for the epochs."""
-        return False
-
-
-def end_with_the_run(tune_controller: Any, held: Collection[Trial] = ()) -> bool:
-    """Once something asks for the end of the run, stop the trials that wait; whether something does.
-
-    Those that run end with their epoch; those that wait would each begin another one.
-
-    Args:
-        held: trials that Tune takes for running and that wait.
-    """
-    if not reason():
-        return False
-    for trial in list(tune_controller.get_trials()):
-        if trial.status in (Trial.PENDING, Trial.PAUSED) or (trial in held and not trial.is_saving):
-            tune_controller.stop_trial(trial)
-    return True
 
 
 @contextmanager

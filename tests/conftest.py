@@ -9,14 +9,15 @@ from pathlib import Path
 import pytest
 import torch
 
-from sweeps.ray_session import ray_session  # isort: skip  (before ray: it sets what Tune reads when it is imported)
+from sweeps.execution.session import ray_session  # isort: skip  (before ray: it sets what Tune reads when it is imported)
 
-from deepdlt.create_dataset import CropOptions, Patches, create_dataset, load_patches
-from deepdlt.source_images import Source, read_source
-from deepdlt.synthetic import make_synthetic
+from deepdlt.dataset.create_dataset import CropOptions, create_dataset, load_patches
+from deepdlt.dataset.patches import Patches
+from deepdlt.images.source import Source, read_source
+from deepdlt.synthetic.generator import make_synthetic
 
 MOST_WORKERS = 8
-LONGEST = ("kill_9", "test_notebook", "test_run_faults", "test_run.py", "test_training_command", "test_schedulers")
+LONGEST = ("kill_9", "test_notebook", "test_run_faults", "test_run.py", "test_train.py", "test_schedulers")
 torch.set_num_threads(1)  # the networks here are tiny; threads that wait for a busy core cost 20 times as much
 
 

@@ -9,20 +9,22 @@ import pytest
 import torch
 from torch import nn
 
-from deepdlt import training
-from deepdlt.checkpoint import load_checkpoint
 from deepdlt.config import TrainConfig, config_dict, make_config
-from deepdlt.evaluation import evaluate
-from deepdlt.inference import resolve_precision, scale
+from deepdlt.dataset.stratified_split import plain_split
 from deepdlt.models import build_model
-from deepdlt.objective import image_loss, training_loss
-from deepdlt.optimization import make_optimizer, make_schedule
-from deepdlt.stratified_split import plain_split
-from deepdlt.training import fit
-from sweeps import plan, trainable
-from sweeps.command_line import make_parser
-from sweeps.request import make_request
-from sweeps.sweep_splits import make_splits
+from deepdlt.models.checkpoint import load_checkpoint
+from deepdlt.models.inference import resolve_precision, scale
+from deepdlt.training import fit as training
+from deepdlt.training.evaluation import evaluate
+from deepdlt.training.fit import fit
+from deepdlt.training.objective import image_loss, training_loss
+from deepdlt.training.optimization import make_optimizer, make_schedule
+from sweeps.execution import trainable
+from sweeps.identity.splits import make_splits
+from sweeps.planning import plan
+from sweeps.request.options import make_parser
+from sweeps.request.request import make_request
+from sweeps.store import trial_cell, trial_config
 
 TINY = TrainConfig(epochs=1, batch_size=16)
 
@@ -339,7 +341,7 @@ def test_every_field_travels_from_the_command_line_to_the_trial(settings):
     for name, value in settings.items():
         words += [] if name in ("epochs", "seed") else ["--set", f"{name}={value}"]
     request = make_request(make_parser().parse_args(words))
-    cell = trainable.trial_cell(trainable.trial_config(plan.search_cell(request, {}, "angle", "data"), "s0001"))
+    cell = trial_cell(trial_config(plan.search_cell(request, {}, "angle", "data"), "s0001"))
     arrived = TrainConfig(**cell.config)
     assert {name: getattr(arrived, name) for name in settings} == settings
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import search_spaces
-from sweeps.command_line import make_parser
+from sweeps.request.options import make_parser
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -37,12 +37,11 @@ def test_the_two_commands_and_the_board_are_make_targets():
     assert set(re.findall(r"`?make ([a-z]+)", README)) <= set(targets) | {"synthetic"}
 
 
-def test_every_python_file_is_in_the_tree_and_the_tree_names_no_other():
-    tree = (ROOT / "docs" / "code.md").read_text(encoding="utf-8")
-    named = set(re.findall(r"\b(\w+\.py)\b", tree))
-    files = [p for d in ("deepdlt", "search_spaces", "sweeps") for p in (ROOT / d).rglob("*.py")]
-    on_disk = {p.name for p in files if p.name != "__init__.py"}
-    assert named == on_disk
+def test_every_package_is_on_the_page_for_newcomers():
+    page = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8").partition("## The house")[2]
+    for top in ("deepdlt", "sweeps"):
+        for face in (ROOT / top).glob("*/__init__.py"):
+            assert re.search(rf"^    +{top}/.*\n(    +.*\n)*?    +{face.parent.name} ", page, re.MULTILINE), face
 
 
 def test_every_picture_exists():
@@ -57,7 +56,7 @@ def blocks():
 
 
 def test_the_example_space_is_valid(tmp_path, monkeypatch):
-    from sweeps.request import make_request
+    from sweeps.request.request import make_request
 
     code = next(block for block in blocks() if "SPACE" in block)
     (tmp_path / "dropout.py").write_text(code)

@@ -5,9 +5,9 @@ import re
 import pytest
 
 import search_spaces
-from sweeps import search
-from sweeps.command_line import make_parser
-from sweeps.request import make_request
+from sweeps.request.options import make_parser
+from sweeps.request.request import make_request
+from sweeps.space import space as search
 
 SHIPPED = ["cv_report", "exp_grid", "model_grid", "res_grid", "smoke", "vae_grid"]
 

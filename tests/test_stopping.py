@@ -6,6 +6,7 @@ import signal
 import pytest
 
 from sweeps import stopping
+from sweeps.tuning.run_end import AtNextEpoch
 
 pytestmark = pytest.mark.usefixtures("nothing_asks_for_the_end")
 
@@ -13,7 +14,7 @@ pytestmark = pytest.mark.usefixtures("nothing_asks_for_the_end")
 def test_nothing_asks_for_the_end_by_itself():
     stopping.set_deadline(None)
     assert stopping.reason() is None
-    assert not stopping.AtNextEpoch()("t", {})
+    assert not AtNextEpoch()("t", {})
 
 
 def test_the_budget_ends_the_run_when_it_is_used_up(monkeypatch):
@@ -24,8 +25,8 @@ def test_the_budget_ends_the_run_when_it_is_used_up(monkeypatch):
     assert stopping.reason() is None
     now[0] = 160.0
     assert stopping.reason() == stopping.OUT_OF_TIME
-    assert stopping.AtNextEpoch()("t", {})
-    assert not stopping.AtNextEpoch().stop_all()
+    assert AtNextEpoch()("t", {})
+    assert not AtNextEpoch().stop_all()
 
 
 def test_the_first_ctrl_c_asks_and_the_second_interrupts(capsys):

@@ -15,7 +15,7 @@ class Variational(nn.Module):
 
     latent_shape: tuple[int, ...]
     decoder_variance: float | None = None
-    """Of an `optimal` likelihood, fitted on training crops by deepdlt.training; kept beside the weights."""
+    """Of an `optimal` likelihood, fitted on training crops by deepdlt.training.fit; kept beside the weights."""
 
     def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """(batch, 1, 64, 64) -> mu and logvar of q(z|x), each (batch, *latent_shape)."""

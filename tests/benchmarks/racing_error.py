@@ -3,7 +3,7 @@
     python tests/benchmarks/racing_error.py                              # simulated grids, 2 minutes on one core
     python tests/benchmarks/racing_error.py --sweep ray_results/NAME     # and grids resampled from a real sweep
 
-Every grid is drawn whole, so its winner is known; then it is raced (sweeps.racing.replay). A simulated value is the
+Every grid is drawn whole, so its winner is known; then it is raced (race_rule.replay). A simulated value is the
 configuration's mean, plus its preference for the process condition and image (the same for all labels), plus the luck
 of the training of that cell, plus noise. What images and folds do to all configurations alike cancels in every
 difference; it is drawn too. Prints a Markdown table: share of grids with another winner than the full grid's, share in
@@ -20,8 +20,8 @@ from pathlib import Path
 
 import numpy as np
 
-from sweeps.racing import image_noise, replay
-from sweeps.records import COMPLETE, read_records
+from sweeps.folds.race_rule import image_noise, replay
+from sweeps.store.trial_records import COMPLETE, read_records
 
 IMAGES, CONDITIONS = 208, 160
 GOAL_ERROR, GOAL_SAVING = 0.05, 2.0

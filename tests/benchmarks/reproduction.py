@@ -4,7 +4,7 @@
     python tests/benchmarks/reproduction.py --data data/dlip/images --only exp1-report
     python tests/benchmarks/reproduction.py --page docs/reproduction.md                  # the tables of what is there
 
-Every row is one `python -m deepdlt.training` whose folder is data/runs/<row>; what is finished there is not run again.
+Every row is one `python -m deepdlt train` whose folder is data/runs/<row>; what is finished there is not run again.
 """
 
 import argparse
@@ -17,7 +17,7 @@ from typing import Any
 
 import pandas as pd
 
-from deepdlt import training_command
+from deepdlt.commands import train as training_command
 
 RUNS = Path("data/runs")
 RESIDUAL = (

@@ -18,7 +18,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-from sweeps.records import COMPLETE, FAILED, read_records  # noqa: E402
+from sweeps.store.trial_records import COMPLETE, FAILED, read_records  # noqa: E402
 
 
 def run(scheduler: str, args: argparse.Namespace, cwd: Path) -> dict[str, dict[str, Any]]:

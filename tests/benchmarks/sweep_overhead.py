@@ -38,8 +38,10 @@ REPORTS, SLEEPERS_AT_A_TIME = 300, 16
 def trainings(epochs: int, cwd: Path) -> tuple[Any, list[Any], Any]:
     """Crops, configurations and the split of the sweep's first trials."""
     os.chdir(cwd)
-    from sweeps import plan, request, sweep_data
-    from sweeps.command_line import make_parser
+    from sweeps.identity import data as sweep_data
+    from sweeps.planning import plan
+    from sweeps.request import request
+    from sweeps.request.options import make_parser
 
     asked = request.make_request(make_parser().parse_args([*SWEEP, "--trials", str(TRIALS), "--epochs", str(epochs)]))
     data = sweep_data.load(None, asked)
@@ -52,9 +54,9 @@ def bare_loop(epochs: int, cwd: str, share: int) -> None:
     import torch
 
     torch.set_num_threads(1)
-    from deepdlt.checkpoint import load_model
-    from deepdlt.evaluation import evaluate
-    from deepdlt.training import fit
+    from deepdlt.models.checkpoint import load_model
+    from deepdlt.training.evaluation import evaluate
+    from deepdlt.training.fit import fit
 
     crops, configs, split = trainings(epochs, Path(cwd))
     for k, config in list(enumerate(configs))[share::AT_A_TIME]:
@@ -112,8 +114,7 @@ def idle_trial(config: dict[str, Any], crops: Any, job: Any) -> None:
     """Sleeps for a second, reports once, and commits like a trial; or reports many times and measures that."""
     from ray import tune
 
-    from sweeps.records import COMPLETE, write_record
-    from sweeps.trainable import trial_cell
+    from sweeps.store.trial_records import COMPLETE, trial_cell, write_record
 
     name = config["trial"]["name"]
     metrics = {"best_val_psnr_db": 1.0, "epoch": 1, "finished": 1.0}
@@ -133,9 +134,12 @@ def idle_trial(config: dict[str, Any], crops: Any, job: Any) -> None:
 def many(trials: int, cwd: Path) -> dict[str, float]:
     """Seconds and driver megabytes for so many sleeping trials; run in a process of its own."""
     os.chdir(cwd)
-    from sweeps import plan, ray_runs, request, resources, sweep_data
-    from sweeps.command_line import make_parser
-    from sweeps.ray_session import ray_session
+    from sweeps.execution import sweep_run as ray_runs
+    from sweeps.execution.session import ray_session
+    from sweeps.identity import data as sweep_data
+    from sweeps.planning import plan
+    from sweeps.request import request, resources
+    from sweeps.request.options import make_parser
 
     options = ["--space", "exp_grid", "--search", "random", "--scheduler", "none", "--trials", str(trials)]
     args = make_parser().parse_args([*options, "-q"])

@@ -19,11 +19,11 @@ from matplotlib.ticker import NullLocator
 from PIL import Image
 from scipy import fft, ndimage
 
-from deepdlt.figures import COLOURS, GREY, new_figure, png, style_axes
-from deepdlt.progress_bar import progress_bar
-from deepdlt.surface_physics import surface
-from deepdlt.synthetic import make_synthetic
-from deepdlt.synthetic_design import CROSSED, DETAILS, DOUBLE, REPEATED, condition_of, design
+from deepdlt.figures.style import COLOURS, GREY, new_figure, png, style_axes
+from deepdlt.synthetic.design import CROSSED, DETAILS, DOUBLE, REPEATED, condition_of, design
+from deepdlt.synthetic.generator import make_synthetic
+from deepdlt.synthetic.surface import surface
+from deepdlt.terminal import progress_bar
 
 EDGES = np.geomspace(0.004, 0.5, 10)  # cycles per pixel
 BANDS = [f"{low:.3f}-{high:.3f}" for low, high in pairwise(EDGES)]

@@ -26,10 +26,10 @@ from torch.profiler import ProfilerActivity, profile
 from torch.utils.flop_counter import FlopCounterMode
 
 from deepdlt.config import TrainConfig
-from deepdlt.inference import resolve_precision
+from deepdlt.dataset.stratified_split import Split
 from deepdlt.models import build_model
-from deepdlt.stratified_split import Split
-from deepdlt.training import fit
+from deepdlt.models.inference import resolve_precision
+from deepdlt.training.fit import fit
 
 TRAIN, VAL = 1664, 208  # a tenth of the report's 16,640 and 2,080
 REPORT = "report's way"

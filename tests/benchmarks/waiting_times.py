@@ -37,8 +37,8 @@ def command(*arguments: str) -> Callable[[], object]:
 
 def race() -> Callable[[], object]:
     """10 configurations on 40 cells of 40 images, all finished."""
-    from sweeps.configurations import configuration_group
-    from sweeps.fold_race import race_outcome
+    from sweeps.folds.race import race_outcome
+    from sweeps.space.configurations import configuration_group
 
     configs = [{"lr": 1e-3 / 2**k, "epochs": 4} for k in range(10)]
     labels = ("angle", "PP1", "NP", "EP1")
@@ -55,7 +55,7 @@ def race() -> Callable[[], object]:
 
 def identity() -> Callable[[], object]:
     """Every source file that decides a trial's numbers, read and parsed."""
-    from sweeps import code_identity
+    from sweeps.identity import code as code_identity
 
     def read() -> object:
         code_identity._code_files.cache_clear()
@@ -80,8 +80,8 @@ def main() -> None:
         "identity of the code": identity(),
     }
     if data is not None:
-        from deepdlt.create_dataset import CropOptions, draw_crops
-        from deepdlt.source_images import read_source
+        from deepdlt.dataset.create_dataset import CropOptions, draw_crops
+        from deepdlt.images.source import read_source
 
         rows["images checked"] = lambda: read_source(data)
         rows["crops cut, 100 an image"] = lambda: draw_crops(read_source(data), CropOptions())

@@ -1,0 +1,35 @@
+from .analysis import baseline_table as baseline_table
+from .analysis import encode_crops as encode_crops
+from .analysis import per_image as per_image
+from .analysis import project as project
+from .analysis import sample_images as sample_images
+from .analysis import separation as separation
+from .analysis import traversals as traversals
+from .config import ConfigError as ConfigError
+from .config import TrainConfig as TrainConfig
+from .config import make_config as make_config
+from .dataset import CropOptions as CropOptions
+from .dataset import LaserDataset as LaserDataset
+from .dataset import Patches as Patches
+from .dataset import Split as Split
+from .dataset import balance as balance
+from .dataset import load_patches as load_patches
+from .dataset import mean_leakage as mean_leakage
+from .dataset import plain_split as plain_split
+from .dataset import prepare_and_load_data as prepare_and_load_data
+from .dataset import stratified_folds as stratified_folds
+from .errors import DataError as DataError
+from .images import read_source as read_source
+from .models import CNNAutoencoder as CNNAutoencoder
+from .models import CNNVariationalAutoencoder as CNNVariationalAutoencoder
+from .models import ResidualAutoencoder as ResidualAutoencoder
+from .models import ResidualVariationalAutoencoder as ResidualVariationalAutoencoder
+from .models import build_model as build_model
+from .models import load_model as load_model
+from .models import load_original as load_original
+from .models import reconstruct as reconstruct
+from .synthetic import make_synthetic as make_synthetic
+from .training import evaluate as evaluate
+from .training.fit import fit as fit
+
+__version__: str

@@ -1,0 +1,16 @@
+from .baselines import baseline_table as baseline_table
+from .generation import sample_images as sample_images
+from .generation import traversals as traversals
+from .latents import METHODS as METHODS
+from .latents import encode_crops as encode_crops
+from .latents import folder_names as folder_names
+from .latents import map_quality as map_quality
+from .latents import per_image as per_image
+from .latents import project as project
+from .latents import separation as separation
+from .latents import separation_of as separation_of
+from .latents import shown_labels as shown_labels
+from .summary import Training as Training
+from .summary import read_history as read_history
+from .summary import summarize as summarize
+from .summary import write_history as write_history

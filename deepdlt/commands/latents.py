@@ -1,0 +1,157 @@
+"""`latents`: checkpoint and images in; map, table of positions and separation out."""
+
+import argparse
+import pickle
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from torch import nn
+
+from deepdlt.analysis import (
+    METHODS,
+    encode_crops,
+    folder_names,
+    map_quality,
+    per_image,
+    project,
+    separation_of,
+    shown_labels,
+)
+from deepdlt.atomic import write_atomic
+from deepdlt.config import TrainConfig
+from deepdlt.dataset import CropOptions, draw_crops
+from deepdlt.errors import DataError
+from deepdlt.figures import latent_map, png
+from deepdlt.images import Source, read_source
+from deepdlt.models import load_model
+from deepdlt.terminal import progress_bar
+
+MOST_POINTS = 5000  # t-SNE of more takes minutes, and trustworthiness memory for their square
+FOLDER = "folder"
+NAMES = {"pca": "PCA", "tsne": "t-SNE", "umap": "UMAP"}
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Command line; 0 done, 2 refused input, 3 an output cannot be written."""
+    parser = _parser()
+    args = parser.parse_args(argv)
+    out = args.out or args.checkpoint.with_name("latent_map.png")
+    if out.suffix.lower() != ".png":
+        parser.error(f"`--out` must end in .png (the table goes beside it as .csv), got {str(out)!r}")
+    try:
+        model, config = _load(args.checkpoint)
+        source, labels = _read(args.data, args.labels)
+        points, latents = _encode(source, model, config, args)
+        positions = project(latents, args.method, args.seed)
+    except (DataError, ValueError, ImportError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    values = _values(source, points, labels)
+    separations = {name: separation_of(latents, column) for name, column in values.items()}
+    quality = map_quality(latents, positions)
+    print("\n".join(_in_words(separations, quality)))
+    captions = {
+        name: "" if found is None else f"silhouette {found:.2f}".replace("-", "−")
+        for name, found in separations.items()
+    }
+    note = f"{NAMES[args.method]} of {len(points)} {args.level}s, trustworthiness {quality:.2f}"
+    figure = latent_map(positions, dict(values.items()), captions=captions, note=note)
+    table = points.join(values).assign(map_x=positions[:, 0], map_y=positions[:, 1])
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        for path, content in ((out, png(figure)), (out.with_suffix(".csv"), table.to_csv(index=False).encode())):
+            write_atomic(path, content)
+            print(path)
+    except OSError as error:
+        print(f"error: cannot write {error.filename or out}: {error.strerror}", file=sys.stderr)
+        return 3
+    return 0
+
+
+def _load(path: Path) -> tuple[nn.Module, TrainConfig]:
+    try:
+        return load_model(path)
+    except OSError as error:  # damaged checkpoints among them
+        raise DataError(f"cannot read {path}: {error.strerror}" if error.strerror else str(error)) from error
+    except (AttributeError, KeyError, RuntimeError, TypeError, ValueError, pickle.UnpicklingError) as error:
+        raise DataError(f"{path}: not a checkpoint of a network this version knows; train again") from error
+
+
+def _read(folder: Path, asked: str | None) -> tuple[Source, tuple[str, ...]]:
+    """The images, and the labels to colour by: those asked for, or the DLIP ones, or what divides the images."""
+    labels = tuple(dict.fromkeys(asked.split(","))) if asked else ()
+    source = read_source(folder, labels)
+    if labels:
+        return source, labels
+    return source, shown_labels(source.images)
+
+
+def _encode(
+    source: Source, model: nn.Module, config: TrainConfig, args: argparse.Namespace
+) -> tuple[pd.DataFrame, np.ndarray]:
+    """One row per point of the map, and its latents."""
+    options = CropOptions(crops_per_image=args.crops_per_image, sampling="grid", brightness=0, seed=args.seed)
+    with progress_bar("cropping", "images") as progress:
+        crops, table = draw_crops(source, options, progress)
+    table = table[["image_id", "x", "y"]].rename(columns={"x": "crop_x", "y": "crop_y"})
+    rng = np.random.default_rng(args.seed)
+    if args.level == "crop" and len(crops) > MOST_POINTS:
+        rows = np.sort(rng.permutation(len(crops))[:MOST_POINTS])
+        print(f"note: {MOST_POINTS} of {len(crops)} crops, drawn at random", file=sys.stderr)
+        crops, table = crops[rows], table.iloc[rows].reset_index(drop=True)
+    with progress_bar("encoding", "crops") as progress:
+        latents = encode_crops(model, config, crops, progress=progress)
+    if args.level == "image":
+        images, latents = per_image(latents, table["image_id"].to_numpy())
+        table = pd.DataFrame({"image_id": images})
+        if len(images) > MOST_POINTS:
+            rows = np.sort(rng.permutation(len(images))[:MOST_POINTS])
+            print(f"note: {MOST_POINTS} of {len(images)} images, drawn at random", file=sys.stderr)
+            latents, table = latents[rows], table.iloc[rows].reset_index(drop=True)
+    table.insert(1, "file", source.images["file"].to_numpy()[table["image_id"]])
+    return table, latents
+
+
+def _values(source: Source, points: pd.DataFrame, labels: tuple[str, ...]) -> pd.DataFrame:
+    """The labels of every point, and the folder of its image."""
+    images = source.images[list(labels)].copy()
+    if FOLDER not in labels:
+        images[FOLDER] = folder_names(source.images["file"])
+    return images.iloc[points["image_id"].to_numpy()].reset_index(drop=True)
+
+
+def _in_words(separations: dict[str, float | None], quality: float) -> list[str]:
+    """One line per number. Words for silhouettes: Kaufman & Rousseeuw 1990, table 4, made milder."""
+    lines = [f"map: trustworthiness {quality:.2f} (1: neighbours in the map are neighbours in the latents; .5: chance)"]
+    for name, found in separations.items():
+        if found is None:
+            lines.append(f"{name}: no separation to measure (one class, or every point its own)")
+            continue
+        words = ("no groups", "weak groups", "groups", "strong groups")[sum(found > step for step in (0.25, 0.5, 0.7))]
+        lines.append(f"{name}: silhouette {found:.2f}, {'classes mixed up' if found < -0.05 else words}")
+    folder = separations.get(FOLDER)
+    labels = [found for name, found in separations.items() if name != FOLDER and found is not None]
+    if folder is not None and labels and folder > max(0, *labels):
+        lines.append("the folders are further apart than the classes of any label: expect a batch effect")
+    return lines
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m deepdlt latents",
+        description="Map what a trained network knows of each image, coloured by label and by folder.",
+        epilog="example:\n  python -m deepdlt latents data/run/best.pt --data IMAGES --labels angle,PP1 --method tsne",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("checkpoint", type=Path, metavar="CHECKPOINT", help="best.pt or last.pt of a training")
+    add("--data", type=Path, required=True, metavar="IMAGES", help="folder of images with their sheet")
+    add("--labels", metavar="A,B", help="labels to colour by (default angle,PP1,NP,EP1, or what divides the images)")
+    add("--method", choices=METHODS, default="tsne", help="default %(default)s; umap needs umap-learn")
+    add("--level", choices=("image", "crop"), default="image", help="a point is (default %(default)s)")
+    add("--crops-per-image", type=int, default=16, metavar="N", help="tiles of each image; default %(default)s, 0: all")
+    add("--seed", type=int, default=0, help="of the tiles and the map; default %(default)s")
+    add("--out", type=Path, metavar="PNG", help="default latent_map.png beside the checkpoint; .csv goes with it")
+    return parser

@@ -1,0 +1,193 @@
+"""Source images -> 64x64 crops with varied brightness, packed as one uint8 array (or BMP + CSV, as the report).
+
+Packed sets are content-addressed: same images and options, same folder, made once, written atomically.
+`load_patches` reads both layouts.
+"""
+
+import hashlib
+import json
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from deepdlt.atomic import made_beside
+from deepdlt.dataset.patches import REPORT_TABLES, Patches, read_images, text_columns
+from deepdlt.dataset.report_layout import load_report_layout
+from deepdlt.errors import DataError, listing
+from deepdlt.images import Progress, Source
+
+FORMAT_VERSION = 2
+SAMPLINGS = ("random", "grid", "grid_eval")
+
+
+@dataclass(frozen=True, kw_only=True)
+class CropOptions:
+    """How crops are drawn. Source of the defaults: the report, section 2.1.
+
+    Raises:
+        DataError: a value outside its range; every problem is listed at once.
+    """
+
+    crops_per_image: int = 100
+    """Random crops of each image, >= 1; with a grid the most tiles of each image, 0 for every tile."""
+    crop_size: int = 64
+    """Side in pixels, >= 1; the autoencoders need 64."""
+    brightness: float = 0.2
+    """Each crop is multiplied by a factor from U(1 - brightness, 1 + brightness), then clipped to 0..255; in [0, 1).
+    With 0 the crops are the image's own pixels, and `transforms.Brightness` can vary them in training alone."""
+    sampling: str = "random"
+    """`random`: crops anywhere, which may overlap (report). `grid`: distinct tiles of a grid from the top left.
+    `grid_eval`: random crops to train on and, marked `tile` in the table, all tiles as they are, to evaluate on."""
+    seed: int = 42
+    """>= 0."""
+
+    def __post_init__(self) -> None:
+        rules = [
+            ("sampling", self.sampling in SAMPLINGS, f"be {' or '.join(SAMPLINGS)}"),
+            ("crops_per_image", self.crops_per_image >= (self.sampling != "grid"), "be >= 1 (0: all tiles of a grid)"),
+            ("crop_size", self.crop_size >= 1, "be >= 1"),
+            ("brightness", 0 <= self.brightness < 1, "be in [0, 1)"),
+            ("seed", self.seed >= 0, "be >= 0"),
+        ]
+        problems = [f"`{name}` must {rule}, got {getattr(self, name)!r}" for name, holds, rule in rules if not holds]
+        if problems:
+            raise DataError("\n".join(problems))
+
+
+def create_dataset(source: Source, root: Path, options: CropOptions, progress: Progress | None = None) -> Path:
+    """Make the packed crops of a source below `root`, or find them there.
+
+    Returns:
+        The folder with crops.npy, crops.csv, images.csv and meta.json. Decoding uses all cores; crops depend on
+        (seed, image_id) only, not on the number of workers.
+
+    Raises:
+        DataError: an image cannot be decoded or is smaller than a crop; every such image is named.
+    """
+    fingerprint = crops_fingerprint(source, options)
+    target = root / f"patches-{fingerprint[:12]}"
+    if (target / "meta.json").is_file():
+        return target
+    crops, table = draw_crops(source, options, progress)
+    with made_beside(root) as work:
+        np.save(work / "crops.npy", crops)
+        table.to_csv(work / "crops.csv", index=False)
+        source.images.to_csv(work / "images.csv", index=False)
+        meta = {
+            "fingerprint": fingerprint,
+            "options": asdict(options),
+            "source": source.folder.name,
+            "text": text_columns(source.images),
+        }
+        (work / "meta.json").write_text(json.dumps(meta, indent=2), encoding="utf-8")
+        try:
+            work.rename(target)
+        except OSError:
+            if not (target / "meta.json").is_file():  # else somebody made the same set meanwhile
+                raise
+    return target
+
+
+def load_patches(folder: Path) -> Patches:
+    """Read what `create_dataset` or `write_report_layout` wrote; the same crops and labels from either.
+
+    Raises:
+        DataError: a part is missing or does not fit the others.
+    """
+    if (folder / REPORT_TABLES).is_dir():
+        return load_report_layout(folder)
+    if not folder.is_dir():
+        raise DataError(f"no such folder: {folder}; make crops with python -m deepdlt crops")
+    try:
+        meta = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
+        crops = np.load(folder / "crops.npy", allow_pickle=False)
+        table = pd.read_csv(folder / "crops.csv")
+        images = read_images(folder / "images.csv", meta["text"])
+        fingerprint = meta["fingerprint"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DataError(f"{folder}: damaged patches ({error}); delete the folder, it is made again") from error
+    if len(crops) != len(table) or crops.dtype != np.uint8:
+        raise DataError(f"{folder}: crops.npy does not fit crops.csv; delete the folder, it is made again")
+    return Patches(crops, table, images, fingerprint)
+
+
+def draw_crops(
+    source: Source, options: CropOptions, progress: Progress | None = None
+) -> tuple[np.ndarray, pd.DataFrame]:
+    """Crops of every image: (n, 1, size, size) uint8 and their table, in the order of `image_id`.
+
+    Raises:
+        DataError: an image cannot be decoded or is smaller than a crop; every such image is named.
+    """
+    total = len(source.images)
+    parts: list[np.ndarray] = []
+    tables: list[pd.DataFrame] = []
+    problems: list[str] = []
+    with ThreadPoolExecutor() as pool:
+        drawn_in_order = pool.map(lambda i: _crops_of(source, i, options), range(total))
+        for done, (drawn, table, problem) in enumerate(drawn_in_order, start=1):
+            parts.append(drawn)
+            tables.append(table)
+            problems += [problem] if problem else []
+            if progress:
+                progress(done, total)
+    if problems:
+        raise DataError(listing(f"{source.folder}: {len(problems)} image(s) cannot be cut", problems))
+    crops = np.empty((sum(map(len, parts)), 1, options.crop_size, options.crop_size), np.uint8)
+    filled = len(crops)
+    while parts:  # from the end and dropped at once, so that crops are never in memory twice
+        part = parts.pop()
+        crops[filled - len(part) : filled, 0] = part
+        filled -= len(part)
+    return crops, pd.concat(tables, ignore_index=True)
+
+
+def crops_fingerprint(source: Source, options: CropOptions) -> str:
+    """sha256 of the images and of how their crops are cut."""
+    identity = json.dumps([FORMAT_VERSION, source.fingerprint, asdict(options)])
+    return hashlib.sha256(identity.encode()).hexdigest()
+
+
+def _crops_of(source: Source, image_id: int, options: CropOptions) -> tuple[np.ndarray, pd.DataFrame, str]:
+    """(n, size, size) crops of an image, their table, and why there are none or ''."""
+    size = options.crop_size
+    try:
+        pixels = source.pixels(image_id)
+    except DataError as error:
+        return np.empty(0), pd.DataFrame(), str(error)
+    height, width = pixels.shape
+    if min(height, width) < size:
+        problem = f"{source.images.at[image_id, 'file']}: is {width}x{height} px, smaller than one {size}x{size} crop"
+        return np.empty(0), pd.DataFrame(), f"{problem}; use a crop size of at most {min(height, width)}"
+    rng = np.random.default_rng([options.seed, image_id])
+    y, x, tile = _positions(height, width, options, rng)
+    factor = rng.uniform(1 - options.brightness, 1 + options.brightness, len(y))
+    if options.sampling == "grid_eval":
+        factor[tile] = 1.0
+    crops = np.lib.stride_tricks.sliding_window_view(pixels, (size, size))[y, x]
+    if options.brightness:
+        crops = np.clip(crops * factor[:, None, None], 0, 255).astype(np.uint8)
+    table = pd.DataFrame({"image_id": image_id, "x": x, "y": y, "brightness": factor.round(6)})
+    return crops, table.assign(tile=tile) if options.sampling == "grid_eval" else table, ""
+
+
+def _positions(
+    height: int, width: int, options: CropOptions, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """y, x of the top left corners in px, and whether each crop is a tile of the grid."""
+    size, n = options.crop_size, options.crops_per_image
+    columns, tiles = width // size, (width // size) * (height // size)
+    chosen = np.arange(tiles)
+    if options.sampling == "grid":
+        chosen = np.sort(rng.permutation(tiles)[: n or tiles])
+    grid = chosen // columns * size, chosen % columns * size
+    if options.sampling == "grid":
+        return *grid, np.ones(len(chosen), bool)
+    anywhere = rng.integers(0, height - size + 1, n), rng.integers(0, width - size + 1, n)
+    if options.sampling == "random":
+        return *anywhere, np.zeros(n, bool)
+    y, x = (np.concatenate(pair) for pair in zip(anywhere, grid, strict=True))
+    return y, x, np.arange(len(y)) >= n

@@ -1,0 +1,61 @@
+"""Folds as the study's tables: one CSV per label, fold and part."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+
+from deepdlt.atomic import made_beside
+from deepdlt.dataset.classes import Labels, bin_label, image_rows, label_names
+from deepdlt.dataset.patches import Patches
+from deepdlt.dataset.stratified_split import Split
+from deepdlt.errors import DataError
+from deepdlt.images import Progress
+
+FOLD_TABLES = "label_aware_splitting_data"
+
+PARTS = ("train", "val", "test")
+
+
+def write_folds(
+    patches: Patches,
+    folds: list[Split],
+    label: Labels,
+    root: Path,
+    rule: str = "corrected",
+    progress: Progress | None = None,
+) -> Path:
+    """The report's tables of one label: `root/label_aware_splitting_data/LABEL/fold_K/LABEL_{train,val,test}.csv`.
+
+    One row per crop: `crop` (its index in `patches.crops`), image, position, all labels as they are, and the class
+    number in `LABEL_bin` (the original wrote it over the label). Several labels are joined by `+`. Made beside and
+    renamed; folds of this label that were there are replaced.
+
+    Args:
+        rule: of `bin_label`, as the folds were made.
+
+    Returns:
+        The folder of the label.
+    """
+    name = re.sub(r"[^\w +.-]", "_", "+".join(label_names(label)))
+    rows = patches.rows()
+    rows.insert(0, "crop", np.arange(len(rows)))
+    of_crop = image_rows(patches.images, patches.image_id)
+    for column in label_names(label):
+        rows[f"{column}_bin"] = bin_label(patches.images[column], rule)[of_crop]
+    target = root / FOLD_TABLES / name
+    foreign = [path.name for path in target.glob("*") if not re.fullmatch(r"fold_\d+", path.name)]
+    if foreign:
+        raise DataError(f"{target} holds {foreign[0]!r}, which is no fold; move it or choose another --out")
+    with made_beside(root / FOLD_TABLES) as work:
+        for k, split in enumerate(folds, start=1):
+            folder = work / "new" / f"fold_{k}"
+            folder.mkdir(parents=True)
+            for part in PARTS:
+                rows.iloc[getattr(split, part)].to_csv(folder / f"{name}_{part}.csv", index=False)
+            if progress:
+                progress(k, len(folds))
+        if target.exists():
+            target.rename(work / "old")
+        (work / "new").rename(target)
+    return target

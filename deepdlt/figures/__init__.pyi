@@ -1,0 +1,12 @@
+from .audit import audit_figure as audit_figure
+from .latents import latent_map as latent_map
+from .latents import sample_grid as sample_grid
+from .latents import traversal_grid as traversal_grid
+from .style import png as png
+from .sweep import axis_effects as axis_effects
+from .sweep import class_errors as class_errors
+from .sweep import pareto as pareto
+from .sweep import standings as standings
+from .training import error_maps as error_maps
+from .training import reconstruction_pairs as reconstruction_pairs
+from .training import training_curves as training_curves

@@ -1,0 +1,10 @@
+from . import label_audit as label_audit
+from .columns import OWN_COLUMNS as OWN_COLUMNS
+from .label_audit import COLUMNS as COLUMNS
+from .label_audit import TOLERANCE as TOLERANCE
+from .label_audit import audit as audit
+from .label_audit import of_folder as of_folder
+from .label_audit import with_measured_angle as with_measured_angle
+from .source import Progress as Progress
+from .source import Source as Source
+from .source import read_source as read_source

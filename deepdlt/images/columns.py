@@ -1,0 +1,138 @@
+"""The text of a sheet's columns -> integers, floats or classes, and what is wrong with them; nothing is guessed."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from deepdlt.errors import SHOWN, fold, has_control, hint, short, some
+from deepdlt.images.sheet import Sheet
+
+OWN_COLUMNS = ("image_id", "condition", "file", "pixel_um")  # of Source.images; a sheet's column must not replace them
+FEW = 8  # distinct numbers; a column with more of them is a measurement, in which a word is a mistake
+NUMBER = re.compile(r"[+-]?(?:(?:0|[1-9][0-9]*)(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
+CODE = re.compile(r"[+-]?0[0-9]+(?:\.[0-9]*)?")  # 007: a name, not a number
+ALMOST = re.compile(r"[+\-−]?[0-9][0-9.' ]*,[0-9]+|[+\-−]?(?:inf|infinity|nan)|[-–—+.?]+|−[0-9.]+", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column with its type: int64, float64 (blank = NaN) or str. `problems` forbid its use as a label."""
+
+    values: pd.Series
+    problems: list[str]
+    notes: list[str]
+
+
+def read_columns(
+    table: Sheet, name_column: str, labels: tuple[str, ...], group_by: str | None
+) -> tuple[pd.DataFrame, list[str], list[str]]:
+    """(typed columns, problems of the columns that were asked for, notes); without labels, problems are notes."""
+    known = [h for h in table.headings if h != name_column]
+    problems = [
+        f"{table.path.name}: unknown {what} {name!r}{hint(name, known)}; {what}s: {', '.join(map(repr, known))}"
+        for what, names in (("label", labels), ("column", (group_by,) if group_by else ()))
+        for name in names
+        if name not in known
+    ]
+    problems += [
+        f"{table.path.name}: the tool has its own column {name!r}; rename the label"
+        for name in labels
+        if name in OWN_COLUMNS
+    ]
+    columns: dict[str, pd.Series] = {"Names": pd.Series(table.texts("Names"))} if name_column == "Names" else {}
+    notes: list[str] = []
+    asked = {*labels, group_by}
+    for heading in known:
+        texts = None
+        if heading == "PP1" and "PP2" in known:  # PP1 = 0: the pattern is in the second pulse (as in the original code)
+            pairs = zip(table.texts("PP1"), table.texts("PP2"), strict=True)
+            texts = [second if first.strip() == "0" else first for first, second in pairs]
+        column = read_column(table, heading, texts)
+        if heading in asked:
+            problems += column.problems
+        if heading in asked or not labels:
+            notes += column.notes + ([] if heading in asked else column.problems)
+        if heading in labels and column.values.nunique() == 1:
+            notes.append(f"{table.path.name}: label {heading!r} has one value only, {column.values[0]!r}")
+        if heading not in OWN_COLUMNS:
+            columns[heading] = column.values
+    return pd.DataFrame(columns, index=range(len(table.rows))), problems, notes
+
+
+def read_column(sheet: Sheet, heading: str, texts: Sequence[str] | None = None) -> Column:
+    """Decide the type of a column and say what is wrong with it; `texts` replaces the cells.
+
+    Every cell is text until its whole column is known: `007`, `NA` and `None` stay what they are.
+    Numbers only: int64 or float64. Else text: also where there are codes (007, integers above 2^53). Words among
+    mostly numbers, more than 8 different, are mistakes; among few they are classes, and a note lists them.
+    """
+    raw = list(sheet.texts(heading) if texts is None else texts)
+    values = [cell.strip() for cell in raw]
+    kinds = [_kind(value) for value in values]
+    where = f"{sheet.path.name}: {heading!r}"
+    faulty = {i for i, name in sheet.faults if name == heading}
+    problems = [f"{sheet.path.name} {text}" for (_, name), text in sorted(sheet.faults.items()) if name == heading]
+    blank = [sheet.row_numbers[i] for i, kind in enumerate(kinds) if kind == "blank" and i not in faulty]
+    if blank:
+        problems.append(f"{sheet.path.name}: no value of {heading!r} in row(s) {some(blank)}; fill them in")
+    wrong = [i for i in _not_numbers(values, kinds) if i not in faulty]
+    if wrong:
+        remedy = "; decimals need a point" if any("," in values[i] for i in wrong) else ""
+        shown = ", ".join(f"row {sheet.row_numbers[i]} {short(values[i])}" for i in wrong[:SHOWN])
+        more = f" and {len(wrong) - SHOWN} more" if len(wrong) > SHOWN else ""
+        problems.append(f"{where} expected a number, got {shown}{more}{remedy}")
+    if set(kinds) <= {"number", "blank"}:
+        return Column(_numbers(values), problems, [])
+    if {v.casefold() for v in values if v} <= {"true", "false"}:
+        raw = values = [v.capitalize() for v in values]
+    problems += [f"{where} {text}" for text in _text_problems([cell for cell in raw if cell.strip()])]
+    classes = sorted({v for v, kind in zip(values, kinds, strict=True) if kind != "blank"})
+    numbers = {v for v, kind in zip(values, kinds, strict=True) if kind == "number"}
+    mixed = not wrong and "code" not in kinds and numbers and numbers != {"0"}  # 0 is how the DLIP sheet says none
+    notes = [f"{where} mixes numbers and words, so all are text: {some(classes)}"] if mixed else []
+    return Column(pd.Series([v or None for v in values], dtype="str"), problems, notes)
+
+
+def _kind(text: str) -> str:
+    if not text:
+        return "blank"
+    if NUMBER.fullmatch(text):
+        if re.fullmatch("[+-]?[0-9]+", text) and len(text) < 400 and abs(int(text)) > 2**53:
+            return "code"
+        return "number" if np.isfinite(float(text)) else "almost"
+    if CODE.fullmatch(text):
+        return "code"
+    return "almost" if ALMOST.fullmatch(text) else "word"
+
+
+def _not_numbers(values: list[str], kinds: list[str]) -> list[int]:
+    """Indices of the cells that should have been numbers, by the company they keep."""
+    count = {kind: kinds.count(kind) for kind in ("number", "almost", "word", "code")}
+    numbers = {v for v, kind in zip(values, kinds, strict=True) if kind == "number"}
+    if count["word"] and 2 * count["number"] > sum(count.values()) and len(numbers) > FEW:
+        return [i for i, kind in enumerate(kinds) if kind in ("word", "almost")]
+    almost = [i for i, kind in enumerate(kinds) if kind == "almost"]
+    digits = any(c.isdigit() for i in almost for c in values[i])
+    return almost if almost and not count["word"] and not count["code"] and (numbers or digits) else []
+
+
+def _numbers(values: list[str]) -> pd.Series:
+    if all(re.fullmatch("[+-]?[0-9]+", v) for v in values):
+        return pd.Series([int(v) for v in values], dtype="int64")
+    return pd.Series([float(v) if v else np.nan for v in values], dtype="float64")
+
+
+def _text_problems(raw: list[str]) -> list[str]:
+    """Classes that a reader takes for one, and classes that a terminal would execute."""
+    alike: dict[str, list[str]] = {}
+    for text in sorted(set(raw)):
+        alike.setdefault(fold(text), []).append(text)
+    problems = [
+        f"has {' and '.join(map(short, texts))}, alike but for capitals, spaces or Unicode form; choose one"
+        for texts in alike.values()
+        if len(texts) > 1
+    ]
+    return problems + [f"has a control character in {short(t)}; delete it" for t in set(raw) if has_control(t.strip())]

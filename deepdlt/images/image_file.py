@@ -1,0 +1,214 @@
+"""One image file: is it inside the folder, whole, of a kind that can be read as 8-bit grey, and what are its pixels.
+
+PNG, TIFF, JPEG and BMP; 8 or 16 bit grey, or colour with equal channels. EXIF, gamma and ICC data are ignored: pixels
+are used as stored.
+"""
+
+import hashlib
+import io
+import os
+import re
+import stat
+import zlib
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from PIL import Image
+
+from deepdlt.errors import DataError, has_control, short
+
+FORMATS = {".png": "PNG", ".tif": "TIFF", ".tiff": "TIFF", ".jpg": "JPEG", ".jpeg": "JPEG", ".bmp": "BMP"}
+MAGIC = {
+    b"\x89PNG\r\n\x1a\n": "PNG", b"\xff\xd8\xff": "JPEG", b"BM": "BMP", b"II*\0": "TIFF", b"MM\0*": "TIFF",
+    b"II+\0": "TIFF", b"MM\0+": "TIFF", b"GIF8": "GIF", b"%PDF": "PDF", b"PK\x03\x04": "zip archive",
+}  # fmt: skip
+MIN_SIDE = 64  # px: one crop
+MAX_PIXELS = 50_000_000  # more is a decompression bomb, not a micrograph
+MAX_BYTES = 250_000_000
+GREY, GREY16, COLOUR = ("L",), ("I;16", "I;16B", "I;16L"), ("RGB", "RGBA", "LA", "P")
+TWELVE_BITS = 4095
+EXPORT = "export it as 8- or 16-bit grey"
+
+
+class Facts(NamedTuple):
+    """Of a file that was looked at: sha256, (width, height) in px, and what is wrong with it, or ''."""
+
+    digest: bytes
+    size: tuple[int, int]
+    problem: str
+
+
+def locate(folder: Path, name: str) -> tuple[str, str]:
+    """(path below `folder`, problem or '') of a file name from a sheet; folder must be resolved."""
+    quoted = short(name, 80)
+    if has_control(name):
+        return name, f"{quoted} has a control character; rename the file"
+    parts = name.split("/")
+    if (
+        name.startswith(("/", "~/", "\\"))
+        or ".." in parts
+        or re.match(r"[a-z][a-z0-9+.-]*://|file:|[a-z]:[\\/]", name, re.IGNORECASE)
+    ):
+        return name, f"{quoted} leads out of the image folder; keep the images inside it, give paths from there"
+    path = folder / name
+    try:
+        mode = path.stat().st_mode
+        if not path.resolve().is_relative_to(folder):
+            return name, f"{quoted} is a link that leads out of the image folder; keep the images inside it"
+    except (FileNotFoundError, NotADirectoryError):
+        return name, f"no such image: {quoted}"
+    except (OSError, RuntimeError) as error:  # name too long, no permission, loop of links
+        reason = getattr(error, "strerror", None) or str(error)
+        return name, f"{quoted} cannot be used ({reason}, user id {os.getuid()}); rename it or its rights"
+    if stat.S_ISDIR(mode):
+        return name, f"{quoted} is a folder, not an image"
+    if not stat.S_ISREG(mode):
+        return name, f"{quoted} is a pipe, socket or device, not a file"
+    if path.suffix.lower() not in FORMATS:
+        return name, f"{quoted} must end in {', '.join(FORMATS)}; {EXPORT}"
+    return name, ""
+
+
+def read_file(path: Path) -> bytes:
+    """All bytes of an image file.
+
+    Raises:
+        DataError: not readable by this user, or too large.
+    """
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise DataError(f"has {path.stat().st_size:,} bytes, more than {MAX_BYTES:,}; {EXPORT}")
+        return path.read_bytes()
+    except OSError as error:
+        raise DataError(f"cannot be read ({error.strerror}, user id {os.getuid()}); chmod u+r it") from error
+
+
+def inspect(path: Path) -> Facts:
+    """Everything that can be known without decoding: the kind of file, its header, whether it is complete."""
+    try:
+        data = read_file(path)
+    except DataError as error:
+        return Facts(b"", (0, 0), str(error))
+    digest = hashlib.sha256(data).digest()
+    problem = _kind_problem(data, path.suffix) or _container_problem(data)
+    if problem:
+        return Facts(digest, (0, 0), problem)
+    try:
+        with Image.open(io.BytesIO(data), formats=(FORMATS[path.suffix.lower()],)) as image:
+            return Facts(digest, image.size, _header_problem(image))
+    except Exception as error:  # Pillow raises a dozen kinds on damaged headers, bombs among them
+        return Facts(digest, (0, 0), f"cannot be decoded ({_reason(error)}); export it again")
+
+
+def decode(data: bytes, suffix: str) -> np.ndarray:
+    """Pixels of an image file: (h, w) uint8.
+
+    16 bit becomes round(value / 257), so 0..65535 covers 0..255 whatever the image contains: two images of one
+    microscope stay comparable, and nothing is clipped. JPEG and the other formats give 8 bit as stored.
+
+    Raises:
+        DataError: damaged, real colour, transparent, 12-bit values in 16 bit, or all pixels alike.
+    """
+    problem = _kind_problem(data, suffix) or _container_problem(data)
+    if problem:
+        raise DataError(problem)
+    try:
+        with Image.open(io.BytesIO(data), formats=(FORMATS[suffix.lower()],)) as image:
+            problem = _header_problem(image)  # before anything is unpacked
+            if problem:
+                raise DataError(problem)
+            image.load()
+            pixels = _grey(image)
+    except DataError:
+        raise
+    except Exception as error:
+        raise DataError(f"cannot be decoded ({_reason(error)}); export it again") from error
+    if pixels.min() == pixels.max():
+        raise DataError(f"shows nothing: every pixel is {pixels[0, 0]}; delete its row or export it again")
+    return pixels
+
+
+def footer_rows(pixels: np.ndarray) -> int:
+    """Height in px of what looks like an info bar at the bottom (one grey behind text and scale bar), or 0."""
+    quarter = pixels[-max(8, len(pixels) // 4) :]
+    background = np.bincount(quarter[-8:].ravel(), minlength=256).argmax()
+    plain = (quarter == background).mean(1) >= 0.4
+    bar = len(plain) - 1 - int(np.flatnonzero(~plain)[-1]) if not plain.all() else 0
+    return bar if bar >= 8 else 0
+
+
+def _kind_problem(data: bytes, suffix: str) -> str:
+    expected = FORMATS[suffix.lower()]
+    if not data:
+        return "is empty (0 bytes); export it again"
+    found = next((kind for magic, kind in MAGIC.items() if data.startswith(magic)), "")
+    if found == expected:
+        return ""
+    if found in FORMATS.values():
+        ending = next(s for s, kind in FORMATS.items() if kind == found)
+        return f"is a {found} named {suffix}; rename it to {ending}, in the sheet too"
+    text = "HTML" if data.lstrip()[:1] == b"<" else "text" if data[:200].isascii() else "something else"
+    return f"is not a {expected} but {found or text}; export it again"
+
+
+def _container_problem(data: bytes) -> str:
+    """Damage that decoders pass over: a PNG's checksums and last part, a JPEG's end."""
+    if data.startswith(b"\xff\xd8"):
+        whole = data.rfind(b"\xff\xd9") > data.rfind(b"\xff\xda")
+        return "" if whole else "cannot be decoded (cut short: its end is missing); export it again"
+    if not data.startswith(b"\x89PNG"):
+        return ""
+    view, at = memoryview(data), 8
+    while at + 12 <= len(data):
+        kind, end = data[at + 4 : at + 8], at + 12 + int.from_bytes(data[at : at + 4], "big")
+        if end > len(data):
+            break
+        if zlib.crc32(view[at + 4 : end - 4]) != int.from_bytes(data[end - 4 : end], "big"):
+            return f"cannot be decoded (damaged: wrong checksum of part {kind.decode('latin-1')!r}); export it again"
+        if kind == b"IEND":
+            return ""
+        at = end
+    return "cannot be decoded (cut short: its end, IEND, is missing); export it again"
+
+
+def _header_problem(image: Image.Image) -> str:
+    width, height = image.size
+    if width * height > MAX_PIXELS:
+        return f"is {width}x{height} px, more than {MAX_PIXELS:,} pixels; {EXPORT} in parts"
+    if min(width, height) < MIN_SIDE:
+        return f"is {width}x{height} px, smaller than one {MIN_SIDE}x{MIN_SIDE} crop"
+    if image.mode == "1":
+        return f"has black and white only (1 bit); {EXPORT}"
+    tags = getattr(image, "tag_v2", {})  # TIFF
+    bits = int(np.max(tags.get(258, 8)))
+    if image.mode not in (*GREY, *GREY16, *COLOUR) or bits not in (2, 4, 8, 16):
+        of = f" of {bits} bits" if tags else ""
+        return f"must be 8- or 16-bit grey, is mode {image.mode}{of}; {EXPORT}"
+    if image.mode in GREY16 and tags.get(262) == 0:
+        return f"is 16 bit with white as 0; {EXPORT}, black as 0"
+    frames = getattr(image, "n_frames", 1)
+    return f"has {frames} frames or pages; save the one you mean as an image of its own" if frames > 1 else ""
+
+
+def _grey(image: Image.Image) -> np.ndarray:
+    if image.mode in GREY16:
+        values = np.asarray(image)
+        if values.max() <= TWELVE_BITS:
+            raise DataError(f"is 16 bit but has values up to {values.max()} of 65535, nearly black; scale them up")
+        return ((values.astype(np.uint32) + 128) // 257).astype(np.uint8)
+    if image.mode == "L" and "transparency" not in image.info:
+        return np.asarray(image)
+    channels = np.asarray(image.convert("RGBA"))
+    if channels[..., 3].min() < 255:
+        raise DataError("is transparent in places; export it without transparency")
+    colours = channels[..., :3].astype(np.int16)
+    difference = int((colours.max(-1) - colours.min(-1)).max())
+    if difference:
+        raise DataError(f"is in colour (channels differ by up to {difference} of 255); convert it to greyscale")
+    return np.ascontiguousarray(channels[..., 0])
+
+
+def _reason(error: Exception) -> str:
+    text = (str(error).strip().splitlines() or [""])[0]
+    return re.sub(r"<_io\.BytesIO[^>]*>", "the file", text)[:120] or type(error).__name__

@@ -1,0 +1,174 @@
+"""A folder of images and its label sheet, checked as a whole before anything is computed from it.
+
+    python -m deepdlt check --data IMAGES --labels material,power --verify
+
+The sheet (xlsx or csv) has a column of file names and any columns of labels; a label's name is the heading without
+the unit (`angle [deg]` -> angle). docs/your-data.md says what is accepted and what is refused.
+"""
+
+import hashlib
+import json
+import os
+import warnings
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from PIL import Image
+
+from deepdlt.errors import DataError, listing
+from deepdlt.images.columns import read_column, read_columns
+from deepdlt.images.file_names import find_files, named_twice, unlisted
+from deepdlt.images.groups import condition_numbers, join_copies
+from deepdlt.images.image_file import Facts, decode, footer_rows, inspect, read_file
+from deepdlt.images.pixel_pitch import apply_pixel_pitch
+from deepdlt.images.sheet import find_sheet, read_sheet
+
+__all__ = ["DataError", "Source", "find_sheet", "read_source"]
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Source:
+    """A checked image folder.
+
+    `images`: one row per image with `image_id` (0..n-1, row order of the sheet), `condition` (same number = belongs
+    together), `file` (relative path), the labels and, where DimX is known, `pixel_um`. `fingerprint`: sha256 over
+    sheet, image bytes and options. `notes`: what a person should know. Of each image: `sizes` (width, height) of
+    the file in px, `digests` sha256, `scales` pixels of the result per pixel of the file, if resampled.
+    """
+
+    folder: Path
+    images: pd.DataFrame
+    fingerprint: str
+    notes: tuple[str, ...] = ()
+    sizes: tuple[tuple[int, int], ...] = field(default=(), repr=False)
+    digests: tuple[bytes, ...] = field(default=(), repr=False)
+    scales: tuple[float, ...] = field(default=(), repr=False)
+
+    def path(self, image_id: int) -> Path:
+        """Path of one image."""
+        return self.folder / self.images.at[image_id, "file"]
+
+    def pixels(self, image_id: int) -> np.ndarray:
+        """Decode one image: (h, w) uint8, resampled (Lanczos) if `pixel_pitch` was a number.
+
+        Raises:
+            DataError: the file cannot be used, or is not the one that was checked.
+        """
+        path = self.path(image_id)
+        try:
+            data = read_file(path)
+            if self.digests and hashlib.sha256(data).digest() != self.digests[image_id]:
+                raise DataError("has changed since it was checked; run again")
+            pixels = decode(data, path.suffix)
+        except DataError as error:
+            raise DataError(f"{self.images.at[image_id, 'file']}: {error}") from error
+        scale = self.scales[image_id] if self.scales else 1.0
+        if scale == 1.0:
+            return pixels
+        height, width = (round(side * scale) for side in pixels.shape)
+        return np.asarray(Image.fromarray(pixels).resize((width, height), Image.Resampling.LANCZOS))
+
+    def verify(self, progress: Progress | None = None) -> tuple[str, ...]:
+        """Decode every image; returns notes on what only the pixels show (info bars).
+
+        Raises:
+            DataError: lists every image that cannot be used.
+        """
+
+        def check(image_id: int) -> tuple[str, int]:
+            try:
+                return "", footer_rows(self.pixels(image_id))
+            except DataError as error:
+                return str(error), 0
+
+        problems, bars = [], []
+        with _quiet(), ThreadPoolExecutor() as pool:
+            for i, (problem, bar) in enumerate(pool.map(check, range(len(self.images)))):
+                problems += [problem] if problem else []
+                bars += [f"{self.images.at[i, 'file']} ({bar} px)"] if bar else []
+                if progress:
+                    progress(i + 1, len(self.images))
+        if problems:
+            raise DataError(listing(f"{self.folder}: {len(problems)} image(s) that cannot be used", problems))
+        return (f"{len(bars)} image(s) seem to have an info bar at the bottom; crop it: {bars[0]}, …",) if bars else ()
+
+
+def read_source(
+    folder: Path,
+    labels: tuple[str, ...] = (),
+    *,
+    group_by: str | None = None,
+    pixel_pitch: str = "native",
+    sheet: str | None = None,
+) -> Source:
+    """Read and check a folder of images with one sheet; images are decoded later (`Source.verify`, `pixels`).
+
+    Args:
+        folder: holds the images (subfolders allowed) and exactly one `.xlsx` or `.csv`.
+        labels: label names that must exist, be complete and mean something.
+        group_by: column whose rows belong together and are never split between training and test. Default: all
+            process columns of a sheet with the DLIP headings; for any other sheet each image is its own group.
+        pixel_pitch: `native` uses images as they are; `exclude` leaves out those whose pitch (DimX / width) is not
+            the most frequent one; a number of nm per pixel resamples all. `native` is the default since the report
+            mixed magnifications, and since resampling a zoom by 3.3 turns its noise into something no camera made;
+            12 of the 208 published images are concerned.
+        sheet: worksheet of a workbook that has several.
+
+    Raises:
+        DataError: anything that would fail later, all problems at once.
+    """
+    path = find_sheet(folder)
+    table = read_sheet(path, sheet)
+    name_column, files, problems = find_files(folder, table)
+    images, column_problems, notes = read_columns(table, name_column, labels, group_by)
+    problems += column_problems + named_twice(folder, table, files)
+    facts = _inspect(folder, files)
+    problems += [f"{file}: {fact.problem}" for file, fact in zip(files, facts, strict=True) if file and fact.problem]
+    images = images.assign(file=files)
+    images.insert(0, "image_id", np.arange(len(images)))
+    group = read_column(table, group_by).values if group_by in table.headings else None
+    images.insert(1, "condition", condition_numbers(images, group))
+    images, scales, more, pitch_problems = apply_pixel_pitch(images, facts, table, pixel_pitch)
+    problems += pitch_problems
+    if problems:
+        problems = list(dict.fromkeys(problems))
+        raise DataError(listing(f"{folder}: {len(problems)} problem(s) with the images or their sheet", problems))
+    facts = [facts[i] for i in images["image_id"]]
+    images = images.reset_index(drop=True).assign(image_id=np.arange(len(images)))
+    digests, sizes = tuple(fact.digest for fact in facts), tuple(fact.size for fact in facts)
+    images["condition"], same = join_copies(images, digests)
+    notes = [*table.notes, *notes, *more, *same, *size_notes(images, sizes), *unlisted(folder, files)]
+    options = json.dumps([group_by, pixel_pitch, sheet]).encode()
+    fingerprint = hashlib.sha256(b"".join([table.digest, *digests, options])).hexdigest()
+    return Source(folder, images, fingerprint, tuple(notes), sizes, digests, tuple(scales))
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Pillow's remarks on odd metadata are dropped, its warning of a bomb is an error; enter from one thread."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        yield
+
+
+def _inspect(folder: Path, files: list[str]) -> list[Facts]:
+    with _quiet(), ThreadPoolExecutor(min(8, (os.cpu_count() or 1) + 2)) as pool:
+        return list(pool.map(lambda file: inspect(folder / file) if file else Facts(b"", (0, 0), ""), files))
+
+
+def size_notes(images: pd.DataFrame, sizes: tuple[tuple[int, int], ...]) -> list[str]:
+    """Which sizes there are, with an example of each but the most frequent, if more than one."""
+    counts = Counter(sizes).most_common(5)
+    if len(counts) < 2:
+        return []
+    examples = [f"{w}x{h} ({n}, such as {images.at[sizes.index((w, h)), 'file']!r})" for (w, h), n in counts]
+    return [f"images differ in size: {', '.join(examples)}"]

@@ -1,0 +1,24 @@
+"""`config.model` -> the network of that name."""
+
+from torch import nn
+
+from deepdlt.config import TrainConfig
+from deepdlt.models.autoencoder import CNNAutoencoder
+from deepdlt.models.initialisation import match_weights
+from deepdlt.models.residual import ResidualAutoencoder, ResidualVariationalAutoencoder
+from deepdlt.models.vae import CNNVariationalAutoencoder
+
+_MODELS: dict[str, type[nn.Module]] = {
+    "cnn_ae": CNNAutoencoder,
+    "cnn_vae": CNNVariationalAutoencoder,
+    "res_ae": ResidualAutoencoder,
+    "res_vae": ResidualVariationalAutoencoder,
+}
+
+
+def build_model(config: TrainConfig) -> nn.Module:
+    """The network that `config.model` names, with fresh weights (`config.init`) from the global torch generator."""
+    model = _MODELS[config.model](config)
+    if config.init == "matched":
+        match_weights(model, config.activation)
+    return model

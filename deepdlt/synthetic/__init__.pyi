@@ -1,0 +1,9 @@
+from .design import PRESETS as PRESETS
+from .generator import make_synthetic as make_synthetic
+from .laser_condition import MAX_SIDE as MAX_SIDE
+from .published import BASE_URL as BASE_URL
+from .published import MANIFEST as MANIFEST
+from .published import NOT_TRIED as NOT_TRIED
+from .published import ManifestError as ManifestError
+from .published import download as download
+from .published import read_manifest as read_manifest

@@ -1,0 +1,11 @@
+from .evaluation import evaluate as evaluate
+from .fit import EPOCH_METRICS as EPOCH_METRICS
+from .state import is_extendable as is_extendable
+from .step_time import StepTime as StepTime
+from .transforms import Brightness as Brightness
+from .transforms import FourierMagnitude as FourierMagnitude
+from .transforms import GaussianNoise as GaussianNoise
+from .transforms import RandomDihedral as RandomDihedral
+from .transforms import Transform as Transform
+from .transforms import WienerDenoise as WienerDenoise
+from .transplant import complete_transplant as complete_transplant

@@ -1,0 +1,143 @@
+"""The plan and the summary as text: tables for people, JSON for scripts."""
+
+import json
+from pathlib import Path
+from typing import Any, TextIO
+
+from rich.table import Table
+
+from sweeps.console.next_command import next_command
+from sweeps.console.plain import console_to
+from sweeps.folds import FoldFindings, average_text, fold_findings, folds_json, interval_text, p_text, record_rows
+from sweeps.space import configuration_group, configuration_words, last_settings, show, swept_axes, without_idle
+from sweeps.store import COMPLETE, FAILED, PRUNED, Tally, outside, read_records, read_sweep, tally_of
+
+LEADERS = 5
+NUMBERS = (("loss", 4), ("psnr_db", 2), ("ssim", 3))  # of a test, with digits
+
+
+def show_summary(sweep: Path, file: TextIO, tally: Tally | None = None) -> None:
+    """The leaders of the search, the cross-validation with its intervals, and the command to type next.
+
+    Args:
+        tally: of the request; without it what sweep.json says of it.
+    """
+    asked, records = read_sweep(sweep) or {}, list(read_records(sweep).values())
+    found, console, ranked = _findings(asked, records), console_to(file), _ranked(records, asked)
+    tables = [_leaders(ranked, asked), _fold_averages(found, asked, ranked), _leaderboard(found, asked)]
+    for table in (table for table in tables if table.row_count):
+        console.print(table)
+        console.print()
+    beyond = sum(r["kind"] == "search" and r["status"] == COMPLETE for r in records) - len(ranked)
+    if beyond:
+        console.print(f"outside the present search space: {beyond} complete (kept, not ranked)")
+    for group, stop in found.stops.items():
+        console.print(
+            f"stopped after {stop.cells} of {len(found.cells)} cells: {_words(group, found, asked)},"
+            f" behind {_words(stop.rival, found, asked)} by {stop.difference:.2f} dB"
+        )
+    smallest = found.smallest_tied
+    if smallest is not None:
+        sizes = f"{smallest.parameters:,} parameters instead of {found.places[0].parameters:,}"
+        console.print(f"smallest of the tied: {_words(smallest.group, found, asked)}, {sizes}")
+    counts = _counts(records)
+    console.print("trials: " + (", ".join(f"{n} {status}" for status, n in counts.items() if n) or "none"))
+    command = next_command(asked, tally or tally_of(asked, records))
+    if command:
+        console.print(f"next: {command}", soft_wrap=True)
+
+
+def summary_json(sweep: Path, report: Path) -> str:
+    """The same for scripts."""
+    asked, records = read_sweep(sweep) or {}, list(read_records(sweep).values())
+    searched = _ranked(records, asked)
+    content = {
+        "sweep": str(sweep),
+        "report": str(report),
+        "trials": _counts(records),
+        "best": searched[0] if searched else None,
+        **folds_json(_findings(asked, records)),
+    }
+    return json.dumps(content, indent=1)
+
+
+def _findings(asked: dict[str, Any], records: list[dict[str, Any]]) -> FoldFindings:
+    return fold_findings(record_rows(records), records, asked, _leader(_ranked(records, asked)))
+
+
+def _ranked(records: list[dict[str, Any]], asked: dict[str, Any]) -> list[dict[str, Any]]:
+    """Complete search trials of the present space, best first."""
+    complete = [r for r in records if r["kind"] == "search" and r["status"] == COMPLETE]
+    inside = [r for r in complete if not outside(asked, r["config"])]
+    return sorted(inside, key=lambda r: (-r["metrics"]["best_val_psnr_db"], r["name"]))
+
+
+def _leader(ranked: list[dict[str, Any]]) -> str | None:
+    """The configuration that cross-validation takes first."""
+    return configuration_group(ranked[0]["config"] | last_settings(ranked[0])) if ranked else None
+
+
+def _leaders(ranked: list[dict[str, Any]], asked: dict[str, Any]) -> Table:
+    axes = list(asked.get("axes") or {})
+    table = _table("trial", *axes, "val PSNR dB", "val SSIM", "val loss", "test PSNR dB")
+    for r in ranked[:LEADERS]:
+        m, settings = r["metrics"], without_idle(asked, {**r["config"], **last_settings(r)})
+        numbers = (
+            f"{m['best_val_psnr_db']:.2f}",
+            f"{m['best_val_ssim']:.3f}",
+            f"{m['best_val_loss']:.4f}",
+            f"{r['test']['psnr_db']:.2f}",
+        )
+        table.add_row(r["name"], *(_setting(settings.get(name)) for name in axes), *numbers)
+    return table
+
+
+def _fold_averages(found: FoldFindings, asked: dict[str, Any], ranked: list[dict[str, Any]]) -> Table:
+    """Mean, standard deviation and interval of each configuration and label."""
+    named = len(found.tables) > 1 or (bool(ranked) and _leader(ranked) not in found.tables)  # an earlier best's, say
+    head = ["configuration"] if named else []
+    table = _table(*head, "stratified by", "folds", "test loss", "test PSNR dB", "test SSIM")
+    for group, tables in found.tables.items():
+        title = [_words(group, found, asked)] if named else []
+        for t in tables:
+            cells = (average_text(t, f"test_{name}", digits) for name, digits in NUMBERS)
+            done = f"{t.n_done} of {len(t.rows)}" if t.incomplete else str(t.n_folds)
+            table.add_row(*title, t.label, done, *cells)
+            title = [""] * len(title)
+    if any(t.complete for tables in found.tables.values() for t in tables):
+        table.caption = "mean ± standard deviation over folds [corrected 95 % interval]"
+        table.caption_justify = "left"
+    return table
+
+
+def _leaderboard(found: FoldFindings, asked: dict[str, Any]) -> Table:
+    unit = "conditions" if found.by_condition else "images"
+    table = _table("#", "configuration", f"test PSNR dB over {unit}", "behind the best", "p (Holm)", "", "parameters")
+    for number, place in enumerate(found.places, 1):
+        s = place.standing
+        mark = "best" if number == 1 else "tied" if s.tied else ""
+        size = f"{place.parameters:,}" if place.parameters is not None else ""
+        behind = f"{s.difference:.2f}{interval_text(s.low, s.high, 2)}" if number > 1 else ""
+        mean = f"{s.mean:.2f}{interval_text(place.low, place.high, 2)}"
+        cells = mean, behind, "" if number == 1 else p_text(s.p_holm)
+        table.add_row(str(number), _words(place.group, found, asked), *cells, mark, size)
+    return table
+
+
+def _words(group: str, found: FoldFindings, asked: dict[str, Any]) -> str:
+    """The axes in which the cross-validated configurations differ: lines are short."""
+    settings = [json.loads(each) for each in found.tables]
+    differ = [name for name in swept_axes(asked) if len({repr(each.get(name)) for each in settings}) > 1]
+    return configuration_words(found.tables, asked, differ or swept_axes(asked)).get(group, "a rival")
+
+
+def _setting(value: Any) -> str:
+    return "–" if value is None else show(value)
+
+
+def _counts(records: list[dict[str, Any]]) -> dict[str, int]:
+    return {s: sum(r["status"] == s for r in records) for s in (COMPLETE, PRUNED, FAILED)}
+
+
+def _table(*columns: str) -> Table:
+    return Table(*columns, box=None, padding=(0, 2, 0, 0))

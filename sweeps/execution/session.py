@@ -1,0 +1,128 @@
+"""Ray for one run: started quietly, watched while it works, stopped whatever happens. Import this before ray."""
+
+import logging
+import os
+import select
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sweeps.errors import RayFailed, RayNotStarted
+
+# Tune reads these when it is imported.
+os.environ.update(
+    RAY_AIR_NEW_OUTPUT="0",
+    RAY_USAGE_STATS_ENABLED="0",
+    TUNE_DISABLE_AUTO_CALLBACK_LOGGERS="1",  # our event files are the log
+    TUNE_DISABLE_SIGINT_HANDLER="1",  # sweeps.stopping has its own
+    TUNE_DISABLE_STRICT_METRIC_CHECKING="1",  # a trial that fails before its first report ends without one
+    TUNE_PRINT_ALL_TRIAL_ERRORS="0",
+    TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S="0",
+)
+
+import ray
+from ray.tune import TuneError
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+HANG = "DEEPDLT_HANG_S"  # environment: seconds without a step after which a trial's process ends itself
+WORKER_ENV = {
+    "TUNE_FUNCTION_THREAD_TIMEOUT_S": "600",  # a reused actor waits for its last trial to end (else Tune hangs)
+    "RAY_CHDIR_TO_TRIAL_DIR": "0",
+    "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")])),
+    **{name: os.environ[name] for name in (HANG,) if name in os.environ},
+}
+WATCHED = ("gcs_server", "raylet")
+LOOK_EVERY_MS = 500  # whether the run is over
+
+
+@contextmanager
+def ray_session(address: str | None, verbose: bool, lost: Callable[[str], None]) -> Iterator[None]:
+    """Ray on this machine, or the cluster at an address.
+
+    Args:
+        lost: called from a thread with the name of one of Ray's own processes when it has died. Ray itself would wait
+            a minute and then abort this process without a word.
+
+    Raises:
+        RayNotStarted: twice in a row.
+        RayFailed: Tune raised an error of its own within.
+    """
+    if not verbose:
+        logging.getLogger("ray").setLevel(logging.CRITICAL)
+        logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
+        _silence_errors()
+    options: dict[str, Any] = (
+        {"num_cpus": len(os.sched_getaffinity(0)), "include_dashboard": False} if address is None else {}
+    )
+    options |= {"log_to_driver": verbose, "logging_level": "INFO" if verbose else "CRITICAL"}
+    _start(address=address or "local", runtime_env={"env_vars": WORKER_ENV}, **options)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ray.init's own handler would hide the interruption
+    over = threading.Event()
+    if address is None:
+        threading.Thread(target=_watch, args=(_own_processes(), lost, over), daemon=True).start()
+    try:
+        yield
+    except TuneError as error:
+        last = str(error).strip().rpartition("\n")[2]
+        raise RayFailed(f"Ray Tune gave up ({last}; --verbose says where)") from error
+    finally:
+        over.set()
+        ray.shutdown()
+
+
+def _start(**options: Any) -> None:
+    """ray.init, tried twice: on a busy machine its processes can be too late for each other."""
+    for last in (False, True):
+        try:
+            ray.init(**options)
+            return
+        except Exception as error:  # Ray raises bare Exceptions here
+            ray.shutdown()
+            if last:
+                reason = str(error).partition("\n")[0]
+                raise RayNotStarted(
+                    f"Ray did not start ({reason}); is the machine very busy, or out of memory?"
+                ) from error
+
+
+def _watch(processes: dict[int, str], lost: Callable[[str], None], over: threading.Event) -> None:
+    """Wait for the end of any of these; at once where the system can tell (Ray ends this process soon after)."""
+    ends, names = select.poll(), {}
+    for pid, name in processes.items():
+        try:
+            descriptor = os.pidfd_open(pid)
+        except (OSError, AttributeError):
+            continue
+        names[descriptor] = name
+        ends.register(descriptor, select.POLLIN)
+    while names and not over.is_set():
+        for descriptor, _ in ends.poll(LOOK_EVERY_MS):
+            if not over.is_set():
+                lost(names[descriptor])
+                return
+    for descriptor in names:
+        os.close(descriptor)
+
+
+def _silence_errors() -> None:
+    """Ray prints a paragraph on stdout for every worker that dies, log_to_driver or not; progress says it in a line."""
+    from ray._private import worker
+
+    if hasattr(worker, "print_to_stdstream"):
+        worker.print_to_stdstream = lambda *_, **__: None
+
+
+def _own_processes() -> dict[int, str]:
+    """Children of this process that Ray cannot work without; empty where there is no /proc."""
+    found = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            name, _, rest = stat.read_text().partition("(")[2].rpartition(")")
+        except OSError:  # it has just ended
+            continue
+        if name in WATCHED and rest.split()[1] == str(os.getpid()):
+            found[int(stat.parent.name)] = name
+    return found

@@ -1,0 +1,292 @@
+"""Run the search and the cross-validation grid of a sweep on Ray, from where earlier runs left them."""
+
+import shutil
+from argparse import Namespace
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from sweeps.execution.session import ray_session  # isort: skip  (sets what Tune reads when it is imported)
+
+import ray
+from ray import tune
+
+from deepdlt.config import VAES
+from sweeps import stopping
+from sweeps.errors import SweepRefused
+from sweeps.execution.trainable import Job, train_cell
+from sweeps.execution.trial_ends import RETRIES, Silence, SweepProgress
+from sweeps.execution.trial_names import TrialNames
+from sweeps.identity import SweepData, git_commit, search_label, versions
+from sweeps.identity import code as code_identity
+from sweeps.planning import plan
+from sweeps.request import LABELS, Request, Resources, fit_to
+from sweeps.request import cells as cross_validation
+from sweeps.space import configuration_group
+from sweeps.space import space as search
+from sweeps.store import (
+    COMPLETE,
+    FAILED,
+    HPARAMS_METRICS,
+    PRUNED,
+    VAE_METRICS,
+    TrialLog,
+    read_record,
+    read_records,
+    read_trial,
+    trial_config,
+    update_sweep,
+)
+from sweeps.tuning import (
+    NOTHING,
+    AtNextEpoch,
+    DistinctOptunaSearch,
+    ListedSearch,
+    RaceSearch,
+    close_study,
+    forget_generations,
+    reached,
+    schedulers,
+)
+
+
+class SweepRun:
+    """One run of a sweep; `start_ray` is called before the first trial, if any is missing."""
+
+    def __init__(
+        self,
+        request: Request,
+        resources: Resources,
+        data: SweepData,
+        sweep: Path,
+        start_ray: Callable[[], None],
+        *,
+        quiet: bool = False,
+        retry_failed: bool = False,
+    ) -> None:
+        self.request, self.resources, self.data, self.sweep = request, resources, data, sweep
+        self.fingerprint = data.patches.fingerprint
+        self.label = search_label(data.patches.images)
+        self.quiet, self.start_ray = quiet, start_ray
+        self.kept = (COMPLETE, PRUNED) if retry_failed else (COMPLETE, PRUNED, FAILED)
+        self.code = {
+            "code": code_identity.digest(code_identity.code_files()),
+            "versions": versions(),
+            "git_commit": git_commit(),
+        }
+        amounts = resources.cpus_per_trial, resources.gpus_per_trial
+        self.job = Job(sweep, data.splits, data.patches.image_id, *amounts, self.code)
+
+    def run_search(self) -> None:
+        """Run the search trials that are missing; those of an edited space's former choices do not count."""
+        records = [r for r in read_records(self.sweep).values() if r["kind"] == "search"]
+        done = {
+            r["identity"]: r for r in records if cross_validation.in_space(self.request, r) and r["status"] in self.kept
+        }
+        total, _ = plan.planned_trials(self.request)
+        missing = total - len(done)
+        if missing <= 0:
+            return
+        names = TrialNames(self.sweep, self._member_axes(), self.request.epochs)
+        configurations = plan.searched_settings(self.request)
+        if configurations is not None:
+            cells = [plan.search_cell(self.request, c, self.label, self.fingerprint) for c in configurations]
+            trials = [names.trial(c, k) for k, c in enumerate(cells, 1) if c.identity not in done][:missing]
+            if trials:
+                self._run("search", ListedSearch(trials), total, len(trials))
+            return
+        searcher = DistinctOptunaSearch(
+            self.request.domains,
+            partial(_suggested, names, self.request, self.label, self.fingerprint),
+            sweep=self.sweep,
+            seed=self.request.seed + len(records),
+            conditions=self.request.conditions,
+            minimize=self.request.minimize,
+        )
+        for record in done.values():
+            searcher.add_known(self._settings(record["config"]), record)
+        searcher.try_first([*self._begun(), *self.request.points])
+        self._run("search", searcher, total, missing)
+
+    def run_folds(self) -> None:
+        """Run those label x fold x seed cells of the best configurations that are not done.
+
+        A race may have ended before a configuration that had stopped others failed: their cells are run then.
+        """
+        kept = self.kept
+        while self._run_cells(kept) and self.request.race is not None and not stopping.reason():
+            kept = (COMPLETE, PRUNED, FAILED)
+
+    def _run_cells(self, kept: tuple[str, ...]) -> bool:
+        """Run the cells whose record has none of these states; whether one of them got one."""
+        records = read_records(self.sweep)
+        configs = cross_validation.chosen_configurations(self.request, records.values())
+        grid = cross_validation.grid_cells(self.request)
+        groups = [configuration_group(config) for config in configs]
+        update_sweep(self.sweep, cv_configurations=groups, cv_cells=grid)
+        cells = cross_validation.fold_cells(configs, grid, self.request.folds, self.fingerprint)
+        done = {identity for identity, record in records.items() if record["status"] in kept}
+        trials = [trial_config(cell, cell.name()) for cell in cells if cell.identity not in done]
+        if self.request.race is None:
+            searcher = ListedSearch(trials)
+        else:
+            searcher = RaceSearch(trials, self.sweep, grid, groups, self.request.race)
+        if not searcher.left:
+            return False
+        self._run("cv", searcher, len(cells), len(trials))
+        return any(read_record(self.sweep / trial["trial"]["name"]) for trial in trials)
+
+    def _member_axes(self) -> list[str]:
+        """The swept fields, when trials are members of a population that may change some of them."""
+        return list(search.domains(self.request.domains)) if self.request.scheduler in schedulers.POPULATIONS else []
+
+    def _settings(self, config: dict[str, Any]) -> dict[str, Any]:
+        return search.settings_of(self.request.domains, config, self.request.conditions)
+
+    def _begun(self) -> Iterator[dict[str, Any]]:
+        """Settings of search trials that were interrupted or damaged, or are to be retried: they come first."""
+        for _, record, settings in self._of_the_space():
+            if record is None or record["status"] not in self.kept:
+                yield settings
+
+    def _comparable(self) -> list[str]:
+        """Search trials of earlier runs that new ones are compared with, however they ended."""
+        return [directory.name for directory, _, _ in self._of_the_space()]
+
+    def _of_the_space(self) -> Iterator[tuple[Path, dict[str, Any] | None, dict[str, Any]]]:
+        """Folder, record and settings of each search trial of the space as it is now."""
+        swept = search.domains(self.request.domains)
+        for directory in sorted(self.sweep.glob("s[0-9]*-*")):
+            record = read_record(directory)
+            logged = record["config"] if record else read_trial(directory).hparams
+            values = {name: search.as_value(domain, logged[name]) for name, domain in swept.items() if name in logged}
+            settings = self._settings(values)
+            if search.contains(self.request.domains, settings, self.request.conditions):
+                yield directory, record, settings
+
+    def _progress(self, phase: str, total: int, missing: int) -> SweepProgress:
+        known = read_records(self.sweep)
+        records = [r for r in known.values() if r["kind"] == "search"]
+        best = cross_validation.best_record(r for r in records if cross_validation.in_space(self.request, r))
+        retry = FAILED not in self.kept
+        name, then = "folds", 0
+        if phase == "search":
+            name, then = phase, plan.missing_trials(self.request, known, self.fingerprint, retry)[1]
+        done = total - missing
+        return SweepProgress(self.sweep, total, done, self.quiet, self.code, phase=name, then=then, best=best)
+
+    def _run(self, phase: str, searcher: Any, total: int, missing: int) -> None:
+        """Let Tune ask a searcher at most `missing` times."""
+        self.start_ray()
+        there = {"CPU": 0.0, "GPU": 0.0} | ray.cluster_resources()
+        resources = fit_to(self.resources, there["CPU"], there["GPU"])
+        # Ray would wait for ever.
+        if resources.cpus_per_trial > there["CPU"] or resources.gpus_per_trial > there["GPU"]:
+            asked = f"{resources.cpus_per_trial:g} CPU and {resources.gpus_per_trial:g} GPU"
+            raise SweepRefused(f"a trial needs {asked}; the cluster has {there['CPU']:g} and {there['GPU']:g} in all")
+        progress = self._progress(phase, total, missing)
+        amounts = {"cpu": resources.cpus_per_trial, "gpu": resources.gpus_per_trial}
+        trainable = tune.with_parameters(train_cell, crops=self.data.patches.crops, job=self.job)
+        scheduler, at_a_time = None, resources.max_concurrent
+        if phase == "search":
+            name, domains = self.request.scheduler, search.domains(self.request.domains)
+            known = reached(self.sweep, self._comparable()) if name in schedulers.ANYTIME else NOTHING
+            epochs, seed = self.request.epochs, self.request.seed
+            scheduler = schedulers.make_scheduler(name, epochs, missing, domains, seed, known=known)
+            at_a_time = schedulers.max_concurrent_trials(name, missing, at_a_time)
+            amounts["cpu"] = schedulers.cpus_per_trial(
+                name, amounts["cpu"], resources.max_concurrent, there["CPU"], _largest()
+            )
+        tuner = tune.Tuner(
+            tune.with_resources(trainable, amounts),
+            tune_config=tune.TuneConfig(
+                search_alg=searcher,
+                num_samples=missing,
+                scheduler=scheduler,
+                max_concurrent_trials=at_a_time,
+                reuse_actors=True,
+                trial_dirname_creator=lambda trial: trial.config["trial"]["name"],
+            ),
+            run_config=tune.RunConfig(
+                name=phase,
+                storage_path=str(self.sweep / ".ray"),  # Ray's own state: a cache that nobody reads
+                callbacks=[progress, Silence()],
+                stop=AtNextEpoch(),
+                failure_config=tune.FailureConfig(max_failures=RETRIES),
+                verbose=0,
+            ),
+        )
+        try:
+            with stopping.finishing_epochs():
+                tuner.fit()
+        finally:
+            progress.close()
+            stopping.raise_storage_failure()  # the cause, whatever Tune made of it
+            if isinstance(searcher, DistinctOptunaSearch):
+                close_study(self.sweep)
+
+
+def run_sweep(
+    request: Request,
+    resources: Resources,
+    data: SweepData,
+    sweep: Path,
+    options: Namespace,
+    lost: Callable[[str], None],
+) -> None:
+    """Search, then cross-validate if asked; whatever happens, Ray is stopped if it was started here.
+
+    Args:
+        options: `address`, `verbose`, `quiet` and `retry_failed` of the command line.
+        lost: see `ray_session`.
+    """
+    for stale in sweep.glob("events.out.tfevents.*"):  # TensorBoard takes the first declaration: keep one
+        stale.unlink()
+    with TrialLog(sweep) as log:
+        log.hparams_experiment(*_hparam_domains(request), HPARAMS_METRICS | (VAE_METRICS if _has_vae(request) else {}))
+    with ExitStack() as stack:
+
+        def start_ray() -> None:
+            if not ray.is_initialized():
+                stack.enter_context(ray_session(options.address, options.verbose, lost))
+
+        run = SweepRun(
+            request, resources, data, sweep, start_ray, quiet=options.quiet, retry_failed=options.retry_failed
+        )
+        stack.callback(forget_generations, sweep)  # when Ray has ended: a member that trains may need them
+        stack.callback(shutil.rmtree, sweep / ".ray", ignore_errors=True)
+        shutil.rmtree(sweep / ".ray", ignore_errors=True)  # of a run that was killed
+        if not request.cv_only:
+            run.run_search()
+        if request.cv and not stopping.reason():
+            run.run_folds()
+
+
+def _suggested(names: TrialNames, request: Request, label: str, data: str, settings: dict[str, Any]) -> dict[str, Any]:
+    """What Tune runs for a suggestion; a function of plain values, because Tune pickles its searcher."""
+    return names.trial(plan.search_cell(request, settings, label, data))
+
+
+def _largest() -> float:
+    """CPUs of the node that has most of them."""
+    return max(node["Resources"].get("CPU", 0.0) for node in ray.nodes() if node["Alive"])
+
+
+def _has_vae(request: Request) -> bool:
+    models = search.axes(request.domains).get("model") or [request.config({}).model]
+    return any(model in VAES for model in models)
+
+
+def _hparam_domains(request: Request) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Columns of the HPARAMS tab: the swept fields, and what kind of trial it is."""
+    swept = {
+        name: values if isinstance(values, list) else (values["low"], values["high"])
+        for name, values in search.axes(request.domains).items()
+    }
+    return swept, {
+        "kind": ["search", "cv"],
+        "label": [*LABELS, *request.labels],
+        "fold": list(range(request.folds + 1)),
+    }

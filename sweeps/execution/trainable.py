@@ -1,0 +1,227 @@
+"""One trial: a cell and the crops in; event files, checkpoints, a commit record and one report per epoch out."""
+
+import faulthandler
+import os
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from ray import tune
+
+from deepdlt.config import TrainConfig
+from deepdlt.dataset import Split
+from deepdlt.models import (
+    BEST,
+    LAST,
+    PREVIOUS,
+    DamagedCheckpoint,
+    build_model,
+    load_model,
+    reconstruct,
+    resolve_precision,
+)
+from deepdlt.training import evaluate
+from deepdlt.training.fit import fit
+from sweeps.execution.begun_trials import begin
+from sweeps.identity import code as code_identity
+from sweeps.store import COMPLETE, FAILED, TrialLog, forget_failure, read_record, trial_cell, write_record
+from sweeps.tuning import members as population
+
+SHOWN_CROPS = 8
+BEST_PREFIX = "best_val_"
+NOT_LOGGED = ("epoch", "finished", "best_epoch")
+HANG_S = 900.0  # without a step; an epoch's validation is one, minutes at the very worst
+HANG_FILE = "hang.txt"
+
+
+@dataclass(frozen=True)
+class Job:
+    """What all trials of a sweep share; the arrays come through Ray's object store, once per node."""
+
+    sweep: Path
+    splits: dict[tuple[str, int], Split]
+    """(label, fold) -> split; fold 0 is the plain one."""
+    image_id: np.ndarray
+    """(n_crops,) image of each crop."""
+    cpus: float
+    gpus: float
+    code: dict[str, Any]
+    """Code, versions and commit, for the record of each trial."""
+
+
+def train_cell(config: dict[str, Any], crops: np.ndarray, job: Job) -> None:
+    """Tune's trainable: run the cell in `config["trial"]` to its end, from where an earlier run left it.
+
+    A trial that fails commits the reason and ends; Tune is not told, so that it only ever retries what died without
+    a word (killed, out of memory, hung).
+
+    Args:
+        crops: (n, 1, size, size) uint8, read-only.
+    """
+    cell, directory = trial_cell(config), job.sweep / config["trial"]["name"]
+    job = replace(job, code=job.code | {"code": code_identity.digest(code_identity.code_files())})  # what runs here
+    forget_failure(directory)
+    begin(config, directory, job.code["code"])
+    try:
+        with TrialLog(directory) as log, _watchdog(directory) as alive:
+            place: dict[str, Any] = {"kind": cell.kind, "label": cell.label, "fold": cell.fold, "n_folds": cell.n_folds}
+            log.session_start(directory.name, {**cell.config, **place})
+            log.flush()  # a trial that ends in its first epoch is still known by its settings
+            _train(config, crops, job, directory, log, alive)
+    except Exception as error:  # committed here, where the reason is known
+        record = read_record(directory)
+        if record is None or record["status"] != COMPLETE:
+            write_record(directory, cell, FAILED, error=f"{error}" or type(error).__name__, **job.code)
+
+
+def _train(
+    config: dict[str, Any], crops: np.ndarray, job: Job, directory: Path, log: TrialLog, alive: Callable[..., None]
+) -> None:
+    cell, train_config = trial_cell(config), population.train_config(config)
+    told = population.take_over(config, directory, train_config)
+    device = _prepare_worker(job)
+    split = job.splits[cell.label, cell.fold]
+    parameters = sum(p.numel() for p in build_model(train_config).parameters())
+    epoch_s: list[float] = []
+    started = time.perf_counter()
+    for metrics in fit(train_config, crops, split, directory, device, on_step=lambda *_: alive()):
+        alive()
+        epoch = int(metrics["epoch"])
+        if not epoch_s:
+            log.restart(max(epoch, told + 1))
+        epoch_s.append(metrics["epoch_s"])
+        if epoch > told:  # what was taken over from another member is no epoch of this one
+            log.scalars(_epoch_scalars(metrics), epoch)
+        if metrics["finished"]:
+            try:
+                outcome = _test(train_config, crops, split, directory, device)
+            except (DamagedCheckpoint, FileNotFoundError):  # nothing to test: train again
+                for name in (BEST, LAST, PREVIOUS):
+                    (directory / name).unlink(missing_ok=True)
+                return _train(config, crops, job, directory, log, alive)
+            _log_outcome(log, outcome, crops, split, epoch)
+            log.flush()  # the record promises what the event file holds
+            write_record(
+                directory,
+                cell,
+                COMPLETE,
+                metrics=metrics,
+                test=outcome.test,
+                test_by_image=_by_image(outcome.per_crop, job.image_id[split.test]),
+                parameters=parameters,
+                seconds=time.perf_counter() - started,
+                epoch_s=sum(epoch_s) / len(epoch_s),
+                **_environment(train_config, device),
+                **_sizes(train_config, split, job.image_id),
+                **({"schedule": schedule} if (schedule := population.history(directory)) else {}),
+                **job.code,
+            )
+        log.flush()
+        if epoch > told or metrics["finished"]:
+            numbers = {name: float(value) for name, value in metrics.items()} | {"epoch": epoch}
+            mark = population.checkpoint(config, directory, metrics)
+            faulthandler.cancel_dump_traceback_later()  # a member of a population may wait for the others here
+            tune.report(numbers | {"parameters": parameters}, checkpoint=mark)  # may stop the trial
+            alive(now=True)
+    return None
+
+
+@contextmanager
+def _watchdog(directory: Path) -> Iterator[Callable[..., None]]:
+    """Yield what must be called again and again, or else this process writes where it hangs and ends.
+
+    A thread of the C library watches, so that code which never gives Python back is noticed too.
+    """
+    limit, last = float(os.environ.get("DEEPDLT_HANG_S", HANG_S)), 0.0
+    with (directory / HANG_FILE).open("w") as file:
+
+        def alive(now: bool = False) -> None:
+            nonlocal last
+            if now or time.monotonic() - last > limit / 100:  # arming costs a thread
+                faulthandler.dump_traceback_later(limit, exit=True, file=file)
+                last = time.monotonic()
+
+        alive()
+        try:
+            yield alive
+        finally:
+            faulthandler.cancel_dump_traceback_later()
+            (directory / HANG_FILE).unlink(missing_ok=True)
+
+
+@dataclass(frozen=True)
+class _Outcome:
+    model: torch.nn.Module
+    config: TrainConfig
+    device: str
+    per_crop: dict[str, torch.Tensor]
+    test: dict[str, float]
+
+
+def _sizes(config: TrainConfig, split: Split, image_id: np.ndarray) -> dict[str, Any]:
+    """How much was trained on and tested, in what folds are made of: images, or crops where these are divided."""
+    if config.split_unit == "crop":
+        return {"units": "crops", "n_train": len(split.train), "n_test": len(split.test)}
+    n_train, n_test = (len(np.unique(image_id[part])) for part in (split.train, split.test))
+    return {"units": "images", "n_train": n_train, "n_test": n_test}
+
+
+def _environment(config: TrainConfig, device: str) -> dict[str, Any]:
+    """On what the numbers were computed."""
+    threads = torch.get_num_threads()
+    precision = str(resolve_precision(config, torch.device(device))).removeprefix("torch.")
+    found = code_identity.environment(threads, device, precision)
+    return {"threads": threads, "device": device, "precision": precision, "environment": found}
+
+
+def _prepare_worker(job: Job) -> str:
+    """Threads and memory as allotted; the device to train on."""
+    warnings.filterwarnings("ignore", message="The given NumPy array is not writable")  # shared, and only read
+    torch.set_num_threads(max(1, int(job.cpus)))
+    if not job.gpus:
+        return "cpu"
+    if job.gpus < 1:
+        torch.cuda.set_per_process_memory_fraction(job.gpus)
+    return "cuda"
+
+
+def _epoch_scalars(metrics: dict[str, float]) -> dict[str, float]:
+    best = {f"best/{name.removeprefix('best_')}": v for name, v in metrics.items() if name.startswith(BEST_PREFIX)}
+    plain = {n: v for n, v in metrics.items() if n not in NOT_LOGGED and not n.startswith(BEST_PREFIX)}
+    return plain | best
+
+
+def _test(config: TrainConfig, crops: np.ndarray, split: Split, directory: Path, device: str) -> _Outcome:
+    """Meet the test set, once, with the weights that `config.evaluate` names."""
+    model, config = load_model(directory / f"{config.evaluate}.pt")  # a member's best may be an adopted network
+    model.to(device).to(memory_format=torch.channels_last)
+    images, indices = torch.as_tensor(crops).to(device), torch.as_tensor(split.test).to(device)
+    per_crop = evaluate(model, config, images, indices, "all")
+    test = {name: float(values.mean()) for name, values in per_crop.items()}
+    return _Outcome(model, config, device, per_crop, test)
+
+
+def _by_image(per_crop: dict[str, torch.Tensor], image_id: np.ndarray) -> dict[str, dict[str, float]]:
+    """Mean of each metric over the crops of each test image."""
+    images, position = np.unique(image_id, return_inverse=True)
+    counts = np.bincount(position)
+    each = {name: values.double().numpy() for name, values in per_crop.items() if values.ndim}
+    means = {name: np.bincount(position, values) / counts for name, values in each.items()}
+    return {str(i): {name: float(m[k]) for name, m in means.items()} for k, i in enumerate(images)}
+
+
+def _log_outcome(log: TrialLog, outcome: _Outcome, crops: np.ndarray, split: Split, epoch: int) -> None:
+    log.scalars({f"test/{name}": value for name, value in outcome.test.items()}, epoch)
+    for name, indices in (("val", split.val), ("test", split.test)):
+        chosen = indices[np.linspace(0, len(indices) - 1, SHOWN_CROPS).astype(int)]
+        originals = torch.as_tensor(crops[chosen])
+        output = reconstruct(outcome.model, outcome.config, originals.to(outcome.device)).cpu()
+        rows = [originals[:, 0], output[:, 0].mul(255).round().to(torch.uint8)]
+        grid = torch.cat([torch.cat(list(row), dim=1) for row in rows])
+        log.image(f"reconstruction/{name}", grid.numpy(), epoch)

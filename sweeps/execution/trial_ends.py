@@ -1,0 +1,245 @@
+"""What a person sees while trials run, and the records of trials that could not write their own."""
+
+import errno
+import shutil
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from ray import tune
+from ray.tune.progress_reporter import TrialProgressCallback
+
+from deepdlt.terminal import say, unread
+from deepdlt.training import EPOCH_METRICS
+from sweeps import stopping
+from sweeps.execution.trainable import HANG_FILE
+from sweeps.planning import span
+from sweeps.space import METRIC
+from sweeps.store import COMPLETE, FAILED, PRUNED, TrialLog, read_record, trial_cell, write_record
+
+FULL_DISK = 10_000_000  # bytes; a trial's checkpoints and logs need about as many
+SHARED_WITHIN_S = 10.0  # until a file written on one node is seen on another
+RETRIES = 3  # of a trial whose process died
+
+
+class Silence(TrialProgressCallback):
+    """In the place of Tune's own, which prints trials that end without a result on stdout, whatever the verbosity."""
+
+    def on_trial_result(self, *args: Any, **info: Any) -> None:
+        """Tune hook."""
+
+    def on_trial_complete(self, *args: Any, **info: Any) -> None:
+        """Tune hook."""
+
+    def on_trial_error(self, *args: Any, **info: Any) -> None:
+        """Tune hook."""
+
+
+class SweepProgress(tune.Callback):
+    """One live line on a terminal, one line per finished trial elsewhere; ends the TensorBoard session of each trial.
+
+    Args:
+        sweep: folder of the sweep.
+        total: trials of this phase, those done in earlier runs included.
+        done: of these, how many were done before.
+        quiet: print nothing but failures.
+        code: what made the trials, for the records that are written here.
+        phase: what the trials are, `search` or `folds`.
+        then: folds that follow when this phase is over.
+        best: record of the best complete search trial so far.
+    """
+
+    def __init__(
+        self,
+        sweep: Path,
+        total: int,
+        done: int,
+        quiet: bool = False,
+        code: dict[str, Any] | None = None,
+        *,
+        phase: str = "trials",
+        then: int = 0,
+        best: Mapping[str, Any] | None = None,
+    ) -> None:
+        # Tune pickles callbacks: no console, lock or file may live here before setup().
+        self.sweep, self.total, self.quiet, self.code = sweep, total, quiet, code or {}
+        self.phase, self.then = phase, then
+        self.counts = {COMPLETE: done, PRUNED: 0, FAILED: 0}
+        self.before = done
+        self.epochs: list[int] = []  # of the trials that finished in this run
+        self.running: set[str] = set()
+        self.best: tuple[float, str] | None = (float(best["metrics"][METRIC]), str(best["name"])) if best else None
+        self.started = time.monotonic()
+        self._live: Any = None
+
+    def setup(self, stop: Any = None, num_samples: Any = None, total_num_samples: Any = None, **info: Any) -> None:
+        """Called by Tune in the driver before the first trial."""
+        self.started = time.monotonic()
+        if sys.stderr.isatty() and not self.quiet:
+            from rich.console import Console
+            from rich.live import Live
+
+            console = Console(stderr=True, highlight=False, markup=False, emoji=False)  # texts as they are
+            self._live = Live(self.line(), console=console, refresh_per_second=4, transient=True)
+            self._live.start()
+
+    def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        """Tune hook."""
+        self.running.add(trial.trial_id)
+        self._show()
+
+    def on_trial_result(
+        self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
+    ) -> None:
+        """Tune hook: an epoch of a trial is done."""
+        value = float(result[METRIC])
+        if trial_cell(trial.config).kind == "search" and (self.best is None or value > self.best[0]):
+            self.best = (value, _name(trial))
+        self._show()
+
+    def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        """Tune hook: a trial ended, by itself or stopped by the scheduler, a Ctrl-C or the time budget."""
+        self._guarded(self._complete, trial)
+
+    def on_trial_recover(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        """Tune hook: a trial's process died and gets another one, where it goes on behind its last epoch."""
+        retry = f"retry {trial.num_failures} of {RETRIES} from epoch {_epoch(trial)}"
+        self._say(f"{_name(trial)}: {self._how_died(trial)}; {retry}")
+
+    def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        """Tune hook: a trial's process died once too often, or could not write its record."""
+        self._guarded(self._error, trial)
+
+    def close(self) -> None:
+        """Give the terminal back."""
+        if self._live is not None:
+            self._live.stop()
+            self._live = None
+
+    def line(self) -> str:
+        """`search 11/12 · running 1 · pruned 4 · best val_psnr_db 27.31 (s0012-3fa2c1) · then 20 folds · ETA 9-12 min`.
+
+        The ETA is of all that is left, folds that follow included.
+        """
+        parts = [f"{self.phase} {sum(self.counts.values())}/{self.total}", f"running {len(self.running)}"]
+        parts += [f"{name} {self.counts[name]}" for name in (PRUNED, FAILED) if self.counts[name]]
+        if self.best:
+            parts.append(f"best val_psnr_db {self.best[0]:.2f} ({self.best[1]})")
+        parts += [f"then {self.then} folds"] if self.then else []
+        left = self._left_s()
+        parts += [f"ETA {span(0.8 * left, 1.3 * left)}"] if left else []
+        return " · ".join(parts)
+
+    def _left_s(self) -> float | None:
+        """At the pace so far, None while there is none: trials end as those did, folds have all epochs."""
+        finished, elapsed = sum(self.counts.values()), time.monotonic() - self.started
+        new = finished - self.before
+        if not new or (self.then and not any(self.epochs)):
+            return None
+        left = elapsed / new * max(0, self.total - finished)
+        return left + (elapsed / sum(self.epochs) * max(self.epochs) * self.then if self.then else 0.0)
+
+    def _guarded(self, hook: Callable[[Any], None], trial: Any) -> None:
+        """Tune runs a trial again when a callback of it raises; a full disk must end the run instead."""
+        try:
+            hook(trial)
+        except OSError as error:
+            stopping.storage_failed(error)
+
+    def _complete(self, trial: Any) -> None:
+        directory, cell = self.sweep / _name(trial), trial_cell(trial.config)
+        record = read_record(directory)
+        if record is None and trial.last_result and trial.last_result.get("finished"):
+            record = self._finished_elsewhere(directory)
+        if record is None and stopping.reason():
+            self._left(trial)
+            return
+        if record is None or record["status"] not in (COMPLETE, FAILED):
+            metrics = {name: value for name, value in (trial.last_result or {}).items() if name in EPOCH_METRICS}
+            record = write_record(directory, cell, PRUNED, metrics=metrics, **self.code)
+        self._finish(trial, record)
+        self._check_disk(record)
+
+    def _error(self, trial: Any) -> None:
+        directory = self.sweep / _name(trial)
+        record = read_record(directory)
+        if record is None and trial.num_failures <= RETRIES:  # Tune retries no trial that had not begun in this process
+            self.running.discard(trial.trial_id)
+            self._say(f"{_name(trial)}: {self._how_died(trial)} before it began; the same command runs it")
+            return
+        if record is None:  # the trainable could not say why
+            reason = f"{self._how_died(trial)}, {trial.num_failures} times; fewer --max-concurrent may help"
+            record = write_record(directory, trial_cell(trial.config), FAILED, error=reason, **self.code)
+        self._finish(trial, record)
+        self._check_disk(record)
+
+    def _finished_elsewhere(self, directory: Path) -> dict[str, Any]:
+        """The record of a trial that has finished on another node, whose file may come late here."""
+        deadline = time.monotonic() + SHARED_WITHIN_S
+        while (record := read_record(directory)) is None:
+            if time.monotonic() > deadline:
+                problem = "the record that a trial wrote is not to be seen here: --storage must be shared by all nodes"
+                raise OSError(errno.ENOENT, problem, str(directory))
+            time.sleep(0.2)
+        return record
+
+    def _how_died(self, trial: Any) -> str:
+        hang = self.sweep / _name(trial) / HANG_FILE
+        if hang.is_file() and hang.stat().st_size:
+            return f"it hung and was ended (where: {hang})"
+        return "its process died (killed, or out of memory)"
+
+    def _check_disk(self, record: dict[str, Any]) -> None:
+        free = shutil.disk_usage(self.sweep).free
+        if record["status"] == FAILED and free < FULL_DISK:  # every further trial would fail the same way
+            raise OSError(errno.ENOSPC, f"only {free / 1e6:.0f} MB left", str(self.sweep))
+
+    def _left(self, trial: Any) -> None:
+        """A trial that ended with the run: no record, so that the next run goes on with it."""
+        self.running.discard(trial.trial_id)
+        if not self.quiet:
+            self._say(f"{_name(trial)} left after epoch {_epoch(trial)}")
+
+    def _finish(self, trial: Any, record: dict[str, Any]) -> None:
+        status = record["status"]
+        with TrialLog(self.sweep / record["name"]) as log:
+            log.session_end(status)
+        self.running.discard(trial.trial_id)
+        self.counts[status] += 1
+        self.epochs.append(int((record.get("metrics") or {}).get("epoch") or 0))
+        self._print(status, record)
+
+    def _print(self, status: str, record: dict[str, Any]) -> None:
+        if self.quiet and status != FAILED:
+            return
+        if status == FAILED:
+            text = f"{record['name']} failed: {record['error']}"
+        else:
+            metrics = record["metrics"]
+            seconds = f" in {record['seconds']:.0f} s" if "seconds" in record else ""
+            text = f"{record['name']} {status}, epoch {metrics['epoch']}{seconds}: val_psnr_db {metrics[METRIC]:.2f}"
+        self._say(f"[{sum(self.counts.values())}/{self.total}] {text}")
+        self._show()
+
+    def _say(self, text: str) -> None:
+        """A line that stays: above the live line on a terminal."""
+        if self._live is None:
+            say(text)
+        else:
+            with unread(sys.stderr):
+                self._live.console.print(text, highlight=False, markup=False)
+
+    def _show(self) -> None:
+        if self._live is not None:
+            self._live.update(self.line())
+
+
+def _epoch(trial: Any) -> int:
+    """The last one that the trial reported in this run."""
+    return trial.last_result.get("epoch", 0) if trial.last_result else 0
+
+
+def _name(trial: Any) -> str:
+    return trial.config["trial"]["name"]

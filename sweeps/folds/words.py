@@ -1,0 +1,75 @@
+"""How averages over folds, intervals and p-values are written, for people and for scripts."""
+
+import json
+import math
+from dataclasses import asdict
+from typing import Any
+
+from sweeps.folds.standings import FoldFindings
+from sweeps.folds.tables import FoldTable
+
+
+def average_text(table: FoldTable, column: str, digits: int) -> str:
+    """`24.10 ± 0.42 [23.40, 24.80]`, or why there is none: `incomplete, 4 of 5`."""
+    average = table.averages.get(column)
+    if average is None:
+        return table.incomplete or "–"
+    spread = f" ± {average.sd:.{digits}f}" if average.sd is not None else ""
+    return f"{average.mean:.{digits}f}{spread}{interval_text(average.low, average.high, digits)}"
+
+
+def interval_text(low: float | None, high: float | None, digits: int) -> str:
+    """` [23.40, 24.80]` with a space before, '' where there is none."""
+    return f" [{low:.{digits}f}, {high:.{digits}f}]" if low is not None and high is not None else ""
+
+
+def p_text(p: float | None) -> str:
+    """`0.034`, `< 0.001`, a dash."""
+    return "–" if p is None else "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def folds_json(found: FoldFindings) -> dict[str, Any]:
+    """`cv`: every configuration and label with its averages; `leaderboard`; `race`. Missing numbers are null."""
+    tables = [
+        {
+            "configuration": json.loads(table.group),
+            "label": table.label,
+            "folds": table.n_folds,
+            "cells": len(table.rows),
+            "complete": table.n_done,
+            "interval": "n_test / n_train taken as 1 / (folds - 1)" if table.assumed else "corrected",
+            **{
+                part: {name: _plain(asdict(average)[part]) for name, average in table.averages.items()}
+                for part in ("mean", "sd", "low", "high")
+            },
+        }
+        for tables in found.tables.values()
+        for table in tables
+    ]
+    places = [
+        {
+            "configuration": json.loads(place.group),
+            "test_psnr_db": place.standing.mean,
+            "low": place.low,
+            "high": place.high,
+            "difference": place.standing.difference,
+            "difference_low": place.standing.low,
+            "difference_high": place.standing.high,
+            "p_holm": place.standing.p_holm,
+            "tied": place.standing.tied,
+            "difference_over_folds": asdict(place.over_folds) if place.over_folds else None,
+            "parameters": place.parameters,
+        }
+        for place in found.places
+    ]
+    stops = [
+        {"configuration": json.loads(group), "cells": stop.cells, "rival": json.loads(stop.rival)}
+        | {"behind_db": stop.difference, "p": stop.p}
+        for group, stop in found.stops.items()
+    ]
+    race = {"cells": len(found.cells), "stopped": stops, "trial_epochs_saved": found.epochs_saved}
+    return {"cv": tables, "leaderboard": places, "race": race if found.raced else None}
+
+
+def _plain(value: float | None) -> float | None:
+    return value if value is not None and math.isfinite(value) else None

@@ -1,0 +1,93 @@
+"""The crops that a sweep trains on, and what makes two sweeps the same one."""
+
+import re
+import sys
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from deepdlt.dataset import CACHE, Leakage, Patches, Split, crop_options, load_patches, mean_leakage
+from deepdlt.dataset.create_dataset import create_dataset
+from deepdlt.dataset.leakage import leakage
+from deepdlt.errors import DataError
+from deepdlt.images import Source, read_source
+from deepdlt.synthetic import make_synthetic
+from deepdlt.terminal import progress_bar
+from sweeps.errors import SweepRefused
+from sweeps.identity.images import image_digests
+from sweeps.identity.splits import check_labels, make_splits
+from sweeps.request import LABELS, Request
+
+MEASURED_ANGLE = "angle_measured"  # a label that deepdlt.images.label_audit adds
+
+
+@dataclass(frozen=True)
+class SweepData:
+    """Crops with labels, and the splits that the sweep needs."""
+
+    patches: Patches
+    splits: dict[tuple[str, int], Split]
+    name: str
+    synthetic: bool
+    leakage: dict[str, dict[str, float | None]]
+    """Of the cross-validation's folds; see deepdlt.dataset.leakage."""
+    images: dict[str, Any] = field(default_factory=dict)
+    """Pictures and labels as `sweeps.identity.images` compares them."""
+
+
+def load(folder: Path | None, request: Request) -> SweepData:
+    """Read and check the images (or make the built-in ones), cut them into crops once, and split them.
+
+    Raises:
+        DataError, SweepRefused: images, labels or folds cannot be used; nothing but the cache was written.
+    """
+    synthetic = folder is None
+    try:
+        if folder is None:
+            with progress_bar("making synthetic images", "images") as progress:
+                folder = make_synthetic(CACHE / "synthetic", "small", progress=progress)
+        source = _read(folder, request)
+        for note in source.notes:
+            print(f"note: {note}", file=sys.stderr)
+        check_labels(request, source.images)
+        options = crop_options(request.config({}), synthetic, "augment_brightness" in request.domains)
+        with progress_bar("cutting crops", "images") as progress:
+            patches = load_patches(create_dataset(source, CACHE / "patches", options, progress))
+    except OSError as error:
+        raise SweepRefused(
+            f"the crops cannot be kept in {CACHE.resolve()}: {error}; run this from a folder of yours"
+        ) from error
+    name = "synthetic" if synthetic else _slug(folder.resolve().name)
+    splits = make_splits(request, patches)
+    return SweepData(patches, splits, name, synthetic, _leakage(splits, patches), image_digests(source))
+
+
+def _read(folder: Path, request: Request) -> Source:
+    """The checked images; `angle_measured` among the labels is measured now (seconds)."""
+    labels = tuple(label for label in request.labels if label != MEASURED_ANGLE)
+    try:
+        source = read_source(folder, labels, group_by=request.group_by, pixel_pitch=request.pixel_pitch)
+    except DataError as error:
+        if labels == LABELS and "unknown label" in str(error):
+            raise SweepRefused(f"{error}\nname labels of this sheet with --labels") from error
+        raise
+    if labels == request.labels:
+        return source
+    from deepdlt.images import with_measured_angle
+
+    with progress_bar("measuring fringes", "images") as progress:
+        return with_measured_angle(source, progress)
+
+
+def _leakage(splits: dict[tuple[str, int], Split], patches: Patches) -> dict[str, dict[str, float | None]]:
+    """Label -> shares of the test crops' images, conditions, crops and pixels that were trained on, mean over folds."""
+    folds: dict[str, list[Leakage]] = {}
+    for (label, fold), split in splits.items():
+        if fold:
+            size = patches.crops.shape[-1]
+            folds.setdefault(label, []).append(leakage(patches.table, split, size, patches.images))
+    return {label: asdict(mean_leakage(found)) for label, found in folds.items()}
+
+
+def _slug(name: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:40] or "images"

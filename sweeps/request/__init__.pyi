@@ -1,0 +1,16 @@
+from . import cells as cells
+from . import request as request
+from . import resources as resources
+from .cells import best_record as best_record
+from .cells import chosen_configurations as chosen_configurations
+from .options import make_parser as make_parser
+from .options import seconds as seconds
+from .request import LABELS as LABELS
+from .request import Request as Request
+from .request import make_request as make_request
+from .resources import CLUSTER_CONCURRENCY as CLUSTER_CONCURRENCY
+from .resources import Resources as Resources
+from .resources import check_address as check_address
+from .resources import check_resources as check_resources
+from .resources import check_storage as check_storage
+from .resources import fit_to as fit_to

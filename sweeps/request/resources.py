@@ -1,0 +1,104 @@
+"""What a trial gets of this machine or cluster, how many run at once, and whether there is room for them."""
+
+import math
+import os
+import shutil
+import socket
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from sweeps.errors import SweepRefused
+
+CLUSTER_CONCURRENCY = 1000  # trials at a time, before the cluster's size is known
+
+
+@dataclass(frozen=True)
+class Resources:
+    """What a trial gets and how many run at once."""
+
+    cpus_per_trial: float
+    gpus_per_trial: float
+    max_concurrent: int
+
+
+def check_resources(
+    cpus_per_trial: float, gpus_per_trial: float | None, max_concurrent: int | None, address: str | None = None
+) -> Resources:
+    """Resources per trial against what this machine has; a quarter of a GPU each when there is one.
+
+    With an address the cluster's resources count; they are known when Ray has connected (`fit_to`).
+
+    Raises:
+        SweepRefused: more than there is, or not positive.
+    """
+    here = address is None
+    cpus = float(len(os.sched_getaffinity(0))) if here else math.inf
+    gpus = float(_gpus()) if here else math.inf
+    where = f"this machine has {cpus:g} CPUs and {gpus:g} GPUs" if here else "the cluster decides how many there are"
+    problems = []
+    if not 0 < cpus_per_trial <= cpus:
+        problems.append(f"--cpus-per-trial must be in (0, {cpus:g}], {where}; got {cpus_per_trial:g}")
+    if gpus_per_trial is not None and not 0 <= gpus_per_trial <= gpus:
+        problems.append(f"--gpus-per-trial must be in [0, {gpus:g}], {where}; got {gpus_per_trial:g}")
+    elif gpus_per_trial is not None and gpus_per_trial > 1 and gpus_per_trial % 1:  # which Ray refuses later
+        problems.append(f"--gpus-per-trial must be a share of one GPU or a whole number, got {gpus_per_trial:g}")
+    if max_concurrent is not None and max_concurrent < 1:
+        problems.append(f"--max-concurrent must be >= 1, got {max_concurrent}")
+    if problems:
+        raise SweepRefused("\n".join(problems))
+    share = gpus_per_trial if gpus_per_trial is not None else 0.25 if here and gpus else 0.0
+    resources = Resources(cpus_per_trial, share, max_concurrent or CLUSTER_CONCURRENCY)
+    return fit_to(resources, cpus, gpus) if here else resources
+
+
+def check_address(address: str | None) -> None:
+    """Ask a host:port for a connection first: Ray itself goes on trying for minutes.
+
+    Raises:
+        SweepRefused: nothing answers there.
+    """
+    if (address or "").startswith("ray://"):
+        raise SweepRefused(f"--address {address}: Ray Client runs Tune elsewhere; give the head's own host:port (6379)")
+    host, colon, port = (address or "").rpartition(":")
+    if not colon or not port.isdigit():
+        return
+    try:
+        socket.create_connection((host, int(port)), timeout=5).close()
+    except OSError as error:
+        raise SweepRefused(f"no Ray cluster answers at --address {address} ({error}); is its head running?") from error
+
+
+def fit_to(resources: Resources, cpus: float, gpus: float) -> Resources:
+    """The same with no more trials at a time than fit; on one GPU 1/share of them, however many GPUs there are."""
+    share = resources.gpus_per_trial
+    fitting = cpus / resources.cpus_per_trial
+    if share:
+        fitting = min(fitting, gpus / share if share >= 1 else gpus * int(1 / share))
+    return replace(resources, max_concurrent=max(1, int(min(fitting, resources.max_concurrent))))
+
+
+def check_storage(sweep: Path, plan: dict[str, Any]) -> None:
+    """Refuse a place that cannot be written or is too small, before anything is started.
+
+    Raises:
+        SweepRefused: not a folder, not writable, or less free than the plan needs.
+    """
+    there = next(path for path in (sweep, *sweep.parents) if path.exists())
+    if not there.is_dir():
+        raise SweepRefused(f"--storage: {there} is a file; name a folder")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise SweepRefused(f"--storage: {there} cannot be written; choose another folder")
+    needed = plan["disk_mb"] * sum(plan["to_run"]) / max(1, plan["search_trials"] + plan["cv_trials"])
+    free = shutil.disk_usage(there).free / 1e6
+    if needed > free:
+        raise SweepRefused(f"--storage: about {needed:.0f} MB are needed at {there}, {free:.0f} MB are free")
+
+
+def _gpus() -> int:
+    """CUDA devices; torch, seconds to import, is asked only where there is a driver."""
+    if not any(Path("/dev").glob("nvidia[0-9]*")) and not Path("/dev/dxg").exists():
+        return 0
+    import torch
+
+    return torch.cuda.device_count()

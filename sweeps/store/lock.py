@@ -1,0 +1,56 @@
+"""One process at a time works on a sweep."""
+
+import fcntl
+import os
+import re
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+from sweeps.errors import AlreadyRunning
+
+
+@contextmanager
+def sweep_lock(sweep: Path) -> Iterator[None]:
+    """Hold the sweep for this process; the lock goes with the process, however it ends.
+
+    Raises:
+        AlreadyRunning: another process holds it; the message has its number, host and start.
+        OSError: the folder cannot be written to or its file system knows no locks.
+    """
+    sweep.mkdir(parents=True, exist_ok=True)
+    path = sweep / ".lock"
+    with path.open("a", encoding="utf-8") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            problem = f"the sweep {sweep} is running already ({_holder(path)}); wait for it or choose another --name"
+            raise AlreadyRunning(problem) from error
+        file.truncate(0)
+        since = datetime.now(UTC).isoformat(timespec="seconds")
+        print(f"process {os.getpid()} on {socket.gethostname()} since {since}", file=file, flush=True)
+        yield
+
+
+def _holder(lock: Path) -> str:
+    """Who holds the lock; whoever has just taken it may not have written that over the name of one who died."""
+    for _ in range(100):
+        text = lock.read_text(encoding="utf-8")
+        named = re.match(r"process (\d+) on (\S+) since \S+\n", text)
+        if named and (named[2] != socket.gethostname() or _is_alive(int(named[1]))):
+            return text.strip()
+        time.sleep(0.02)
+    return "another process"
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # somebody else's
+        return True
+    return True

@@ -1,0 +1,5 @@
+"""Which trial begins next and which ends early: searches, schedulers, populations."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,0 +1,11 @@
+from . import members as members
+from . import schedulers as schedulers
+from .listed_search import ListedSearch as ListedSearch
+from .listed_search import RaceSearch as RaceSearch
+from .members import forget_generations as forget_generations
+from .members import member as member
+from .optuna_search import DistinctOptunaSearch as DistinctOptunaSearch
+from .optuna_search import close_study as close_study
+from .pruning import NOTHING as NOTHING
+from .pruning import reached as reached
+from .run_end import AtNextEpoch as AtNextEpoch

@@ -1,0 +1,235 @@
+"""Optuna's suggestions for Ray Tune, without Ray's untruths: repeated configurations, early stops as COMPLETE."""
+
+import logging
+import warnings
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import optuna
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
+from optuna.trial import TrialState
+from ray.tune.search import Searcher
+from ray.tune.search.optuna import OptunaSearch
+
+from sweeps import stopping
+from sweeps.space import Conditions, nearest, step_of, stepped, suggest
+from sweeps.space import space as search
+from sweeps.store import COMPLETE, FAILED, PRUNED, read_record
+
+DRAWS = 100
+STATES = {COMPLETE: TrialState.COMPLETE, PRUNED: TrialState.PRUNED, FAILED: TrialState.FAIL}
+
+
+class DistinctOptunaSearch(OptunaSearch):
+    """Ray's OptunaSearch that never repeats a configuration and tells Optuna how a trial really ended.
+
+    Ray's own tells a trial that a scheduler stopped as COMPLETE with the value at that moment; here it is PRUNED at
+    its epoch. What counts is the trial's commit record; a study is rebuilt from these records at every start, so
+    nothing in it can be stale.
+
+    Args:
+        space: field -> Tune domain or constant.
+        to_trial: settings -> what Tune hands to the trainable; called once for each new configuration.
+        sweep: its folder; optuna.journal there is replaced.
+        seed: of the sampler; the number of known trials is added, so that a resumed search does not repeat itself.
+        conditions: axes that only some configurations have.
+        minimize: a second objective, `parameters` or `epoch_s`.
+    """
+
+    def __init__(
+        self,
+        space: search.Settings,
+        to_trial: Callable[[search.Settings], search.Settings],
+        *,
+        sweep: Path,
+        seed: int,
+        conditions: Conditions = search.NONE,
+        minimize: str | None = None,
+    ) -> None:
+        optuna.logging.set_verbosity(optuna.logging.ERROR)
+        logging.getLogger("ray.tune.search.optuna").setLevel(logging.ERROR)
+        for stale in sweep.glob("optuna.journal*"):  # the lock of a killed run too; the sweep is locked by now
+            stale.unlink()
+        self._domains, self._whole = search.domains(space), space
+        self._conditions, self._minimize = conditions, minimize
+        self._grid = search.grid(space, [], conditions)
+        self._to_trial = to_trial
+        self._sweep = sweep
+        self._names: dict[str, str] = {}
+        self._epochs: dict[str, int] = {}
+        self._seen: set[tuple[Any, ...]] = set()
+        self._rng = np.random.RandomState(seed)
+        self._distributions = self.convert_search_space({n: d for n, d in self._domains.items() if not step_of(d)})
+        self._distributions |= {n: stepped(d) for n, d in self._domains.items() if step_of(d)}
+        options: Any = {"multivariate": True, "group": bool(conditions)}
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)  # `group` is, since 2021
+            sampler = optuna.samplers.TPESampler(seed=seed, **options)
+        super().__init__(
+            space=self._define if conditions else self._distributions,
+            metric=[search.METRIC, minimize] if minimize else search.METRIC,
+            mode=[search.MODE, "min"] if minimize else search.MODE,
+            sampler=sampler,
+            study_name=sweep.name,
+            storage=_storage(sweep),
+        )
+
+    def add_known(self, settings: search.Settings, record: dict[str, Any]) -> None:
+        """Tell the study of a trial that an earlier run completed, stopped early, or saw fail."""
+        self._seen.add(search.key(settings))
+        metrics = record.get("metrics", {})
+        values: dict[str, Any] = {}
+        if record["status"] == COMPLETE:
+            values = {"values": self._values(record)}
+        elif record["status"] == PRUNED and not self._minimize:
+            values = {"value": metrics[search.METRIC]}
+        if metrics and not self._minimize:
+            values["intermediate_values"] = {metrics["epoch"]: metrics[search.METRIC]}
+        distributions = {name: self._distributions[name] for name in settings}
+        settings = {name: nearest(self._domains[name], value) for name, value in settings.items()}
+        self._ot_study.add_trial(
+            optuna.trial.create_trial(
+                state=STATES[record["status"]], params=settings, distributions=distributions, **values
+            )
+        )
+
+    def try_first(self, configurations: Iterable[search.Settings]) -> None:
+        """Queue configurations that are suggested before the sampler's own, unless they are known."""
+        for settings in search.distinct(configurations):
+            if search.key(settings) not in self._seen:
+                self._ot_study.enqueue_trial(settings)
+
+    def suggest(self, trial_id: str) -> Any:
+        """A configuration nobody has had yet; FINISHED when a finite space is exhausted or the run is to end."""
+        if stopping.reason() or (self._grid is not None and len(self._seen) >= len(self._grid)):
+            return Searcher.FINISHED
+        with _ends_the_run():
+            return self._new(trial_id)
+        return Searcher.FINISHED
+
+    def _new(self, trial_id: str) -> Any:
+        """`suggest` while there are configurations."""
+        for _ in range(10):
+            settings = self._suggestion(trial_id)
+            if search.key(settings) not in self._seen:
+                break
+            self._forget(trial_id)
+        else:  # the sampler is certain of its favourite: take an unseen neighbour at random
+            unseen = self._unseen()
+            if unseen is None:
+                return Searcher.FINISHED
+            settings = unseen
+            self._ot_study.enqueue_trial(settings)
+            settings = self._suggestion(trial_id)
+        self._seen.add(search.key(settings))
+        trial = self._to_trial(settings)
+        self._names[trial_id] = trial["trial"]["name"]
+        return trial
+
+    def _suggestion(self, trial_id: str) -> search.Settings:
+        """Optuna's, as values that the axes have."""
+        return {n: nearest(self._domains[n], value) for n, value in super().suggest(trial_id).items()}
+
+    def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
+        """Report an intermediate value at its epoch (Ray counts reports, which restart when a trial is resumed)."""
+        if search.METRIC not in result or self._epochs.get(trial_id, 0) >= result["epoch"]:
+            return  # of a trial that goes on, the last epoch once more
+        self._epochs[trial_id] = result["epoch"]
+        if not self._minimize and not _is_torn():  # Optuna has no intermediate values of several objectives
+            with _ends_the_run():
+                self._ot_trials[trial_id].report(result[search.METRIC], result["epoch"])
+
+    def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
+        """Tell the study how a trial ended: COMPLETE with its values, PRUNED at its epoch, or FAIL.
+
+        A trial that ended with the run (Ctrl-C, time budget) is a FAIL marked `interrupted`; the next run repeats it.
+        """
+        if _is_torn():
+            return
+        with _ends_the_run():
+            self._tell(trial_id, result, error)
+
+    def _tell(self, trial_id: str, result: dict[str, Any] | None, error: bool) -> None:
+        """`on_trial_complete` while the study can be written."""
+        trial, record = self._ot_trials[trial_id], read_record(self._sweep / self._names[trial_id])
+        if record is not None and record["status"] == COMPLETE:
+            self._ot_study.tell(trial, self._values(record))
+        elif error or record is not None or not (trial_id in self._epochs or (result and search.METRIC in result)):
+            self._ot_study.tell(trial, state=TrialState.FAIL)
+        elif stopping.reason():
+            trial.set_user_attr("interrupted", True)
+            self._ot_study.tell(trial, state=TrialState.FAIL)
+        else:  # the scheduler did, perhaps while the trial was paused, and then without a result
+            self.on_trial_result(trial_id, result or {})
+            if not _is_torn():
+                self._ot_study.tell(trial, state=TrialState.PRUNED)
+
+    def save(self, checkpoint_path: str) -> None:
+        """Leave an empty file: the sweep's records are the state, and Ray insists on a file."""
+        Path(checkpoint_path).touch()
+
+    def _values(self, record: dict[str, Any]) -> list[float]:
+        value = record["metrics"][search.METRIC]
+        return [value, record[self._minimize]] if self._minimize else [value]
+
+    def _define(self, trial: Any) -> None:
+        """Suggest the axes that the ones suggested before let count, those that others depend on first."""
+        settings: search.Settings = {}
+        waiting = dict(self._distributions)
+        while waiting:
+            depends = {name: set(self._conditions.get(name, {})) & set(waiting) for name in waiting}
+            name = next((name for name in waiting if not depends[name]), next(iter(waiting)))
+            distribution = waiting.pop(name)
+            trying = search.without_idle(self._whole, {**settings, name: None}, self._conditions)
+            if name in trying:
+                settings[name] = nearest(self._domains[name], suggest(trial, name, distribution))
+
+    def _forget(self, trial_id: str) -> None:
+        """Take back a suggestion that was made before; Optuna has no other way to ask again."""
+        trial = self._ot_trials.pop(trial_id)
+        trial.set_user_attr("repeated", True)
+        self._ot_study.tell(trial, state=TrialState.FAIL)
+
+    def _unseen(self) -> search.Settings | None:
+        """At random; None when the space seems to have no further one."""
+        if self._grid is not None:
+            free = [settings for settings in self._grid if search.key(settings) not in self._seen]
+            return free[self._rng.randint(len(free))] if free else None
+        drawn = (search.draw(self._whole, self._rng, self._conditions) for _ in range(DRAWS))
+        return next((settings for settings in drawn if search.key(settings) not in self._seen), None)
+
+
+def close_study(sweep: Path) -> None:
+    """Mark trials that a stopped run left RUNNING as FAIL, `interrupted`; nothing in the journal claims to run.
+
+    A journal that cannot be read or written is left as it is: the next run makes another one from the records.
+    """
+    if not (sweep / "optuna.journal").exists():
+        return
+    with suppress(Exception):  # a torn line is a ValueError, a missing one a KeyError, ...
+        study = optuna.load_study(study_name=sweep.name, storage=_storage(sweep))
+        for trial in study.get_trials(deepcopy=False, states=[TrialState.RUNNING]):
+            study._storage.set_trial_user_attr(trial._trial_id, "interrupted", True)
+            study.tell(trial.number, state=TrialState.FAIL)
+
+
+@contextmanager
+def _ends_the_run() -> Iterator[None]:
+    """A full disk ends the run; Tune would turn the exception of a hook into a TuneError."""
+    try:
+        yield
+    except OSError as error:
+        stopping.storage_failed(error)
+
+
+def _is_torn() -> bool:
+    """Whether storage failed: the journal may end in the middle of a line, behind which nothing can be written."""
+    return stopping.reason() == stopping.STORAGE_FAILED
+
+
+def _storage(sweep: Path) -> JournalStorage:
+    return JournalStorage(JournalFileBackend(str(sweep / "optuna.journal")))
