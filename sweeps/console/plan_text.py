@@ -8,6 +8,7 @@ from rich.table import Table
 
 from sweeps.console.plain import console_to
 from sweeps.planning import span
+from sweeps.space import Axis
 
 
 def show_plan(plan: dict[str, Any], as_json: bool = False, file: TextIO | None = None) -> None:
@@ -18,7 +19,7 @@ def show_plan(plan: dict[str, Any], as_json: bool = False, file: TextIO | None =
     console = console_to(file or sys.stdout)
     resources = plan["resources"]
     table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
-    swept = ", ".join(f"{name} {_values(values)}" for name, values in plan["axes"].items())
+    swept = ", ".join(f"{name} {Axis.from_json(values)}" for name, values in plan["axes"].items())
     rows = {
         "question": plan["question"],
         "axes": swept or "none",
@@ -68,9 +69,3 @@ def _leakage(by_label: dict[str, dict[str, Any]]) -> str:
         return ""
     overlap, image = (max(shares[name] for shares in by_label.values()) for name in ("overlap_share", "image_share"))
     return f"{overlap:.0%} of test crops overlap a training crop, {image:.0%} are of an image that is trained on"
-
-
-def _values(values: Any) -> str:
-    if isinstance(values, dict):
-        return f"{values['low']:g}..{values['high']:g}"
-    return "{" + ", ".join(f"{v:g}" if isinstance(v, float) else str(v) for v in values) + "}"

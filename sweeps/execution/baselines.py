@@ -58,8 +58,8 @@ def compute_baselines(request: Request, data: SweepData, sweep: Path, quiet: boo
 
 def latent_sizes(request: Request, best: dict[str, Any] | None = None) -> list[int]:
     """Latent sizes of all configurations of the space, of a range the two ends and that of the best record."""
-    swept = {name: values for name, values in search.axes(request.domains).items() if name in LATENT_FIELDS}
-    choices = {name: values if isinstance(values, list) else list(values.values()) for name, values in swept.items()}
+    swept = {name: axis for name, axis in search.axes(request.domains).items() if name in LATENT_FIELDS}
+    choices = {name: axis.ends for name, axis in swept.items()}
     points = [dict(zip(choices, values, strict=True)) for values in itertools.product(*choices.values())]
     points += [{name: best["config"][name] for name in swept}] if best else []
     sizes = set()

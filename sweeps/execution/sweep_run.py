@@ -275,16 +275,13 @@ def _largest() -> float:
 
 
 def _has_vae(request: Request) -> bool:
-    models = search.axes(request.domains).get("model") or [request.config({}).model]
-    return any(model in VAES for model in models)
+    swept = search.axes(request.domains).get("model")
+    return any(model in VAES for model in (swept.choices if swept else [request.config({}).model]))
 
 
 def _hparam_domains(request: Request) -> tuple[dict[str, Any], dict[str, Any]]:
     """Columns of the HPARAMS tab: the swept fields, and what kind of trial it is."""
-    swept = {
-        name: values if isinstance(values, list) else (values["low"], values["high"])
-        for name, values in search.axes(request.domains).items()
-    }
+    swept = {name: list(axis.choices) or (axis.low, axis.high) for name, axis in search.axes(request.domains).items()}
     return swept, {
         "kind": ["search", "cv"],
         "label": [*LABELS, *request.labels],

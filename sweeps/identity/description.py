@@ -59,7 +59,7 @@ def asked(request: Request, data: SweepData, command: str) -> dict[str, Any]:
         "epochs": request.epochs,
         "seed": request.seed,
         "settings": settings,
-        "axes": search.axes(request.domains),
+        "axes": {name: axis.to_json() for name, axis in search.axes(request.domains).items()},
         "conditions": {name: dict(needs) for name, needs in request.conditions.items() if name in request.domains},
         "search": request.search,
         "scheduler": request.scheduler,

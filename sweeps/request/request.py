@@ -8,7 +8,7 @@ import search_spaces
 from deepdlt.config import PROTOCOLS, ConfigError, TrainConfig, make_config, parse_settings
 from sweeps.errors import SweepRefused
 from sweeps.space import Conditions, active
-from sweeps.space import axis as search_axes
+from sweeps.space import domains as search_axes
 from sweeps.space import space as search
 from sweeps.tuning import schedulers
 
@@ -159,7 +159,7 @@ def _space_problems(request: Request) -> list[str]:
         problems.append(f"--search grid needs a finite space; {reason}")
     outside = [p for p in request.points if not search.contains(request.domains, p, request.conditions)]
     problems += [f"{where}: the point {point} is not in the space" for point in outside]
-    probes = [{name: value} for name, values in swept.items() for value in _probes(values)]
+    probes = [{name: value} for name, axis in swept.items() for value in axis.ends]
     for settings in [{}, *probes]:
         needs = {o: v[0] for name in settings for o, v in request.conditions.get(name, {}).items() if o in swept}
         try:
@@ -191,11 +191,6 @@ def _labels(text: str | None, cv: bool) -> tuple[str, ...]:
     if text is None:
         return LABELS if cv else ()
     return tuple(label.strip() for label in text.split(","))
-
-
-def _probes(values: list[Any] | dict[str, float]) -> list[Any]:
-    """Values that show whether an axis is valid: all choices, or both ends of a range."""
-    return values if isinstance(values, list) else list(values.values())
 
 
 def _question(docstring: str) -> str:

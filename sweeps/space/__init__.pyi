@@ -1,9 +1,9 @@
-from . import axis as axis
+from . import domains as domains
 from . import space as space
-from .axis import nearest as nearest
-from .axis import step_of as step_of
+from .axis import Axis as Axis
 from .configurations import Conditions as Conditions
 from .configurations import active as active
+from .configurations import axes_of as axes_of
 from .configurations import configuration_group as configuration_group
 from .configurations import configuration_words as configuration_words
 from .configurations import describe as describe
@@ -14,6 +14,8 @@ from .configurations import show as show
 from .configurations import swept_axes as swept_axes
 from .configurations import whole as whole
 from .configurations import without_idle as without_idle
+from .domains import nearest as nearest
+from .domains import step_of as step_of
 from .mutation import ends as ends
 from .mutation import into as into
 from .mutation import mutate as mutate

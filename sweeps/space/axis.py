@@ -1,96 +1,72 @@
-"""One axis of a space: which values Tune's domain has, the same ones for every kind of search.
+"""One axis of a space, as sweep.json holds it: a list of choices, or a range with its ends and its step.
 
-Tune, Optuna and floating point disagree about steps: `tune.quniform(0, 0.3, 0.1)` draws 0.30000000000000004,
-`tune.qrandint(3, 10, 4)` is 4, 8 to Tune and 3, 7 to Optuna, which knows no steps of logarithmic ranges at all. Here a
-domain with a step has the multiples of it between its ends, written with 12 digits.
+The one place that says whether a value is on an axis: the plan, the search, the tally and the report ask it alike.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-from ray.tune.search.sample import Categorical, Domain, Float, Integer, LogUniform, Quantized
-
-MOST = 100_000  # values that are listed, as many as --trials may be; more are like a continuous range
+SLACK = 1e-9  # relative: 10**log10(x) is not always x, and 3 * 0.1 is not 0.3
 
 
-def is_axis(value: Any) -> bool:
-    """Is this one of the domains that can be listed or bounded?"""
-    return isinstance(value, Categorical | Integer | Float)
+@dataclass(frozen=True)
+class Axis:
+    """Choices, or a range from `low` to `high`, both on it; with a step its multiples alone."""
 
+    choices: tuple[Any, ...] = ()
+    low: float = math.nan
+    high: float = math.nan
+    step: float | None = None
+    """None for a continuous range; whole numbers have at least 1."""
+    integer: bool = False
 
-def values(domain: Domain) -> Sequence[Any] | None:
-    """All values in order; None when the axis is continuous or has more than `MOST`."""
-    if isinstance(domain, Categorical):
-        return list(domain.categories)
-    multiples = _multiples(domain)
-    if multiples is None or len(multiples) > MOST:
-        return None
-    return [_times(domain, k) for k in multiples]
+    @classmethod
+    def from_json(cls, content: Any) -> "Axis":
+        """What `to_json` made. A range of a sweep from before 2027 may have no step: then it is continuous.
 
+        Raises:
+            KeyError, TypeError: it is no axis.
+        """
+        if not isinstance(content, Mapping):
+            return cls(tuple(content))
+        step = content.get("step")
+        return cls((), content["low"], content["high"], step, bool(content.get("integer")))
 
-def ends(domain: Domain) -> tuple[Any, Any]:
-    """The lowest and the highest value of a range."""
-    multiples = _multiples(domain)
-    return (_times(domain, multiples[0]), _times(domain, multiples[-1])) if multiples else (domain.lower, domain.upper)
+    def to_json(self) -> list[Any] | dict[str, Any]:
+        """The choices, or `low`, `high` and, where there is one, `step`; `integer` of whole numbers."""
+        if self.choices:
+            return list(self.choices)
+        stepped = {} if self.step is None else {"step": self.step}
+        return {"low": self.low, "high": self.high, **stepped, **({"integer": True} if self.integer else {})}
 
+    def has(self, value: Any) -> bool:
+        """Whether the axis has this value."""
+        if self.choices:
+            return value in self.choices
+        if not isinstance(value, int | float) or isinstance(value, bool) or not math.isfinite(value):
+            return False
+        slack = SLACK * max(abs(self.low), abs(self.high))
+        if not self.low - slack <= value <= self.high + slack:
+            return False
+        return self.step is None or math.isclose(value / self.step, round(value / self.step), abs_tol=SLACK)
 
-def has(domain: Domain, value: Any) -> bool:
-    """Is this a value of the domain? The upper end of whole numbers without a step is not, as in Tune."""
-    if isinstance(domain, Categorical):
-        return value in domain.categories
-    if isinstance(domain, Integer) and not isinstance(value, int):
-        return False
-    multiples, step = _multiples(domain), step_of(domain) or 1
-    if multiples is None:
-        return bool(domain.lower <= value <= domain.upper)
-    k = round(value / step)
-    return k in multiples and math.isclose(value / step, k, abs_tol=1e-9)
+    @property
+    def size(self) -> int | None:
+        """How many values; None when there is no end of them."""
+        if self.choices:
+            return len(self.choices)
+        if self.step is None or not math.isfinite(self.high - self.low):
+            return None
+        return round((self.high - self.low) / self.step) + 1
 
+    @property
+    def ends(self) -> Sequence[Any]:
+        """The choices, or the two ends of the range."""
+        return self.choices or (self.low, self.high)
 
-def nearest(domain: Domain, value: Any) -> Any:
-    """A drawn or suggested value as the one of the domain that was meant, a plain number."""
-    multiples = None if isinstance(domain, Categorical) else _multiples(domain)
-    if not multiples:
-        return plain(value)
-    k = round(float(value) / (step_of(domain) or 1))
-    return _times(domain, min(max(k, multiples[0]), multiples[-1]))
-
-
-def step_of(domain: Domain) -> float | None:
-    """The step of tune.quniform, qloguniform, qrandint and qlograndint; None for others."""
-    sampler = domain.get_sampler()
-    return sampler.q if isinstance(sampler, Quantized) else None
-
-
-def is_logarithmic(domain: Domain) -> bool:
-    """Is it drawn by its logarithm, with a step or without?"""
-    sampler = domain.get_sampler()
-    return isinstance(sampler.get_sampler() if isinstance(sampler, Quantized) else sampler, LogUniform)
-
-
-def plain(value: Any) -> Any:
-    """numpy scalar -> Python's own, which JSON and TrainConfig accept."""
-    return value.item() if isinstance(value, np.generic) else value
-
-
-def rounded(value: Any) -> Any:
-    """A float to 12 digits: 3 * 0.1 is 0.3."""
-    return float(f"{value:.12g}") if isinstance(value, float) else value
-
-
-def _multiples(domain: Domain) -> range | None:
-    """What the values are when divided by the step, whole numbers without one have 1; None for continuous ranges."""
-    step = step_of(domain)
-    if isinstance(domain, Integer):
-        open_end = step in (None, 1)  # Tune's rule
-        return range(-int(-domain.lower // (step or 1)), int(domain.upper // (step or 1)) + (not open_end))
-    if step is None or not math.isfinite(domain.lower) or not math.isfinite(domain.upper):
-        return None
-    return range(round(domain.lower / step), round(domain.upper / step) + 1)  # Tune sees to whole multiples
-
-
-def _times(domain: Domain, k: int) -> Any:
-    step = step_of(domain) or 1
-    return k * int(step) if isinstance(domain, Integer) else rounded(float(k * step))
+    def __str__(self) -> str:
+        if not self.choices:
+            return f"{self.low:g}..{self.high:g}"
+        return "{" + ", ".join(f"{v:g}" if isinstance(v, float) else str(v) for v in self.choices) + "}"

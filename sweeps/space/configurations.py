@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from sweeps.space.axis import Axis
+
 DESCRIBED = ("model", "lr", "dropout", "activation", "kernel_size", "optimizer", "weight_decay", "batch_size", "epochs")
 VAE_ONLY = ("latent_dim", "beta")
 
@@ -33,13 +35,15 @@ def last_settings(record: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in merged.items() if name not in ("epoch", "from")}
 
 
+def axes_of(asked: Mapping[str, Any]) -> dict[str, Axis]:
+    """The axes of sweep.json; what is none is left out."""
+    found = _mapping(asked, "axes").items()
+    return {name: Axis.from_json(values) for name, values in found if isinstance(values, Mapping | list) and values}
+
+
 def swept_axes(asked: Mapping[str, Any]) -> list[str]:
     """Axes of more than one value."""
-    return [
-        name
-        for name, values in _mapping(asked, "axes").items()
-        if isinstance(values, Mapping) or (isinstance(values, list) and len(values) > 1)
-    ]
+    return [name for name, axis in axes_of(asked).items() if len(axis.ends) > 1]
 
 
 def active(conditions: Conditions, settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -73,8 +77,8 @@ def without_idle(asked: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[
 def outside_space(asked: Mapping[str, Any], settings: Mapping[str, Any]) -> list[str]:
     """Axes whose value is none of the present space's: the space was edited after the trial had run."""
     idle = idle_axes(asked, settings)
-    axes = {name: values for name, values in _mapping(asked, "axes").items() if name in settings and name not in idle}
-    return [name for name, values in axes.items() if not _among(values, settings[name])]
+    swept = {name: axis for name, axis in axes_of(asked).items() if name in settings and name not in idle}
+    return [name for name, axis in swept.items() if not axis.has(settings[name])]
 
 
 def described(asked: Mapping[str, Any], settings: Mapping[str, Any], axes: Sequence[str]) -> list[str]:
@@ -107,15 +111,6 @@ def configuration_words(groups: Iterable[str], asked: Mapping[str, Any], axes: S
         group: describe(of, [*names[group], *(name for name in differ if name not in names[group])])
         for group, of in settings.items()
     }
-
-
-def _among(values: Any, value: Any) -> bool:
-    if not isinstance(values, Mapping):
-        return not isinstance(values, list) or value in values
-    if not isinstance(value, int | float):
-        return False
-    slack = 1e-9 * max(abs(values["low"]), abs(values["high"]))  # 10**log10(x) is not always x
-    return bool(values["low"] - slack <= value <= values["high"] + slack)
 
 
 def _mapping(asked: Mapping[str, Any], key: str) -> Mapping[str, Any]:

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from ray.tune.search.sample import Categorical, Domain
 
-from sweeps.space import axis as search_axes
+from sweeps.space import domains as search_axes
 
 RESAMPLED, FACTORS = 0.25, (0.8, 1.2)  # the defaults of Ray, and of the paper
 WIDE = 10.0  # choices that span this factor are compared by their logarithm

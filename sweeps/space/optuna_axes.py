@@ -5,7 +5,7 @@ from typing import Any
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from ray.tune.search.sample import Domain, Integer
 
-from sweeps.space.axis import ends, is_logarithmic, step_of
+from sweeps.space.domains import ends, is_logarithmic, step_of
 
 
 def stepped(domain: Domain) -> BaseDistribution:

@@ -8,22 +8,20 @@ from typing import Any
 import numpy as np
 from ray.tune.search.sample import Categorical, Domain, Integer
 
-from sweeps.space.axis import MOST, ends, has, nearest, rounded, values
-from sweeps.space.axis import is_axis as is_axis  # for those who have a space
-from sweeps.space.axis import plain as plain
+from sweeps.space.axis import Axis
 from sweeps.space.configurations import Conditions, active
+from sweeps.space.domains import MOST, axis_of, nearest, rounded, values
+from sweeps.space.domains import is_axis as is_axis  # for those who have a space
+from sweeps.space.domains import plain as plain
 
 METRIC, MODE = "best_val_psnr_db", "max"
 Settings = dict[str, Any]
 NONE: Conditions = {}
 
 
-def axes(space: Settings) -> dict[str, list[Any] | dict[str, float]]:
-    """The swept fields: name -> list of choices, or {"low", "high"} of a range."""
-    return {
-        name: list(d.categories) if isinstance(d, Categorical) else dict(zip(("low", "high"), ends(d), strict=True))
-        for name, d in domains(space).items()
-    }
+def axes(space: Settings) -> dict[str, Axis]:
+    """The swept fields."""
+    return {name: axis_of(domain) for name, domain in domains(space).items()}
 
 
 def domains(space: Settings) -> dict[str, Domain]:
@@ -72,10 +70,10 @@ def contains(space: Settings, settings: Settings, conditions: Conditions = NONE)
     swept = axes(space)
     if not set(settings) <= set(swept):
         return False
-    placeholders = {name: settings.get(name, _first(axis)) for name, axis in swept.items()}
+    placeholders = {name: settings.get(name, axis.ends[0]) for name, axis in swept.items()}
     if set(without_idle(space, placeholders, conditions)) != set(settings):
         return False
-    return all(has(domain, settings[name]) for name, domain in domains(space).items() if name in settings)
+    return all(swept[name].has(value) for name, value in settings.items())
 
 
 def settings_of(space: Settings, config: Settings, conditions: Conditions = NONE) -> Settings:
@@ -104,7 +102,3 @@ def key(settings: Settings) -> tuple[Any, ...]:
 def distinct(configurations: Iterable[Settings]) -> list[Settings]:
     """Without repetitions, the first of each kept in place."""
     return list({key(settings): settings for settings in configurations}.values())
-
-
-def _first(axis: list[Any] | dict[str, float]) -> Any:
-    return axis[0] if isinstance(axis, list) else axis["low"]

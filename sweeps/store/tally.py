@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from deepdlt.config import ConfigError, config_dict, make_config
-from sweeps.space import active, configuration_group, last_settings, outside_space
+from sweeps.space import active, axes_of, configuration_group, last_settings, outside_space
 from sweeps.store.sweep_file import asked_seeds
 from sweeps.store.trial_records import COMPLETE, FAILED
 
@@ -64,8 +64,7 @@ def tally_of(asked: Mapping[str, Any], records: Iterable[Mapping[str, Any]]) -> 
     folds = [r for r in records if r["kind"] == "cv" and _is_asked(asked, r)]
     complete = [[r for r in of if r["status"] == COMPLETE] for of in (search, folds)]
     failed = [sum(r["status"] == FAILED for r in of) for of in (search, folds)]
-    sizes = [len(v) if isinstance(v, list) else math.inf for v in (asked.get("axes") or {}).values()]
-    size = math.prod(sizes)
+    size = math.prod(axis.size or math.inf for axis in axes_of(asked).values())
     return Tally(
         planned=(int(asked.get("trials") or len(search)), len(folds)),
         to_run=(0, 0),

@@ -1,154 +1,62 @@
-"""Steps of ranges: what is listed, drawn, suggested and counted are the same values."""
+"""One rule says what is on an axis: for Tune's domains, for sweep.json, and for who reads it without Ray."""
 
 import json
 import math
 
-import numpy as np
 import pytest
 from ray import tune
-from ray.tune.search import Searcher
 
-from sweeps.planning import plan
-from sweeps.request.options import make_parser
-from sweeps.request.request import make_request
-from sweeps.space import axis as search_axes
-from sweeps.space import space as search
-from sweeps.store.trial_records import COMPLETE, PRUNED
-from sweeps.tuning.optuna_search import DistinctOptunaSearch
+from sweeps.space.axis import Axis
+from sweeps.space.configurations import axes_of, outside_space
+from sweeps.space.domains import axis_of, values
 
-pytestmark = pytest.mark.usefixtures("nothing_asks_for_the_end")
-
-STEPS = {
-    "quniform": (tune.quniform(0.0, 0.3, 0.1), [0.0, 0.1, 0.2, 0.3]),
-    "quniform below 0": (tune.quniform(-0.5, 0.5, 0.5), [-0.5, 0.0, 0.5]),
-    "qloguniform": (tune.qloguniform(1e-3, 5e-3, 1e-3), [1e-3, 2e-3, 3e-3, 4e-3, 5e-3]),
-    "randint": (tune.randint(3, 6), [3, 4, 5]),
-    "lograndint": (tune.lograndint(3, 6), [3, 4, 5]),
-    "qrandint": (tune.qrandint(8, 16, 4), [8, 12, 16]),
-    "qrandint between multiples": (tune.qrandint(3, 10, 4), [4, 8]),
-    "qrandint by 1": (tune.qrandint(3, 6, 1), [3, 4, 5]),
-    "qlograndint": (tune.qlograndint(8, 32, 8), [8, 16, 24, 32]),
-    "choice": (tune.choice([3, 1]), [3, 1]),
-}
-each = pytest.mark.parametrize(("domain", "values"), STEPS.values(), ids=STEPS.keys())
+DOMAINS = [
+    tune.choice(["adam", "sgd"]),
+    tune.choice([0.1, 1]),
+    tune.uniform(0.1, 0.5),
+    tune.loguniform(1e-5, 1e-2),
+    tune.quniform(0, 0.3, 0.1),
+    tune.qloguniform(1e-4, 1e-1, 1e-4),
+    tune.randint(3, 10),
+    tune.qrandint(3, 10, 4),
+    tune.qlograndint(4, 64, 4),
+]
 
 
-def optuna(sweep, space, **options):
-    return DistinctOptunaSearch(space, lambda s: {"trial": {"name": "s1", **s}}, sweep=sweep, seed=0, **options)
+@pytest.mark.parametrize("domain", DOMAINS, ids=str)
+def test_an_axis_comes_back_from_json_as_it_was(domain):
+    axis = axis_of(domain)
+    assert Axis.from_json(json.loads(json.dumps(axis.to_json()))) == axis
 
 
-def suggestions(searcher, most=20):
-    found = (searcher.suggest(f"t{k}") for k in range(most))
-    return [{k: v for k, v in f["trial"].items() if k != "name"} for f in found if f != Searcher.FINISHED]
+@pytest.mark.parametrize("domain", DOMAINS, ids=str)
+def test_what_tune_can_draw_is_on_the_axis_and_is_counted(domain):
+    axis, listed = axis_of(domain), values(domain)
+    assert axis.size == (None if listed is None else len(listed))
+    assert all(axis.has(value) for value in listed or [domain.sample() for _ in range(50)])
 
 
-@each
-def test_a_range_with_a_step_is_listed(domain, values):
-    assert [s["x"] for s in search.grid({"x": domain}, [])] == values
-    assert {type(s["x"]) for s in search.grid({"x": domain}, [])} == {type(values[0])}
+@pytest.mark.parametrize(
+    ("axis", "on_it", "beside_it"),
+    [
+        (Axis(low=0, high=0.3, step=0.1), [0, 0.1, 3 * 0.1, 0.3], [0.15, -0.1, 0.4, "0.1", True, math.nan]),
+        (Axis(low=1e-5, high=1e-2), [1e-5, 10 ** math.log10(1e-2), 3e-4], [9e-6, 0.011, math.inf]),
+        (Axis(low=3, high=9, step=1, integer=True), [3, 9, 4.0], [3.5, 2, 10]),
+        (Axis(("relu", "selu")), ["relu"], ["elu", 1]),
+    ],
+)
+def test_only_multiples_between_the_ends_are_on_an_axis(axis, on_it, beside_it):
+    assert all(axis.has(value) for value in on_it)
+    assert not any(axis.has(value) for value in beside_it)
 
 
-@each
-def test_all_that_is_listed_and_nothing_else_is_drawn_and_is_in_the_space(domain, values):
-    rng = np.random.RandomState(0)
-    drawn = [search.draw({"x": domain}, rng) for _ in range(300)]
-    assert {s["x"] for s in drawn} == set(values)
-    assert all(search.contains({"x": domain}, s) for s in drawn)
-    between = [(a + b) / 2 for a, b in zip(sorted(values), sorted(values)[1:], strict=False)]
-    beyond = [min(values) - 1, max(values) + 1]
-    assert not any(search.contains({"x": domain}, {"x": value}) for value in [*between, *beyond])
+def test_a_step_decides_alike_in_the_file_of_the_sweep():
+    asked = {"axes": {"dropout": axis_of(tune.quniform(0, 0.3, 0.1)).to_json(), "lr": [0.001, 0.01]}}
+    assert outside_space(asked, {"dropout": 0.1, "lr": 0.001}) == []
+    assert outside_space(asked, {"dropout": 0.15, "lr": 0.001}) == ["dropout"]
 
 
-@each
-def test_optuna_suggests_every_value_once_and_ends(tmp_path, domain, values):
-    assert sorted(s["x"] for s in suggestions(optuna(tmp_path, {"x": domain}))) == sorted(values)
-
-
-@each
-def test_optuna_goes_on_with_known_values(tmp_path, domain, values):
-    searcher = optuna(tmp_path, {"x": domain})
-    for value, status in zip(values[:2], [COMPLETE, PRUNED], strict=True):
-        searcher.add_known({"x": value}, {"status": status, "metrics": {search.METRIC: 20.0, "epoch": 1}})
-    searcher.try_first([{"x": value} for value in values])
-    assert [s["x"] for s in suggestions(searcher)] == values[2:]
-
-
-def test_what_floating_point_made_of_a_value_is_that_value(tmp_path):
-    space = {"x": tune.quniform(0.0, 0.3, 0.1)}
-    made = {"x": 3 * 0.1}
-    assert made["x"] > 0.3
-    assert search.contains(space, made)
-    assert len(search.grid(space, [made])) == 4
-    searcher = optuna(tmp_path, space)
-    searcher.add_known(made, {"status": PRUNED, "metrics": {search.METRIC: 20.0, "epoch": 1}})
-    assert sorted(s["x"] for s in suggestions(searcher)) == [0.0, 0.1, 0.2]
-
-
-def test_steps_under_conditions(tmp_path):
-    space = {
-        "latent_dim": tune.qlograndint(8, 32, 8),
-        "dropout": tune.quniform(0.0, 0.2, 0.1),
-        "model": tune.choice(["cnn_ae", "cnn_vae"]),
-    }
-    conditions = {"latent_dim": {"model": ["cnn_vae"]}}
-    listed = search.grid(space, [], conditions)
-    assert len(listed) == 3 + 3 * 4
-    found = suggestions(optuna(tmp_path, space, conditions=conditions))
-    assert {search.key(s) for s in found} == {search.key(s) for s in listed}
-    assert len(found) == len(listed)
-
-
-def test_what_is_continuous_or_beyond_all_measure_is_not_listed():
-    assert search_axes.values(tune.uniform(0, 1)) is None
-    assert search_axes.values(tune.qrandn(0, 1, 0.1)) is None
-    assert search_axes.values(tune.randint(0, 10**9)) is None
-    assert search.grid({"x": tune.quniform(0, 1, 1e-7)}, []) is None
-    assert search.grid({"x": tune.quniform(0, 1, 0.001), "y": tune.randint(0, 1000)}, []) is None
-    assert search.contains({"x": tune.randint(0, 10**9)}, {"x": 123456789})
-
-
-def test_unlikely_values_are_drawn_in_the_end():
-    space = {"x": tune.qloguniform(1e-6, 1, 1e-6), "y": tune.choice([1])}
-    assert search.grid(space, []) is None  # 10^6 values
-    rare = {"x": tune.lograndint(1, 3000)}
-    listed = search.random_configurations(rare, [], 5000, seed=0)
-    assert len(listed) == 2999
-    few = search.random_configurations({"x": tune.choice([1, 2])}, [{"x": 2}], 5, seed=0)
-    assert few == [{"x": 2}, {"x": 1}]
-
-
-@pytest.fixture
-def asked():
-    def request(*options):
-        args = make_parser().parse_args(["--space", "smoke", "--trials", "12", *options])
-        found = make_request(args)
-        found.domains.clear()
-        found.domains["dropout"] = tune.quniform(0.0, 0.2, 0.1)
-        found.points.clear()
-        return found
-
-    return request
-
-
-@pytest.mark.parametrize("kind", ["optuna", "random"])
-def test_the_plan_counts_the_values_that_there_are(asked, kind):
-    request = asked("--search", kind)
-    assert plan.planned_trials(request) == (3, 0)
-    settings = [{"dropout": d} for d in (0.0, 0.1, 0.2)]
-    records = {}
-    for s in settings:
-        cell = plan.search_cell(request, s, "angle", "d")
-        config = json.loads(json.dumps(cell.config))
-        metrics = {search.METRIC: 1.0}
-        record = {"kind": "search", "status": COMPLETE, "config": config, "metrics": metrics, "name": cell.name(1)}
-        records[cell.identity] = record
-    assert plan.missing_trials(request, records, "d", retry=False) == (0, 0)
-    if kind == "random":
-        assert {s["dropout"] for s in plan.searched_settings(request)} == {0.0, 0.1, 0.2}
-
-
-def test_numbers_of_steps_are_exact_where_floats_are_not():
-    values = search_axes.values(tune.quniform(0.0, 1.0, 0.01))
-    assert len(values) == 101
-    assert all(value == round(value, 2) for value in values)
-    assert math.isclose(values[-1], 1.0)
+def test_a_range_of_an_older_sweep_is_read_as_continuous():
+    [axis] = axes_of({"axes": {"dropout": {"low": 0.0, "high": 0.3}}}).values()
+    assert axis.has(0.15)
+    assert axis.size is None

@@ -13,6 +13,7 @@ from ray.tune.search import Searcher
 import search_spaces
 from sweeps import stopping
 from sweeps.space import space as search
+from sweeps.space.axis import Axis
 from sweeps.store.trial_records import COMPLETE, FAILED, PRUNED, Cell, write_record
 from sweeps.tuning.optuna_search import DistinctOptunaSearch, close_study
 
@@ -198,7 +199,7 @@ def test_whole_numbers_without_their_upper_end_are_a_finite_space(tmp_path):
     assert [s["latent_dim"] for s in search.grid(space, [])] == [8, 9, 10]
     assert search.contains(space, {"latent_dim": 10})
     assert not search.contains(space, {"latent_dim": 11})
-    assert search.axes(space)["latent_dim"] == {"low": 8, "high": 10}
+    assert search.axes(space)["latent_dim"] == Axis(low=8, high=10, step=1, integer=True)
     searcher, seen = make_searcher(tmp_path, space), []
     while (found := suggested(searcher, f"t{len(seen)}")) != Searcher.FINISHED:
         ends(searcher, tmp_path, f"t{len(seen)}")
