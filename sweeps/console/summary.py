@@ -10,7 +10,7 @@ from sweeps.console.next_command import next_command
 from sweeps.console.plain import console_to
 from sweeps.folds import FoldFindings, average_text, fold_findings, folds_json, interval_text, p_text, record_rows
 from sweeps.space import configuration_group, configuration_words, last_settings, show, swept_axes, without_idle
-from sweeps.store import COMPLETE, FAILED, PRUNED, Tally, outside, read_records, read_sweep, tally_of
+from sweeps.store import COMPLETE, FAILED, PRUNED, Tally, best_first, outside, read_records, read_sweep, tally_of
 
 LEADERS = 5
 NUMBERS = (("loss", 4), ("psnr_db", 2), ("ssim", 3))  # of a test, with digits
@@ -28,7 +28,7 @@ def show_summary(sweep: Path, file: TextIO, tally: Tally | None = None) -> None:
     for table in (table for table in tables if table.row_count):
         console.print(table)
         console.print()
-    beyond = sum(r["kind"] == "search" and r["status"] == COMPLETE for r in records) - len(ranked)
+    beyond = len(best_first(records)) - len(ranked)
     if beyond:
         console.print(f"outside the present search space: {beyond} complete (kept, not ranked)")
     for group, stop in found.stops.items():
@@ -67,9 +67,7 @@ def _findings(asked: dict[str, Any], records: list[dict[str, Any]]) -> FoldFindi
 
 def _ranked(records: list[dict[str, Any]], asked: dict[str, Any]) -> list[dict[str, Any]]:
     """Complete search trials of the present space, best first."""
-    complete = [r for r in records if r["kind"] == "search" and r["status"] == COMPLETE]
-    inside = [r for r in complete if not outside(asked, r["config"])]
-    return sorted(inside, key=lambda r: (-r["metrics"]["best_val_psnr_db"], r["name"]))
+    return best_first(r for r in records if r["kind"] == "search" and not outside(asked, r["config"]))
 
 
 def _leader(ranked: list[dict[str, Any]]) -> str | None:

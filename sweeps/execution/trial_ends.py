@@ -16,8 +16,7 @@ from deepdlt.training import EPOCH_METRICS
 from sweeps import stopping
 from sweeps.execution.trainable import HANG_FILE
 from sweeps.planning import span
-from sweeps.space import METRIC
-from sweeps.store import COMPLETE, FAILED, PRUNED, TrialLog, read_record, trial_cell, write_record
+from sweeps.store import COMPLETE, FAILED, METRIC, PRUNED, TrialLog, read_record, trial_cell, write_record
 
 FULL_DISK = 10_000_000  # bytes; a trial's checkpoints and logs need about as many
 SHARED_WITHIN_S = 10.0  # until a file written on one node is seen on another

@@ -11,7 +11,7 @@ from sweeps.folds import image_means
 from sweeps.reporting.logs import SweepLogs, mapping
 from sweeps.reporting.marks import outside
 from sweeps.space import describe, described
-from sweeps.store import COMPLETE
+from sweeps.store import COMPLETE, place
 
 RESAMPLES = 2000
 IMAGE_METRICS = ("psnr_db", "ssim", "spectrum_db")
@@ -28,8 +28,9 @@ def leaderboard(logs: SweepLogs, inside: bool = True) -> pd.DataFrame:
     ranked = ranked[ranked["trial"].isin(list(beyond)) != inside]
     if ranked.empty:
         return ranked
-    ranked = ranked[np.isfinite(ranked["val_psnr_db"].astype(float))]
-    return ranked.sort_values(["val_psnr_db", "val_loss", "trial"], ascending=[False, True, True], ignore_index=True)
+    columns = (ranked[name] for name in ("val_psnr_db", "val_loss", "trial"))
+    places = zip((place(*row) for row in zip(*columns, strict=True)), ranked.index, strict=True)
+    return ranked.loc[[index for at, index in sorted(p for p in places if p[0])]].reset_index(drop=True)
 
 
 def log_rows(logs: SweepLogs) -> list[dict[str, Any]]:

@@ -5,9 +5,9 @@ from typing import Any
 
 from deepdlt.config import ConfigError, config_dict
 from sweeps.request.request import Request
-from sweeps.space import METRIC, configuration_group, last_settings
+from sweeps.space import configuration_group, last_settings
 from sweeps.space import space as search
-from sweeps.store import COMPLETE, Cell
+from sweeps.store import Cell, best_first
 
 GridCell = tuple[str, int, int]
 """Label, fold (1-based), seed of the training."""
@@ -25,18 +25,9 @@ def in_space(request: Request, record: dict[str, Any]) -> bool:
     return all(asked.get(name) == value for name, value in record["config"].items())
 
 
-def best_records(records: Iterable[dict[str, Any]], n: int | None = None) -> list[dict[str, Any]]:
-    """The n complete search trials with the highest validation PSNR, best first; fewer when there are fewer.
-
-    All search trials of a sweep have one validation set: sweep.json fixes the label that it is stratified by.
-    """
-    complete = [r for r in records if r["kind"] == "search" and r["status"] == COMPLETE]
-    return sorted(complete, key=lambda r: (-r["metrics"][METRIC], r["name"]))[:n]
-
-
 def best_record(records: Iterable[dict[str, Any]]) -> dict[str, Any] | None:
-    """The first of `best_records`; None when there is none."""
-    return next(iter(best_records(records, 1)), None)
+    """The complete search trial that is first; None when there is none."""
+    return next(iter(best_first(records)), None)
 
 
 def chosen_configurations(request: Request, records: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -44,7 +35,7 @@ def chosen_configurations(request: Request, records: Iterable[dict[str, Any]]) -
     if request.cv_only:
         return [config_dict(request.config({}))]
     inside = [r for r in records if r["kind"] == "search" and in_space(request, r)]
-    found = [record["config"] | last_settings(record) for record in best_records(inside)]
+    found = [record["config"] | last_settings(record) for record in best_first(inside)]
     distinct: dict[str, dict[str, Any]] = {}
     for config in found:  # members of a population may end alike
         distinct.setdefault(configuration_group(config), config)

@@ -23,5 +23,3 @@ from .mutation import scaled as scaled
 from .mutation import unscaled as unscaled
 from .optuna_axes import stepped as stepped
 from .optuna_axes import suggest as suggest
-from .space import METRIC as METRIC
-from .space import MODE as MODE

@@ -14,7 +14,6 @@ from sweeps.space.domains import MOST, axis_of, nearest, rounded, values
 from sweeps.space.domains import is_axis as is_axis  # for those who have a space
 from sweeps.space.domains import plain as plain
 
-METRIC, MODE = "best_val_psnr_db", "max"
 Settings = dict[str, Any]
 NONE: Conditions = {}
 

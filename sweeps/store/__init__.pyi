@@ -6,6 +6,10 @@ from .event_files import TrialEvents as TrialEvents
 from .event_files import TrialLog as TrialLog
 from .event_files import read_trial as read_trial
 from .lock import sweep_lock as sweep_lock
+from .ranking import METRIC as METRIC
+from .ranking import MODE as MODE
+from .ranking import best_first as best_first
+from .ranking import place as place
 from .sweep_file import asked_seeds as asked_seeds
 from .sweep_file import check_sweep as check_sweep
 from .sweep_file import differences as differences

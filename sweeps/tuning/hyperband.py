@@ -6,7 +6,7 @@ from typing import Any
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import HyperBandScheduler, TrialScheduler
 
-from sweeps.space import METRIC, MODE
+from sweeps.store import METRIC, MODE
 from sweeps.tuning.run_end import end_with_the_run
 
 ETA = 3

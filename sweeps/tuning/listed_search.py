@@ -12,8 +12,7 @@ from ray.tune.search import Searcher
 from sweeps import stopping
 from sweeps.folds import ALPHA, race_outcome
 from sweeps.space import configuration_group
-from sweeps.space import space as search
-from sweeps.store import FAILED, read_record, read_records
+from sweeps.store import FAILED, METRIC, MODE, read_record, read_records
 
 
 class ListedSearch(Searcher):
@@ -24,7 +23,7 @@ class ListedSearch(Searcher):
     """
 
     def __init__(self, trials: Sequence[dict[str, Any]]) -> None:
-        super().__init__(metric=search.METRIC, mode=search.MODE)
+        super().__init__(metric=METRIC, mode=MODE)
         self._waiting = list(trials)
 
     @property

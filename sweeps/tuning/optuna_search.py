@@ -18,7 +18,7 @@ from ray.tune.search.optuna import OptunaSearch
 from sweeps import stopping
 from sweeps.space import Conditions, nearest, step_of, stepped, suggest
 from sweeps.space import space as search
-from sweeps.store import COMPLETE, FAILED, PRUNED, read_record
+from sweeps.store import COMPLETE, FAILED, METRIC, MODE, PRUNED, read_record
 
 DRAWS = 100
 STATES = {COMPLETE: TrialState.COMPLETE, PRUNED: TrialState.PRUNED, FAILED: TrialState.FAIL}
@@ -71,8 +71,8 @@ class DistinctOptunaSearch(OptunaSearch):
             sampler = optuna.samplers.TPESampler(seed=seed, **options)
         super().__init__(
             space=self._define if conditions else self._distributions,
-            metric=[search.METRIC, minimize] if minimize else search.METRIC,
-            mode=[search.MODE, "min"] if minimize else search.MODE,
+            metric=[METRIC, minimize] if minimize else METRIC,
+            mode=[MODE, "min"] if minimize else MODE,
             sampler=sampler,
             study_name=sweep.name,
             storage=_storage(sweep),
@@ -86,9 +86,9 @@ class DistinctOptunaSearch(OptunaSearch):
         if record["status"] == COMPLETE:
             values = {"values": self._values(record)}
         elif record["status"] == PRUNED and not self._minimize:
-            values = {"value": metrics[search.METRIC]}
+            values = {"value": metrics[METRIC]}
         if metrics and not self._minimize:
-            values["intermediate_values"] = {metrics["epoch"]: metrics[search.METRIC]}
+            values["intermediate_values"] = {metrics["epoch"]: metrics[METRIC]}
         distributions = {name: self._distributions[name] for name in settings}
         settings = {name: nearest(self._domains[name], value) for name, value in settings.items()}
         self._ot_study.add_trial(
@@ -136,12 +136,12 @@ class DistinctOptunaSearch(OptunaSearch):
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
         """Report an intermediate value at its epoch (Ray counts reports, which restart when a trial is resumed)."""
-        if search.METRIC not in result or self._epochs.get(trial_id, 0) >= result["epoch"]:
+        if METRIC not in result or self._epochs.get(trial_id, 0) >= result["epoch"]:
             return  # of a trial that goes on, the last epoch once more
         self._epochs[trial_id] = result["epoch"]
         if not self._minimize and not _is_torn():  # Optuna has no intermediate values of several objectives
             with _ends_the_run():
-                self._ot_trials[trial_id].report(result[search.METRIC], result["epoch"])
+                self._ot_trials[trial_id].report(result[METRIC], result["epoch"])
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
         """Tell the study how a trial ended: COMPLETE with its values, PRUNED at its epoch, or FAIL.
@@ -158,7 +158,7 @@ class DistinctOptunaSearch(OptunaSearch):
         trial, record = self._ot_trials[trial_id], read_record(self._sweep / self._names[trial_id])
         if record is not None and record["status"] == COMPLETE:
             self._ot_study.tell(trial, self._values(record))
-        elif error or record is not None or not (trial_id in self._epochs or (result and search.METRIC in result)):
+        elif error or record is not None or not (trial_id in self._epochs or (result and METRIC in result)):
             self._ot_study.tell(trial, state=TrialState.FAIL)
         elif stopping.reason():
             trial.set_user_attr("interrupted", True)
@@ -173,7 +173,7 @@ class DistinctOptunaSearch(OptunaSearch):
         Path(checkpoint_path).touch()
 
     def _values(self, record: dict[str, Any]) -> list[float]:
-        value = record["metrics"][search.METRIC]
+        value = record["metrics"][METRIC]
         return [value, record[self._minimize]] if self._minimize else [value]
 
     def _define(self, trial: Any) -> None:

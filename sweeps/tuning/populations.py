@@ -20,7 +20,8 @@ from ray.tune.schedulers import PopulationBasedTraining, TrialScheduler
 from ray.tune.schedulers.pb2 import PB2
 from ray.tune.search.sample import Domain
 
-from sweeps.space import METRIC, MODE, ends, into, mutate, scaled, unscaled
+from sweeps.space import ends, into, mutate, scaled, unscaled
+from sweeps.store import METRIC, MODE
 from sweeps.tuning.members import generation_epochs, inherit, set_aside
 from sweeps.tuning.run_end import end_with_the_run
 

@@ -13,8 +13,7 @@ import numpy as np
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler, MedianStoppingRule, TrialScheduler
 
-from sweeps.space import METRIC, MODE
-from sweeps.store import read_trial
+from sweeps.store import METRIC, MODE, read_trial
 
 ETA = 3
 """About one trial in this many gets past a rung, and trains to the next one, which is this many times as far."""

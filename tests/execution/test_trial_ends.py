@@ -10,7 +10,7 @@ import pytest
 from sweeps import stopping
 from sweeps.execution import trial_ends as progress
 from sweeps.execution.trainable import HANG_FILE
-from sweeps.space.space import METRIC
+from sweeps.store.ranking import METRIC
 from sweeps.store.trial_records import COMPLETE, FAILED, PRUNED, Cell, read_record, trial_config, write_record
 
 pytestmark = pytest.mark.usefixtures("nothing_asks_for_the_end")

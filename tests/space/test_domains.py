@@ -13,6 +13,7 @@ from sweeps.request.options import make_parser
 from sweeps.request.request import make_request
 from sweeps.space import domains as search_axes
 from sweeps.space import space as search
+from sweeps.store.ranking import METRIC
 from sweeps.store.trial_records import COMPLETE, PRUNED
 from sweeps.tuning.optuna_search import DistinctOptunaSearch
 
@@ -68,7 +69,7 @@ def test_optuna_suggests_every_value_once_and_ends(tmp_path, domain, values):
 def test_optuna_goes_on_with_known_values(tmp_path, domain, values):
     searcher = optuna(tmp_path, {"x": domain})
     for value, status in zip(values[:2], [COMPLETE, PRUNED], strict=True):
-        searcher.add_known({"x": value}, {"status": status, "metrics": {search.METRIC: 20.0, "epoch": 1}})
+        searcher.add_known({"x": value}, {"status": status, "metrics": {METRIC: 20.0, "epoch": 1}})
     searcher.try_first([{"x": value} for value in values])
     assert [s["x"] for s in suggestions(searcher)] == values[2:]
 
@@ -80,7 +81,7 @@ def test_what_floating_point_made_of_a_value_is_that_value(tmp_path):
     assert search.contains(space, made)
     assert len(search.grid(space, [made])) == 4
     searcher = optuna(tmp_path, space)
-    searcher.add_known(made, {"status": PRUNED, "metrics": {search.METRIC: 20.0, "epoch": 1}})
+    searcher.add_known(made, {"status": PRUNED, "metrics": {METRIC: 20.0, "epoch": 1}})
     assert sorted(s["x"] for s in suggestions(searcher)) == [0.0, 0.1, 0.2]
 
 
@@ -139,7 +140,7 @@ def test_the_plan_counts_the_values_that_there_are(asked, kind):
     for s in settings:
         cell = plan.search_cell(request, s, "angle", "d")
         config = json.loads(json.dumps(cell.config))
-        metrics = {search.METRIC: 1.0}
+        metrics = {METRIC: 1.0}
         record = {"kind": "search", "status": COMPLETE, "config": config, "metrics": metrics, "name": cell.name(1)}
         records[cell.identity] = record
     assert plan.missing_trials(request, records, "d", retry=False) == (0, 0)

@@ -14,6 +14,7 @@ import search_spaces
 from sweeps import stopping
 from sweeps.space import space as search
 from sweeps.space.axis import Axis
+from sweeps.store.ranking import METRIC
 from sweeps.store.trial_records import COMPLETE, FAILED, PRUNED, Cell, write_record
 from sweeps.tuning.optuna_search import DistinctOptunaSearch, close_study
 
@@ -74,7 +75,7 @@ def suggested(searcher, trial_id):
 
 def ends(searcher, sweep, trial_id, status=COMPLETE, value=1.0, epoch=3, **content):
     """The trial commits its record, as the trainable does, and Tune tells the searcher."""
-    metrics = {search.METRIC: value, "epoch": epoch}
+    metrics = {METRIC: value, "epoch": epoch}
     cell = Cell("search", {"id": trial_id}, "angle", 0, 0, "d")
     if status in (COMPLETE, FAILED):
         write_record(sweep / searcher._names[trial_id], cell, status, metrics=metrics, **content)
@@ -101,7 +102,7 @@ def test_no_configuration_is_suggested_twice_and_a_finite_space_ends(searcher, t
 def test_optuna_learns_how_a_trial_really_ended(searcher, tmp_path):
     for k in range(4):
         searcher.suggest(f"t{k}")
-    searcher.on_trial_result("t1", {search.METRIC: 12.0, "epoch": 1})
+    searcher.on_trial_result("t1", {METRIC: 12.0, "epoch": 1})
     ends(searcher, tmp_path, "t0", value=25.0)
     ends(searcher, tmp_path, "t1", PRUNED, value=13.0, epoch=2)
     ends(searcher, tmp_path, "t2", FAILED, value=99.0, error="non-finite loss")
@@ -128,7 +129,7 @@ def test_a_run_that_ends_leaves_nothing_running_in_the_study(searcher, tmp_path)
 def test_known_trials_are_in_the_study_and_not_suggested_again(searcher, tmp_path):
     known = search.grid(SPACE, [])[:5]
     for settings, status in zip(known, [COMPLETE, COMPLETE, PRUNED, FAILED, COMPLETE], strict=True):
-        metrics = {} if status == FAILED else {search.METRIC: 20.0, "epoch": 2}
+        metrics = {} if status == FAILED else {METRIC: 20.0, "epoch": 2}
         searcher.add_known(settings, {"status": status, "metrics": metrics})
     assert suggested(searcher, "t0") == search.grid(SPACE, [])[5]
     trials = told(tmp_path)[:5]
@@ -149,7 +150,7 @@ def test_conditional_axes_are_suggested_only_where_they_count(tmp_path):
     searcher = make_searcher(tmp_path, CONDITIONAL, conditions=CONDITIONS)
     searcher.add_known(
         {"model": "cnn_ae", "kernel_size": 5, "lr": 1e-3},
-        {"status": COMPLETE, "metrics": {search.METRIC: 1, "epoch": 3}},
+        {"status": COMPLETE, "metrics": {METRIC: 1, "epoch": 3}},
     )
     searcher.try_first([{"model": "cnn_vae", "latent_dim": 8, "lr": 2e-3}])
     seen = []
@@ -168,7 +169,7 @@ def test_two_objectives_make_a_pareto_front(tmp_path):
     searcher = make_searcher(tmp_path, minimize="parameters")
     for k, (psnr, parameters) in enumerate([(20.0, 100), (22.0, 300), (21.0, 400), (23.0, 900)]):
         searcher.suggest(f"t{k}")
-        searcher.on_trial_result(f"t{k}", {search.METRIC: 5.0, "epoch": 1})
+        searcher.on_trial_result(f"t{k}", {METRIC: 5.0, "epoch": 1})
         ends(searcher, tmp_path, f"t{k}", value=psnr, parameters=parameters)
     storage = optuna.storages.JournalStorage(
         optuna.storages.journal.JournalFileBackend(str(tmp_path / "optuna.journal"))
@@ -215,8 +216,8 @@ def test_values_beside_the_steps_of_a_range_are_not_in_it():
 
 def test_a_trial_that_was_stopped_while_it_waited_is_pruned(searcher, tmp_path):
     searcher.suggest("t0")
-    searcher.on_trial_result("t0", {search.METRIC: 12.0, "epoch": 1})
-    searcher.on_trial_result("t0", {search.METRIC: 12.0, "epoch": 1})  # it went on, and told its last epoch again
+    searcher.on_trial_result("t0", {METRIC: 12.0, "epoch": 1})
+    searcher.on_trial_result("t0", {METRIC: 12.0, "epoch": 1})  # it went on, and told its last epoch again
     searcher.on_trial_complete("t0", None)
     [trial] = told(tmp_path)
     assert (trial.state.name, trial.intermediate_values) == ("PRUNED", {1: 12.0})
@@ -237,20 +238,20 @@ def full_disk(monkeypatch):
 @pytest.mark.parametrize("hook", ["suggest", "result", "complete", "complete without a result"])
 def test_a_full_disk_ends_the_run_and_no_hook_raises(searcher, tmp_path, full_disk, hook):
     searcher.suggest("t0")
-    searcher.on_trial_result("t0", {search.METRIC: 11.0, "epoch": 1})
+    searcher.on_trial_result("t0", {METRIC: 11.0, "epoch": 1})
     full_disk()
     journal = (tmp_path / "optuna.journal").read_bytes().count(b'{"op_code":')
     if hook == "suggest":
         assert searcher.suggest("t1") == Searcher.FINISHED
     elif hook == "result":
-        searcher.on_trial_result("t0", {search.METRIC: 12.0, "epoch": 2})
+        searcher.on_trial_result("t0", {METRIC: 12.0, "epoch": 2})
     elif hook == "complete":
         ends(searcher, tmp_path, "t0")
     else:
         searcher.on_trial_complete("t0")
     assert stopping.reason() == stopping.STORAGE_FAILED
-    searcher.on_trial_result("t0", {search.METRIC: 12.0, "epoch": 3})
-    searcher.on_trial_complete("t0", {search.METRIC: 12.0, "epoch": 3})
+    searcher.on_trial_result("t0", {METRIC: 12.0, "epoch": 3})
+    searcher.on_trial_complete("t0", {METRIC: 12.0, "epoch": 3})
     assert searcher.suggest("t2") == Searcher.FINISHED
     assert (tmp_path / "optuna.journal").read_bytes().count(b'{"op_code":') == journal + 1  # not behind a torn line
     with pytest.raises(OSError, match="No space left"):

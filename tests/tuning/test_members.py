@@ -17,7 +17,7 @@ from deepdlt.dataset.stratified_split import plain_split
 from deepdlt.models.checkpoint import load_checkpoint
 from deepdlt.training.fit import fit
 from sweeps.space.mutation import into, mutate
-from sweeps.space.space import METRIC
+from sweeps.store.ranking import METRIC
 from sweeps.store.trial_records import Cell
 from sweeps.tuning import members as population
 from sweeps.tuning.populations import Mutations

@@ -6,8 +6,8 @@ from ray import cloudpickle
 from ray.tune.schedulers import ASHAScheduler, MedianStoppingRule, TrialScheduler
 
 from sweeps.execution.trainable import _epoch_scalars
-from sweeps.space.space import METRIC, MODE
 from sweeps.store.event_files import TrialLog
+from sweeps.store.ranking import METRIC, MODE
 from sweeps.tuning import schedulers
 from sweeps.tuning.pruning import NOTHING, TAG, Asha, Median, reached
 

@@ -20,7 +20,7 @@ from deepdlt.dataset.stratified_split import plain_split
 from deepdlt.models.checkpoint import load_checkpoint
 from sweeps import stopping
 from sweeps.space import space as search
-from sweeps.space.space import METRIC
+from sweeps.store.ranking import METRIC
 from sweeps.store.trial_records import Cell
 from sweeps.tuning import members as population
 from sweeps.tuning import schedulers
