@@ -170,6 +170,8 @@ class TrainConfig:
 CHOICES = choices(TrainConfig)
 """Field -> the texts that it may be."""
 VAES = ("cnn_vae", "res_vae")
+REFERENCE_SIZE = 128
+"""Numbers of the report's latent vector: baselines of this size are shown beside those of a network's own."""
 FOR_AUTOENCODERS = ("loss", "ms_ssim_weight", "focal_frequency_weight", "spectrum_weight")
 
 

@@ -19,7 +19,7 @@ from torch import nn
 
 from deepdlt.config import TrainConfig
 from deepdlt.dataset import bin_label
-from deepdlt.images import OWN_COLUMNS
+from deepdlt.images import DLIP_LABELS, OWN_COLUMNS
 from deepdlt.models import forward, scale
 
 METHODS = ("pca", "tsne", "umap")
@@ -178,8 +178,6 @@ def _umap(main: np.ndarray, seed: int) -> np.ndarray:
 
     sys.exit(main())
 
-
-DLIP_LABELS = ("angle", "PP1", "NP", "EP1")
 
 MOST_LABELS = 5  # panels that are shown unasked
 

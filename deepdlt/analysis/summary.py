@@ -19,7 +19,7 @@ from deepdlt.analysis.generation import sample_images, traversals
 from deepdlt.analysis.latents import encode_crops, folder_names, per_image, project, shown_labels
 from deepdlt.analysis.whole_images import reconstruct_image, wave_fidelity
 from deepdlt.atomic import write_atomic
-from deepdlt.config import CHOICES, VAES, TrainConfig, config_dict
+from deepdlt.config import CHOICES, REFERENCE_SIZE, VAES, TrainConfig, config_dict
 from deepdlt.dataset import Patches, Split
 from deepdlt.figures import latent_map, sample_grid, traversal_grid
 from deepdlt.images import Source
@@ -31,7 +31,6 @@ CURVES = ("train_loss", "val_loss", "val_psnr_db", "val_ssim")
 SAMPLES = 24
 WHOLE_IMAGES, CENTRE = 12, 256  # test images that are reconstructed whole, and px of them that are shown
 SHOWN = 5  # crops per figure, as in the report
-REFERENCE_SIZES = (128,)  # baselines that are shown whatever the network's latent size is
 
 
 @dataclass(frozen=True)
@@ -71,7 +70,7 @@ def summarize(training: Training, history: Mapping[int, Mapping[str, float]]) ->
     crops = torch.as_tensor(training.patches.crops).to(training.device)
     test = _test(model, config, crops, torch.as_tensor(training.split.test).to(training.device))
     wholes = _whole_images(training, model)
-    sizes = {*REFERENCE_SIZES, config.latent_size}
+    sizes = {REFERENCE_SIZE, config.latent_size}
     split = training.split
     baselines = baseline_table(
         training.patches.crops, split.train, split.test, sorted(sizes), fit_crops=len(split.train)

@@ -15,7 +15,6 @@ from pathlib import Path
 import numpy as np
 
 from deepdlt.dataset import (
-    REPORT_LABELS,
     CropOptions,
     Labels,
     Patches,
@@ -31,7 +30,7 @@ from deepdlt.dataset import (
 from deepdlt.dataset.create_dataset import create_dataset
 from deepdlt.dataset.leakage import leakage
 from deepdlt.errors import DataError
-from deepdlt.images import Source, read_source
+from deepdlt.images import DLIP_LABELS, Source, read_source
 from deepdlt.terminal import progress_bar
 
 PROTOCOLS = {
@@ -80,7 +79,7 @@ def _checked_patches(args: argparse.Namespace, unit: str) -> tuple[Patches, list
     every = np.repeat(images["image_id"].to_numpy(), options.crops_per_image)
     image_id = have.image_id if isinstance(have, Patches) else every
     labels: list[Labels] = [
-        text if text in images else tuple(text.split("+")) for text in dict.fromkeys(args.label or REPORT_LABELS)
+        text if text in images else tuple(text.split("+")) for text in dict.fromkeys(args.label or DLIP_LABELS)
     ]
     problems = []
     for label in labels:

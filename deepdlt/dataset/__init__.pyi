@@ -1,4 +1,3 @@
-from .classes import REPORT_LABELS as REPORT_LABELS
 from .classes import Labels as Labels
 from .classes import bin_label as bin_label
 from .classes import bin_rule as bin_rule

@@ -9,7 +9,6 @@ MAX_CATEGORIES = 8  # numeric labels with more distinct values are binned
 
 QUANTILES = 5  # the report's qcut
 
-REPORT_LABELS = ("angle", "PP1", "NP", "EP1")
 
 Labels = str | tuple[str, ...]
 """One label, or several that a split is stratified by at once."""

@@ -17,6 +17,7 @@ from torch.utils.data import DataLoader, Dataset
 from deepdlt.dataset.patches import Patches
 from deepdlt.dataset.stratified_split import Split
 from deepdlt.errors import DataError
+from deepdlt.images import DLIP_LABELS
 
 LabelTensors = dict[str, Tensor]
 
@@ -26,7 +27,6 @@ DIRECTION_CODES = {"V": 0, "H": 1, "D": 2, "0": 3}
 DIRECTION_LABELS = ("PP1", "PP2", "Pol 1", "Pol 2")
 """LabelTensors coded so. A quarter turn or transposition exchanges their V and H; flips and half turns do not."""
 
-REPORT_LABELS = ("angle", "PP1", "NP", "EP1")
 ImageTransform = Callable[[Tensor], Any]
 Augmentation = Callable[[Tensor, LabelTensors], Any]
 
@@ -56,7 +56,7 @@ class LaserDataset(Dataset):
         self,
         patches: Patches,
         indices: np.ndarray | None = None,
-        labels: tuple[str, ...] = REPORT_LABELS,
+        labels: tuple[str, ...] = DLIP_LABELS,
         transform: ImageTransform | None = None,
         augment: Augmentation | None = None,
         noise: ImageTransform | None = None,
@@ -101,7 +101,7 @@ def prepare_and_load_data(
     num_workers: int = 0,
     seed: int = 0,
     *,
-    labels: tuple[str, ...] = REPORT_LABELS,
+    labels: tuple[str, ...] = DLIP_LABELS,
     augment: Augmentation | None = None,
 ) -> tuple[DataLoader, DataLoader, DataLoader]:
     """Train (shuffled), validation and test DataLoaders of a split; only training crops are augmented.

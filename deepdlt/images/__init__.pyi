@@ -1,5 +1,6 @@
 from . import label_audit as label_audit
 from .columns import OWN_COLUMNS as OWN_COLUMNS
+from .groups import DLIP_LABELS as DLIP_LABELS
 from .label_audit import COLUMNS as COLUMNS
 from .label_audit import TOLERANCE as TOLERANCE
 from .label_audit import audit as audit

@@ -5,7 +5,9 @@ import pandas as pd
 
 from deepdlt.images.columns import OWN_COLUMNS
 
-DLIP = ("Names", "angle", "PP1", "NP", "EP1")  # with these headings a sheet is one of the published kind
+DLIP_LABELS = ("angle", "PP1", "NP", "EP1")
+"""Those of the published images that the report cross-validates by."""
+DLIP = ("Names", *DLIP_LABELS)  # with these headings a sheet is one of the published kind
 NOT_PROCESS = ("Names", "DimY", "DimX")  # columns that describe the picture, not how the surface was made
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from deepdlt.analysis import baseline_table
-from deepdlt.config import ConfigError
+from deepdlt.config import REFERENCE_SIZE, ConfigError
 from deepdlt.dataset import Split
 from deepdlt.terminal import progress_bar
 from sweeps.identity import SweepData, code_files
@@ -19,7 +19,6 @@ from sweeps.request import Request, best_record
 from sweeps.space import space as search
 from sweeps.store import COMPLETE, read_baselines, read_records, write_baselines
 
-REFERENCE_SIZE = 128  # numbers: of the report's latent vector, shown whatever the size of an autoencoder's code is
 LATENT_FIELDS = ("model", "latent_channels", "latent_dim")
 """What TrainConfig.latent_size depends on."""
 METRICS = "deepdlt/metrics/"  # where these files change, the numbers may

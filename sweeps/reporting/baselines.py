@@ -7,12 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from deepdlt.config import FOR_AUTOENCODERS, VAES, ConfigError, TrainConfig
+from deepdlt.config import FOR_AUTOENCODERS, REFERENCE_SIZE, VAES, ConfigError, TrainConfig
 from sweeps.folds import FoldTable
 from sweeps.reporting.logs import SweepLogs
 from sweeps.store import COMPLETE
 
-REFERENCE_SIZE = 128  # numbers: stands in where a linear code of equal size loses nothing
 LINEAR = {"PCA": "PCA", "low-pass DCT": "DCT"}  # the methods of any size, and their names in narrow tables
 SHORT_NAMES = (
     "PCA-k: principal components of the training crops, DCT-k: low-pass cosine transform, k numbers per crop; over the"

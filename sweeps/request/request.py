@@ -6,13 +6,15 @@ from typing import Any
 
 import search_spaces
 from deepdlt.config import PROTOCOLS, ConfigError, TrainConfig, make_config, parse_settings
+from deepdlt.images import DLIP_LABELS
 from sweeps.errors import SweepRefused
 from sweeps.space import Conditions, active
 from sweeps.space import domains as search_axes
 from sweeps.space import space as search
 from sweeps.tuning import schedulers
 
-LABELS = ("angle", "PP1", "NP", "EP1")
+LABELS = DLIP_LABELS
+"""Cross-validated by default."""
 MAX_TRIALS = 100_000
 MAX_SEEDS = 100
 OPTIONS = ("epochs", "seed")  # of the command line: the plan and the schedulers count on them
