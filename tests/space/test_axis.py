@@ -10,26 +10,26 @@ from sweeps.space.axis import Axis
 from sweeps.space.configurations import axes_of, outside_space
 from sweeps.space.domains import axis_of, values
 
-DOMAINS = [
-    tune.choice(["adam", "sgd"]),
-    tune.choice([0.1, 1]),
-    tune.uniform(0.1, 0.5),
-    tune.loguniform(1e-5, 1e-2),
-    tune.quniform(0, 0.3, 0.1),
-    tune.qloguniform(1e-4, 1e-1, 1e-4),
-    tune.randint(3, 10),
-    tune.qrandint(3, 10, 4),
-    tune.qlograndint(4, 64, 4),
-]
+DOMAINS = {
+    "texts": tune.choice(["adam", "sgd"]),
+    "numbers": tune.choice([0.1, 1]),
+    "uniform": tune.uniform(0.1, 0.5),
+    "loguniform": tune.loguniform(1e-5, 1e-2),
+    "quniform": tune.quniform(0, 0.3, 0.1),
+    "qloguniform": tune.qloguniform(1e-4, 1e-1, 1e-4),
+    "randint": tune.randint(3, 10),
+    "qrandint": tune.qrandint(3, 10, 4),
+    "qlograndint": tune.qlograndint(4, 64, 4),
+}
 
 
-@pytest.mark.parametrize("domain", DOMAINS, ids=str)
+@pytest.mark.parametrize("domain", DOMAINS.values(), ids=DOMAINS)
 def test_an_axis_comes_back_from_json_as_it_was(domain):
     axis = axis_of(domain)
     assert Axis.from_json(json.loads(json.dumps(axis.to_json()))) == axis
 
 
-@pytest.mark.parametrize("domain", DOMAINS, ids=str)
+@pytest.mark.parametrize("domain", DOMAINS.values(), ids=DOMAINS)
 def test_what_tune_can_draw_is_on_the_axis_and_is_counted(domain):
     axis, listed = axis_of(domain), values(domain)
     assert axis.size == (None if listed is None else len(listed))
