@@ -4,7 +4,7 @@ Names are imported when first used, so that `import deepdlt` needs no torch. `__
 every package.
 """
 
-import lazy_loader
+from deepdlt.faces import face
 
-__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+__getattr__, __dir__, __all__ = face(__name__, __file__)
 __version__ = "0.1.0"

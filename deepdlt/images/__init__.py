@@ -1,5 +1,5 @@
 """A folder of images and its label sheet -> a checked `Source`: files, labels, pixel pitch, what contradicts them."""
 
-import lazy_loader
+from deepdlt.faces import face
 
-__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+__getattr__, __dir__, __all__ = face(__name__, __file__)

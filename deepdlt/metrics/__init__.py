@@ -1,5 +1,5 @@
 """Reconstruction and original -> how far apart they are: PSNR, SSIM, spectra, waves, losses, terms of the ELBO."""
 
-import lazy_loader
+from deepdlt.faces import face
 
-__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+__getattr__, __dir__, __all__ = face(__name__, __file__)

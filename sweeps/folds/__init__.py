@@ -1,5 +1,5 @@
 """Results of folds -> averages with intervals, who is best, who ties, and the race that stops who cannot win."""
 
-import lazy_loader
+from deepdlt.faces import face
 
-__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+__getattr__, __dir__, __all__ = face(__name__, __file__)

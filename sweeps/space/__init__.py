@@ -1,5 +1,5 @@
 """A search space -> its axes and configurations: which are inside, which are the same, how they read."""
 
-import lazy_loader
+from deepdlt.faces import face
 
-__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+__getattr__, __dir__, __all__ = face(__name__, __file__)

@@ -1,5 +1,5 @@
 """What a sweep keeps on disk: sweep.json, trial.json, event files, the lock; and the count of what is done."""
 
-import lazy_loader
+from deepdlt.faces import face
 
-__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+__getattr__, __dir__, __all__ = face(__name__, __file__)

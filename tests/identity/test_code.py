@@ -7,7 +7,6 @@ import sys
 from importlib.metadata import version
 from pathlib import Path
 
-import lazy_loader
 import numpy as np
 import pytest
 
@@ -130,12 +129,11 @@ SHOW = (
 def installed(tmp_path):
     for name in ("deepdlt", "sweeps"):
         shutil.copytree(ROOT / name, tmp_path / "site" / name, ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copytree(Path(lazy_loader.__file__).parent, tmp_path / "site" / "lazy_loader")
     return {"PYTHONPATH": str(tmp_path / "site"), "PATH": "/usr/bin"}
 
 
 def test_installed_elsewhere_the_code_is_the_same_and_nothing_heavy_is_imported(tmp_path):
-    """Without site-packages: the standard library and lazy_loader are enough."""
+    """Without site-packages: the standard library is enough."""
     command = [sys.executable, "-S", "-c", SHOW]
     done = subprocess.run(command, env=installed(tmp_path), cwd=tmp_path, capture_output=True, text=True, check=True)
     assert done.stdout.split() == [digest(code_files())]

@@ -10,7 +10,6 @@ import sys
 from functools import partial
 from pathlib import Path
 
-import lazy_loader
 import numpy as np
 import pytest
 from faulty_system import Fault, LightProcess, faulty_system, killed
@@ -29,7 +28,6 @@ from sweeps.store.trial_records import (
     write_record,
 )
 
-SITE = str(Path(lazy_loader.__file__).parents[1])
 ROOT = Path(__file__).parents[2]
 CELL = Cell("search", {"lr": 1e-3, "epochs": 2}, "angle", 0, 0, "data1")
 LARGE = {"test_by_image": {str(i): {"loss": i / 7, "psnr_db": 20 + i / 3} for i in range(400)}}  # 30 kB: many writes
@@ -148,7 +146,6 @@ def test_an_error_at_every_call_of_a_commit_is_told_and_leaves_the_old_or_the_ne
 
 COMMIT = """
 import secrets, sys
-sys.path.append(sys.argv[2])
 from pathlib import Path
 from sweeps.store.trial_records import COMPLETE, Cell, write_record
 
@@ -180,20 +177,7 @@ def test_a_kill_at_every_system_call_of_a_commit_leaves_the_old_or_the_new(tmp_p
         shutil.rmtree(trial, ignore_errors=True)
         commit_failure(tmp_path)
         inject = ["-e", f"trace={call}", "-e", f"inject={call}:signal=SIGKILL:when={n}"]
-        command = [
-            strace,
-            "-qq",
-            "-o",
-            os.devnull,
-            *filters,
-            *inject,
-            sys.executable,
-            "-S",
-            "-c",
-            COMMIT,
-            str(trial),
-            SITE,
-        ]
+        command = [strace, "-qq", "-o", os.devnull, *filters, *inject, sys.executable, "-S", "-c", COMMIT, str(trial)]
         done = subprocess.run(command, env={"PYTHONPATH": str(ROOT)}, capture_output=True, text=True)
         assert done.returncode == (-signal.SIGKILL if n <= times else 0), f"{call} {n}: {done.stderr}"
         record = read_record(trial)
