@@ -113,7 +113,7 @@ def project(latents: np.ndarray, method: str = "tsne", seed: int = 0) -> np.ndar
         raise ValueError("`latents` must be finite; did the training diverge?")
     if not np.ptp(latents, axis=0).any():
         return np.zeros((n, 2))  # a collapsed encoder says the same of everything
-    from sklearn.decomposition import PCA
+    from sklearn.decomposition import PCA  # late: seconds, for maps alone
 
     dimensions = min(2 if method == "pca" else PCA_BEFORE, *latents.shape)
     main = PCA(dimensions, random_state=seed).fit_transform(latents.astype(np.float64))
@@ -133,7 +133,7 @@ def map_quality(latents: np.ndarray, positions: np.ndarray, k: int = 15) -> floa
 
     Source: Venna & Kaski 2001; `sklearn.manifold.trustworthiness`.
     """
-    from sklearn.manifold import trustworthiness
+    from sklearn.manifold import trustworthiness  # late: seconds, for maps alone
 
     return float(trustworthiness(latents, positions, n_neighbors=max(1, min(k, (len(latents) - 1) // 2))))
 
@@ -155,13 +155,13 @@ def separation(latents: np.ndarray, classes: Sequence[Any] | np.ndarray) -> floa
     found = np.unique(np.asarray(classes).astype(str), return_inverse=True)[1]
     if not 1 < found.max(initial=0) + 1 < len(found):
         return None
-    from sklearn.metrics import silhouette_score
+    from sklearn.metrics import silhouette_score  # late: seconds, for maps alone
 
     return float(silhouette_score(latents, found))
 
 
 def _tsne(main: np.ndarray, seed: int) -> np.ndarray:
-    from sklearn.manifold import TSNE
+    from sklearn.manifold import TSNE  # late: seconds, for maps alone
 
     perplexity = min(30.0, (len(main) - 1) / 3)
     return TSNE(perplexity=perplexity, init="pca", random_state=seed).fit_transform(main)
@@ -169,7 +169,7 @@ def _tsne(main: np.ndarray, seed: int) -> np.ndarray:
 
 def _umap(main: np.ndarray, seed: int) -> np.ndarray:
     try:
-        from umap import UMAP
+        from umap import UMAP  # late: not installed with us
     except ImportError as error:
         raise ImportError("UMAP is not installed: pip install umap-learn, or choose tsne or pca") from error
     neighbours = min(15, len(main) - 1)

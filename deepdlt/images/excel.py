@@ -71,7 +71,7 @@ def _check_archive(path: Path, archive: zipfile.ZipFile, packed: int) -> None:
 
 
 def _worksheet_cells(path: Path, archive: zipfile.ZipFile, raw: bytes, worksheet: str | None) -> Cells:
-    import openpyxl
+    import openpyxl  # late: half a second, for workbooks alone
 
     book = openpyxl.load_workbook(io.BytesIO(raw), read_only=True, data_only=True)
     xml = {sheet.title: archive.read(sheet._worksheet_path) for sheet in book.worksheets}

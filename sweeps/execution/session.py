@@ -109,7 +109,7 @@ def _watch(processes: dict[int, str], lost: Callable[[str], None], over: threadi
 
 def _silence_errors() -> None:
     """Ray prints a paragraph on stdout for every worker that dies, log_to_driver or not; progress says it in a line."""
-    from ray._private import worker
+    from ray._private import worker  # late: a private name of Ray
 
     if hasattr(worker, "print_to_stdstream"):
         worker.print_to_stdstream = lambda *_, **__: None

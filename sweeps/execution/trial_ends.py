@@ -77,8 +77,8 @@ class SweepProgress(tune.Callback):
         """Called by Tune in the driver before the first trial."""
         self.started = time.monotonic()
         if sys.stderr.isatty() and not self.quiet:
-            from rich.console import Console
-            from rich.live import Live
+            from rich.console import Console  # late: most lines need no bar
+            from rich.live import Live  # late: most lines need no bar
 
             console = Console(stderr=True, highlight=False, markup=False, emoji=False)  # texts as they are
             self._live = Live(self.line(), console=console, refresh_per_second=4, transient=True)

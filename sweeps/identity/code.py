@@ -135,7 +135,7 @@ def _version(package: str) -> str:
 def _device_name(device: str) -> str:
     if device == "cpu":
         return _processor(Path("/proc/cpuinfo"))
-    import torch
+    import torch  # late: seconds, and a digest or a refusal needs none
 
     return torch.cuda.get_device_name() if torch.cuda.is_available() else "not on this host"
 

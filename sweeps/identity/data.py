@@ -73,7 +73,7 @@ def _read(folder: Path, request: Request) -> Source:
         raise
     if labels == request.labels:
         return source
-    from deepdlt.images import with_measured_angle
+    from deepdlt.images import with_measured_angle  # late: scipy, for `angle_measured` alone
 
     with progress_bar("measuring fringes", "images") as progress:
         return with_measured_angle(source, progress)

@@ -99,6 +99,6 @@ def _gpus() -> int:
     """CUDA devices; torch, seconds to import, is asked only where there is a driver."""
     if not any(Path("/dev").glob("nvidia[0-9]*")) and not Path("/dev/dxg").exists():
         return 0
-    import torch
+    import torch  # late: seconds, and a digest or a refusal needs none
 
     return torch.cuda.device_count()

@@ -37,11 +37,11 @@ def make_scheduler(
     if name == "median":
         return Median(known)
     if name == "hyperband":
-        from sweeps.tuning.hyperband import HyperBand
+        from sweeps.tuning.hyperband import HyperBand  # late: seconds, for this scheduler alone
 
         return HyperBand(epochs, trials)
     if name in POPULATIONS:
-        from sweeps.tuning.populations import Bandit, Mutations
+        from sweeps.tuning.populations import Bandit, Mutations  # late: seconds, for this scheduler alone
 
         return {"pbt": Mutations, "pb2": Bandit}[name](epochs, changeable(domains), seed)
     return None
