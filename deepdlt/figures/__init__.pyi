@@ -2,7 +2,13 @@ from .audit import audit_figure as audit_figure
 from .latents import latent_map as latent_map
 from .latents import sample_grid as sample_grid
 from .latents import traversal_grid as traversal_grid
+from .style import COLOURS as COLOURS
+from .style import FAINT as FAINT
+from .style import GREY as GREY
+from .style import INK as INK
+from .style import new_figure as new_figure
 from .style import png as png
+from .style import style_axes as style_axes
 from .sweep import axis_effects as axis_effects
 from .sweep import class_errors as class_errors
 from .sweep import pareto as pareto

@@ -14,6 +14,7 @@ from unittest import mock
 import pytest
 
 import deepdlt
+import deepdlt.figures
 
 NOTEBOOK = Path(__file__).parents[2] / "docs" / "main.ipynb"
 LARGEST_BYTES = 1_500_000
@@ -107,6 +108,12 @@ def test_its_links_lead_to_files(committed):
 @pytest.mark.parametrize("name", deepdlt.__all__)
 def test_every_name_at_the_top_of_the_library_is_there(name):
     assert getattr(deepdlt, name).__name__ == name
+
+
+def test_every_figure_that_it_draws_is_there(committed):
+    used = set(re.findall(r"\bfigures\.([A-Za-z_]+)", "".join(map(source, code_cells(committed)))))
+    assert len(used) > 5
+    assert used <= set(deepdlt.figures.__all__)
 
 
 @pytest.mark.slow
