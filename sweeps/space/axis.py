@@ -24,7 +24,7 @@ class Axis:
 
     @classmethod
     def from_json(cls, content: Any) -> "Axis":
-        """What `to_json` made. A range of a sweep from before 2027 may have no step: then it is continuous.
+        """What `to_json` made. A range in an older sweep.json has no step: it is read as continuous.
 
         Raises:
             KeyError, TypeError: it is no axis.
