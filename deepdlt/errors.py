@@ -5,16 +5,17 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 
 SHOWN = 10  # rows or classes in one message
+MOST_LINES = 20  # problems in one message
 
 
 class DataError(ValueError):
     """The images or their sheet cannot be used; the message has one line per problem: what, where, remedy."""
 
 
-def listing(head: str, problems: list[str], shown: int = 20) -> str:
+def listing(head: str, problems: list[str]) -> str:
     """A message of many lines: the first problems and the number of the others."""
-    more = [f"and {len(problems) - shown} more"] if len(problems) > shown else []
-    return "\n  ".join([head, *problems[:shown], *more])
+    more = [f"and {len(problems) - MOST_LINES} more"] if len(problems) > MOST_LINES else []
+    return "\n  ".join([head, *problems[:MOST_LINES], *more])
 
 
 def row_list(rows: Sequence[int]) -> str:

@@ -6,9 +6,8 @@ Latents are centred, never standardised. A number that hardly varies says little
 nothing), and divided by its standard deviation its noise would weigh as much as everything else.
 """
 
-import sys
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -19,12 +18,12 @@ from torch import nn
 
 from deepdlt.config import TrainConfig
 from deepdlt.dataset import bin_label
-from deepdlt.images import DLIP_LABELS, OWN_COLUMNS
+from deepdlt.images import DLIP_LABELS, OWN_COLUMNS, Progress
 from deepdlt.models import forward, scale
 
 METHODS = ("pca", "tsne", "umap")
 PCA_BEFORE = 50  # dimensions that t-SNE and UMAP start from: the rest is noise that costs time
-Progress = Callable[[int, int], None]
+MOST_LABELS = 5  # panels that are shown unasked
 
 
 @torch.inference_mode()
@@ -175,11 +174,6 @@ def _umap(main: np.ndarray, seed: int) -> np.ndarray:
     neighbours = min(15, len(main) - 1)
     start = "spectral" if len(main) > 10 else "random"  # fewer points have no spectrum to start from
     return UMAP(n_neighbors=neighbours, init=start, random_state=seed, n_jobs=1).fit_transform(main)
-
-    sys.exit(main())
-
-
-MOST_LABELS = 5  # panels that are shown unasked
 
 
 def separation_of(latents: np.ndarray, values: pd.Series) -> float | None:

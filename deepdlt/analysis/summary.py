@@ -21,7 +21,6 @@ from deepdlt.analysis.whole_images import reconstruct_image, wave_fidelity
 from deepdlt.atomic import write_atomic
 from deepdlt.config import CHOICES, REFERENCE_SIZE, VAES, TrainConfig, config_dict
 from deepdlt.dataset import Patches, Split
-from deepdlt.figures import latent_map, sample_grid, traversal_grid
 from deepdlt.images import Source
 from deepdlt.models import BEST, LAST, load_model, reconstruct
 from deepdlt.training import evaluate
@@ -163,7 +162,7 @@ def _latents(training: Training, model: nn.Module) -> Figure | None:
     tested, validated = (set(patches.image_id[part]) for part in (training.split.test, training.split.val))
     colours["folder"] = folder_names(table["file"]).tolist()
     colours["part"] = ["test" if i in tested else "validation" if i in validated else "training" for i in images]
-    return latent_map(project(means, "pca"), colours)
+    return figures.latent_map(project(means, "pca"), colours)
 
 
 def _generated(training: Training, model: nn.Module) -> dict[str, Any]:
@@ -176,8 +175,8 @@ def _generated(training: Training, model: nn.Module) -> dict[str, Any]:
     images = traversals(model, latents.mean(0).to(training.device), strongest, steps)
     names = [f"z{i}" for i in strongest]
     return {
-        "samples": sample_grid(samples),
-        "traversals": traversal_grid(images.float().cpu().numpy(), names, steps),
+        "samples": figures.sample_grid(samples),
+        "traversals": figures.traversal_grid(images.float().cpu().numpy(), names, steps),
     }
 
 

@@ -1,7 +1,6 @@
 """Reconstructions of whole images, from overlapping tiles, and what became of their waves."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass
 
 import numpy as np
 import torch
@@ -11,21 +10,8 @@ from deepdlt.config import TrainConfig
 from deepdlt.metrics import wave_error
 from deepdlt.models import forward, scale, shown
 
-SIDE = 64  # px of the crops that the networks know
 
-
-@dataclass(frozen=True)
-class WaveFidelity:
-    """Errors of the strongest wave (fringes or ripples) of whole images, mean over those that have one."""
-
-    period_error_percent: float
-    orientation_error_deg: float
-    images: int
-    lost: int
-    """Images whose wave is more than 10 % or 10 deg off, or gone; not part of the means."""
-
-
-def reconstruct_image(model: nn.Module, config: TrainConfig, image: np.ndarray, overlap: int = 32) -> np.ndarray:
+def reconstruct_image(model: nn.Module, config: TrainConfig, image: np.ndarray) -> np.ndarray:
     """(h, w) uint8, h and w >= 64 -> (h, w) float32 in [0, 1], without seams.
 
     Raises:
@@ -41,16 +27,26 @@ def reconstruct_image(model: nn.Module, config: TrainConfig, image: np.ndarray, 
             parts.append(shown(forward(model, config, scale(part, config)), config))
         return torch.cat(parts).cpu().numpy()
 
-    return blend_tiles(image / np.float32(255), tiles, SIDE, overlap)
+    return blend_tiles(image / np.float32(255), tiles)
 
 
 def wave_fidelity(pairs: Iterable[tuple[np.ndarray, np.ndarray]]) -> dict[str, float]:
-    """The fields of WaveFidelity for (reconstruction, original) pairs of whole images, each (h, w); NaN without any."""
+    """Errors of the strongest wave (fringes or ripples) of whole images: (reconstruction, original) pairs, each (h, w).
+
+    Returns:
+        `images`; `lost`, how many of them have a wave that is more than 10 % or 10 deg off, or gone; and the means over
+        the others, NaN without any: `period_error_percent` and `orientation_error_deg`.
+    """
     errors = [wave_error(recon, original) for recon, original in pairs]
     table = np.array([[e.period_error_percent, e.orientation_error_deg] for e in errors]).reshape(-1, 2)
     kept = (np.abs(table) <= 10).all(1)  # NaN is not
     means = table[kept].mean(0) if kept.any() else np.full(2, np.nan)
-    return asdict(WaveFidelity(float(means[0]), float(means[1]), len(table), int((~kept).sum())))
+    return {
+        "period_error_percent": float(means[0]),
+        "orientation_error_deg": float(means[1]),
+        "images": len(table),
+        "lost": int((~kept).sum()),
+    }
 
 
 def blend_tiles(
@@ -61,7 +57,7 @@ def blend_tiles(
     Args:
         image: h and w >= size.
         reconstruct: (n, 1, size, size) float32 -> the same shape; called once for each row of tiles.
-        size: side of a tile in px.
+        size: side of a tile in px; the networks know 64.
         overlap: of neighbouring tiles in px, 0 to size - 1; the last tile of a row or column may overlap more.
 
     Raises:

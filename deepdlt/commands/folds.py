@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
+from deepdlt.config import PROTOCOLS
 from deepdlt.dataset import (
     CropOptions,
     Labels,
@@ -33,16 +34,12 @@ from deepdlt.errors import DataError
 from deepdlt.images import DLIP_LABELS, Source, read_source
 from deepdlt.terminal import progress_bar
 
-PROTOCOLS = {
-    "corrected": {"unit": "condition", "holdout": "stratified"},
-    "report": {"unit": "crop", "holdout": "halves"},
-}
-
 
 def main(argv: list[str] | None = None) -> int:
     """Command line; 0 done, 2 refused input, 3 cannot write."""
     args = _parser().parse_args(argv)
-    options = PROTOCOLS[args.protocol] | ({"unit": args.unit} if args.unit else {})
+    protocol = PROTOCOLS[args.protocol]
+    options = {"unit": args.unit or protocol["split_unit"], "holdout": protocol["holdout"]}
     try:
         if args.unit and args.protocol == "report":
             raise DataError("--unit belongs to --protocol corrected; the report's folds divide crops")

@@ -3,7 +3,6 @@ from .latents import latent_map as latent_map
 from .latents import sample_grid as sample_grid
 from .latents import traversal_grid as traversal_grid
 from .style import COLOURS as COLOURS
-from .style import FAINT as FAINT
 from .style import GREY as GREY
 from .style import INK as INK
 from .style import new_figure as new_figure

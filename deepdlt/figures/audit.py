@@ -1,4 +1,4 @@
-"""TODO"""
+"""The figure of an audit: measured against expected period of every image."""
 
 import numpy as np
 import pandas as pd

@@ -30,7 +30,6 @@ GAP = 2  # px between the images of a grid
 def latent_map(
     positions: np.ndarray,
     colours: Mapping[str, Sequence[Any] | np.ndarray],
-    titles: Mapping[str, str] | None = None,
     captions: Mapping[str, str] | None = None,
     note: str = "",
 ) -> Figure:
@@ -42,7 +41,6 @@ def latent_map(
     Args:
         positions: (n, 2).
         colours: label -> its n values, numbers or words; None or NaN where there is none. Give the folder too.
-        titles: label -> what stands above its panel instead of the label.
         captions: label -> a few words on the right above its panel.
         note: a line or two below the figure.
 
@@ -64,9 +62,7 @@ def latent_map(
     panels = figure.subplots(lines, columns, squeeze=False).ravel()
     for axes, (name, values) in zip(panels, colours.items(), strict=False):
         _map_panel(axes, positions, list(np.asarray(values, dtype=object)))
-        axes.set_title(
-            plain_text((titles or {}).get(name, name), 24), fontsize=11, loc="left", color=INK, weight="bold"
-        )
+        axes.set_title(plain_text(name, 24), fontsize=11, loc="left", color=INK, weight="bold")
         axes.set_title(plain_text((captions or {}).get(name, "")), fontsize=9, loc="right", color=INK)
     for axes in panels[len(colours) :]:
         axes.set_axis_off()
@@ -96,16 +92,13 @@ def sample_grid(images: np.ndarray, columns: int = 8) -> Figure:
     return _grid(tiles.reshape(-1, columns, height, width))[0]
 
 
-def traversal_grid(
-    images: np.ndarray, row_names: Sequence[str], column_values: Sequence[float], column_label: str = "latent value"
-) -> Figure:
+def traversal_grid(images: np.ndarray, row_names: Sequence[str], column_values: Sequence[float]) -> Figure:
     """What a decoder makes of one latent number after the other, each from low to high.
 
     Args:
         images: (d, v, 1, height, width) in [0, 1].
         row_names: d names of the latent numbers.
         column_values: v values they take.
-        column_label: below the values, with their unit.
 
     Raises:
         ValueError: another shape, or names and values that do not fit it.
@@ -123,7 +116,7 @@ def traversal_grid(
         (np.arange(v) + 0.5) * (width + GAP) - GAP / 2, [f"{value:+.2g}" if value else "0" for value in column_values]
     )
     axes.tick_params(labelsize=9, colors=INK, length=0)
-    axes.set_xlabel(column_label, fontsize=10, color=INK)
+    axes.set_xlabel("latent value", fontsize=10, color=INK)
     return figure
 
 

@@ -14,11 +14,8 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00")
 GREY, FAINT, INK = "#8C8C8C", "#C4C4C4", "#333333"
 
 TITLES = {
-    "train_loss": "training loss",
-    "val_loss": "validation loss",
     "val_psnr_db": "validation PSNR (dB)",
     "val_ssim": "validation SSIM",
-    "psnr_db": "PSNR (dB)",
 }
 
 

@@ -1,6 +1,6 @@
 """Figures that compare configurations: differences to the best with their intervals, cost against quality.
 
-Plain dicts in, `matplotlib.figure.Figure` out, in the style of figures.py.
+Plain dicts in, `matplotlib.figure.Figure` out, in the style of deepdlt.figures.training.
 """
 
 import math
@@ -17,6 +17,8 @@ from deepdlt.figures.style import COLOURS, FAINT, GREY, INK, TITLES, given, new_
 WIDE = 10.0  # a cost that spans this factor gets a logarithmic axis
 TITLE_LENGTH = 60
 NAMED = 8  # points of a front that get a name
+MEDIANS_UP_TO = 8  # distinct values of a hyperparameter; more are a continuous range
+MAX_CLASSES = 24  # rows per panel that can still be read
 
 
 def standings(rows: Sequence[Mapping[str, Any]]) -> Figure:
@@ -102,16 +104,11 @@ def _columns(places: Sequence[tuple[float, float]]) -> tuple[list[float], list[f
     return [x for x, _ in places], [y for _, y in places]
 
 
-MEDIANS_UP_TO = 8  # distinct values of a hyperparameter; more are a continuous range
-
-MAX_CLASSES = 24  # rows per panel that can still be read
-
-
-def axis_effects(rows: Sequence[Mapping[str, Any]], axes: Sequence[str], metric: str = "val_psnr_db") -> Figure:
-    """One panel per swept hyperparameter: every trial's metric by value, and the median of each value.
+def axis_effects(rows: Sequence[Mapping[str, Any]], axes: Sequence[str]) -> Figure:
+    """One panel per swept hyperparameter: every trial's validation PSNR by value, and the median of each value.
 
     Args:
-        rows: one per trial, with `metric` and the hyperparameters.
+        rows: one per trial, with `val_psnr_db` and the hyperparameters.
         axes: names of the hyperparameters, at least one; numbers that span a factor of 10 get a logarithmic axis.
 
     Raises:
@@ -124,9 +121,9 @@ def axis_effects(rows: Sequence[Mapping[str, Any]], axes: Sequence[str], metric:
     figure = new_figure(10, 2.7 * lines)
     panels = figure.subplots(lines, columns, sharey=True, squeeze=False).ravel()
     for panel, name in zip(panels, axes, strict=False):
-        points = [(row[name], row[metric]) for row in rows if given(row.get(name)) and given(row.get(metric))]
-        _strip(panel, points)
-        style_axes(panel, plain_text(name), TITLES.get(metric, metric) if panel in panels[::columns] else "")
+        known = [row for row in rows if given(row.get(name)) and given(row.get("val_psnr_db"))]
+        _strip(panel, [(row[name], row["val_psnr_db"]) for row in known])
+        style_axes(panel, plain_text(name), TITLES["val_psnr_db"] if panel in panels[::columns] else "")
     for panel in panels[len(axes) :]:
         panel.set_axis_off()
     return figure

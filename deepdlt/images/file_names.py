@@ -69,10 +69,11 @@ def _resolve(root: Path, heading: str, text: str) -> tuple[str, str]:
     """A DLIP name (column `Names`) is a file, or its last four characters stand for `.png`."""
     if not text:
         return "", "no file name, but other cells; complete or delete the row"
-    name, problem = locate(root, text)
+    problem = locate(root, text)
     if heading == "Names" and problem and ("no such image" in problem or "must end in" in problem):
-        return locate(root, f"{text[:-4]}.png")
-    return name, problem
+        text = f"{text[:-4]}.png"
+        problem = locate(root, text)
+    return text, problem
 
 
 def _spelling(name: str, on_disk: list[str]) -> str:

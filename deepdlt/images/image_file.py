@@ -39,35 +39,35 @@ class Facts(NamedTuple):
     problem: str
 
 
-def locate(folder: Path, name: str) -> tuple[str, str]:
-    """(path below `folder`, problem or '') of a file name from a sheet; folder must be resolved."""
+def locate(folder: Path, name: str) -> str:
+    """What is wrong with a file name from a sheet, or ''; `folder` must be resolved."""
     quoted = short(name, 80)
     if has_control(name):
-        return name, f"{quoted} has a control character; rename the file"
+        return f"{quoted} has a control character; rename the file"
     parts = name.split("/")
     if (
         name.startswith(("/", "~/", "\\"))
         or ".." in parts
         or re.match(r"[a-z][a-z0-9+.-]*://|file:|[a-z]:[\\/]", name, re.IGNORECASE)
     ):
-        return name, f"{quoted} leads out of the image folder; keep the images inside it, give paths from there"
+        return f"{quoted} leads out of the image folder; keep the images inside it, give paths from there"
     path = folder / name
     try:
         mode = path.stat().st_mode
         if not path.resolve().is_relative_to(folder):
-            return name, f"{quoted} is a link that leads out of the image folder; keep the images inside it"
+            return f"{quoted} is a link that leads out of the image folder; keep the images inside it"
     except (FileNotFoundError, NotADirectoryError):
-        return name, f"no such image: {quoted}"
+        return f"no such image: {quoted}"
     except (OSError, RuntimeError) as error:  # name too long, no permission, loop of links
         reason = getattr(error, "strerror", None) or str(error)
-        return name, f"{quoted} cannot be used ({reason}, user id {os.getuid()}); rename it or its rights"
+        return f"{quoted} cannot be used ({reason}, user id {os.getuid()}); rename it or its rights"
     if stat.S_ISDIR(mode):
-        return name, f"{quoted} is a folder, not an image"
+        return f"{quoted} is a folder, not an image"
     if not stat.S_ISREG(mode):
-        return name, f"{quoted} is a pipe, socket or device, not a file"
+        return f"{quoted} is a pipe, socket or device, not a file"
     if path.suffix.lower() not in FORMATS:
-        return name, f"{quoted} must end in {', '.join(FORMATS)}; {EXPORT}"
-    return name, ""
+        return f"{quoted} must end in {', '.join(FORMATS)}; {EXPORT}"
+    return ""
 
 
 def read_file(path: Path) -> bytes:

@@ -5,7 +5,6 @@ audit names the images that contradict their label; it never changes one.
 """
 
 import hashlib
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -13,9 +12,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from deepdlt.errors import DataError
+from deepdlt.errors import DataError, listing
 from deepdlt.images.fringe_period import NOISE, PERIODS_UM, field_um, measure_period
-from deepdlt.images.source import Source
+from deepdlt.images.source import Progress, Source
 
 MEASURED_ANGLE = "angle_measured"
 COLUMNS = ("angle", "PP1", "wavelength", "DimX")
@@ -23,7 +22,6 @@ JUDGED_PERIODS = 5  # with fewer, a strong second harmonic passed for the period
 TOLERANCE = 1.15  # factor; neighbouring angles of the published data differ by 1.24 or more, measured ones scatter 1.13
 DOUBLED_TOLERANCE = 1.10  # narrower, as twice the period at 19 deg is 1.10 times the period at 8.5 deg
 MIN_GROUP = 3  # images that share a wrong angle, before another is suggested
-Progress = Callable[[int, int], None]
 
 
 def audit(source: Source, progress: Progress | None = None) -> pd.DataFrame:
@@ -88,7 +86,7 @@ def _checked(source: Source) -> pd.DataFrame:
             wrong.append(f"{images.at[row, 'file']}: `{column}` must be {rule}, is {images.at[row, column]!r}")
         images[column] = numbers
     if wrong:
-        raise DataError("\n  ".join([f"{source.folder}: {len(wrong)} cell(s) without meaning", *wrong[:20]]))
+        raise DataError(listing(f"{source.folder}: {len(wrong)} cell(s) without meaning", wrong))
     return images
 
 
@@ -119,7 +117,7 @@ def _measure_all(
             if progress:
                 progress(done, len(images))
     if problems:
-        raise DataError("\n  ".join([f"{source.folder}: {len(problems)} damaged image(s)", *problems[:20]]))
+        raise DataError(listing(f"{source.folder}: {len(problems)} damaged image(s)", problems))
     period, score, shows = (np.array(column) for column in zip(*found, strict=True))
     return period, score, shows
 

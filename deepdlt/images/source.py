@@ -29,8 +29,6 @@ from deepdlt.images.image_file import Facts, decode, footer_rows, inspect, read_
 from deepdlt.images.pixel_pitch import apply_pixel_pitch
 from deepdlt.images.sheet import find_sheet, read_sheet
 
-__all__ = ["DataError", "Source", "find_sheet", "read_source"]
-
 Progress = Callable[[int, int], None]
 
 

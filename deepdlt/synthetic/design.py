@@ -4,8 +4,6 @@
 published micrographs (https://github.com/AnLitsas/Laser-CNN): its folders, counts and combinations of factors.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from itertools import combinations, product
 from typing import NamedTuple
@@ -228,11 +226,11 @@ def _forgotten(angles: pd.Series) -> pd.Series:
     return angles.mask(angles.index.isin(wrong), USUAL_ANGLE)
 
 
-def _spread(block: Block, rng: np.random.Generator, tries: int = 300) -> list[tuple]:
+def _spread(block: Block, rng: np.random.Generator) -> list[tuple]:
     """Rows (angle, pattern, NP, EP1) with balanced levels: the shuffle with fewest repeats, then least association."""
     factors = (block.angles, tuple(block.patterns), block.n_pulses, block.energies)
     best, best_score = np.zeros((len(factors), 0), int), np.inf
-    for _ in range(tries):
+    for _ in range(300):
         codes = np.stack([rng.permutation(np.resize(np.arange(len(f)), block.n)) for f in factors])
         repeats = block.n - len(np.unique(codes, axis=1).T)
         chi2 = 0.0

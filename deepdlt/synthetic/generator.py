@@ -3,8 +3,6 @@
 python -m deepdlt synthetic --preset small --out data/synthetic
 """
 
-from __future__ import annotations
-
 import hashlib
 import os
 import shutil
@@ -72,7 +70,7 @@ def _write_images(
         image_seed = int(np.random.SeedSequence([seed, index]).generate_state(1)[0])
         path = folder / f"{row['Names'][:-4]}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(surface(condition_of(row, image_size, image_seed)).image).save(path)
+        Image.fromarray(surface(condition_of(row, image_size, image_seed))).save(path)
 
     with ThreadPoolExecutor(workers or min(os.cpu_count() or 1, MAX_WORKERS)) as pool:
         jobs = [pool.submit(render, index, row) for index, row in enumerate(sheet.to_dict("records"))]

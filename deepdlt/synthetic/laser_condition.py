@@ -1,7 +1,5 @@
 """The laser's side of a simulated surface: one row of the sheet in physical terms, and what follows from it alone."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -71,7 +69,7 @@ class Condition:
 class Truth(NamedTuple):
     """What a perfect analysis of the image would find.
 
-    Periods in um, fluence in J/cm2; ripple_angle_deg is the direction of the ripples' ridges from the x axis.
+    Periods in um; ripple_angle_deg is the direction of the ripples' ridges from the x axis.
     For pattern D, period_dlip_um is that of the projections on x and y; the lattice's own is sqrt(2) times as long.
     """
 
@@ -79,7 +77,6 @@ class Truth(NamedTuple):
     period_lipss_um: float
     ripple_angle_deg: float  # with crossed polarization the direction of the more frequent ripples
     fluence_ratio: float  # peak fluence over the incubated threshold
-    peak_fluence_j_cm2: float
     ripple_share: float  # of the ripples that run so where the pattern has its mean; 1 without crossed polarization
 
 
@@ -118,7 +115,7 @@ def ripple_share(condition: Condition, pattern: np.ndarray | float) -> np.ndarra
 
 
 def truth(condition: Condition) -> Truth:
-    """Periods, ripple direction and fluence that follow from the process parameters alone.
+    """Periods, ripple direction and fluence ratio that follow from the process parameters alone.
 
     Source: two-beam interference, period = wavelength / (2 sin theta); ripples lie perpendicular to the polarization.
     """
@@ -130,6 +127,5 @@ def truth(condition: Condition) -> Truth:
         period_lipss_um=float(WAVELENGTH * (0.88 - 0.05 * np.log10(condition.n_pulses / 10))),  # trend: estimate
         ripple_angle_deg=90.0 if dominant == "H" else 0.0,
         fluence_ratio=float(patterned + flat),
-        peak_fluence_j_cm2=float((patterned + flat) * THRESHOLD * condition.n_pulses ** (INCUBATION - 1)),
         ripple_share=max(share, 1 - share),
     )

@@ -162,17 +162,11 @@ def _bring(base_url: str, folder: Path, entry: Entry, pause_s: float, stop: thre
             if isinstance(reason, FileNotFoundError | PermissionError):
                 return f"{reason.strerror}: {reason.filename or url}"
             problem = str(reason) or type(error).__name__
-        except _WrongContent as error:
-            return str(error)
     return problem
 
 
-class _WrongContent(Exception):
-    """The transfer was complete, but it is another file."""
-
-
 def _fetch(url: str, target: Path, entry: Entry, stop: threading.Event) -> str:
-    """Transfer to a part beside the target, verify, and only then give it the target's name."""
+    """`fetched`, or that it is another file: transfer to a part beside the target, verify, and only then rename it."""
     part = target.with_name(f".{target.name}.{os.getpid()}.part")
     digest, size = hashlib.sha256(), 0
     try:
@@ -188,7 +182,7 @@ def _fetch(url: str, target: Path, entry: Entry, stop: threading.Event) -> str:
         if size < entry.size and not url.startswith("file://"):
             raise ConnectionError(f"ended after {size:,} of {entry.size:,} bytes")
         if size != entry.size or digest.hexdigest() != entry.sha256:
-            raise _WrongContent("another content than the manifest's SHA-256 says; not kept")
+            return "another content than the manifest's SHA-256 says; not kept"
         part.replace(target)  # without fsync: the next run verifies what a power cut has left
     finally:
         part.unlink(missing_ok=True)

@@ -4,9 +4,6 @@ Direct laser interference patterning (DLIP) sets the fluence, a Swift-Hohenberg 
 the fluence exceeds the incubated threshold, and the relief is imaged as a scanning electron microscope would.
 """
 
-from __future__ import annotations
-
-from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
@@ -40,23 +37,14 @@ PROBE = 0.45 * PIXEL  # sd of the electron beam, um; tuned
 ELECTRONS, READ_NOISE = 500, 0.006  # dose per pixel and grey level; with the blur, sd .018 as in the real images
 
 
-@dataclass(frozen=True)
-class Surface:
-    """A simulated micrograph: `image` is uint8 (height, width), `truth` what it shows."""
-
-    image: np.ndarray
-    truth: Truth
-
-
-def surface(condition: Condition) -> Surface:
+def surface(condition: Condition) -> np.ndarray:
     """Simulate the SEM image of one laser-textured surface; the same condition gives the same bytes.
 
-    Returns: image uint8 (height, width), and the truth behind it.
+    Returns: image uint8 (height, width); `truth` says what it shows.
     Source: two- and four-beam interference; Swift & Hohenberg, Phys. Rev. A 15, 319 (1977).
     """
     rng = np.random.default_rng(condition.seed)
-    known = truth(condition)
-    coarse_ratio, share = _fluence_ratio(condition, known, rng)
+    coarse_ratio, share = _fluence_ratio(condition, truth(condition), rng)
     coarse_ripples = _swift_hohenberg(coarse_ratio, condition.polarization, condition, rng)
     if condition.crossed:
         across = _swift_hohenberg(coarse_ratio, condition.flat_polarization, condition, rng)
@@ -64,7 +52,7 @@ def surface(condition: Condition) -> Surface:
     ratio, ripples = (_refine(field, condition.image_size) for field in (coarse_ratio, coarse_ripples))
     ablated = _logistic(6 * (ratio - 1))
     height = _relief(ratio, ripples, ablated, condition, rng) + _debris(ratio, condition, rng)
-    return Surface(_instrument(_electron_yield(height, ablated, condition, rng), condition.pixel_um, rng), known)
+    return _instrument(_electron_yield(height, ablated, condition, rng), condition.pixel_um, rng)
 
 
 def _logistic(x: np.ndarray) -> np.ndarray:

@@ -188,7 +188,7 @@ def examples() -> bytes:
         axes = figure.add_subplot(2, 3, number)
         condition = condition_of(rows[name], EXAMPLE_SIZE, seed=number)
         extent = (0, EXAMPLE_SIZE[1] * condition.pixel_um, EXAMPLE_SIZE[0] * condition.pixel_um, 0)
-        axes.imshow(surface(condition).image, cmap="gray", vmin=0, vmax=255, extent=extent)
+        axes.imshow(surface(condition), cmap="gray", vmin=0, vmax=255, extent=extent)
         axes.set_title(title, fontsize=8)
         axes.tick_params(labelsize=7)
         axes.set_xlabel("x (µm)", fontsize=7)

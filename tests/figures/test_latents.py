@@ -108,11 +108,9 @@ def test_a_point_without_a_value_is_grey(values):
     assert drawn == {tuple(p) for p in POSITIONS}
 
 
-def test_titles_captions_and_note_are_where_they_belong():
-    figure = latent_map(
-        POSITIONS, {"NP": [1] * 60, "folder": ["f"] * 60}, {"NP": "pulses"}, {"folder": "silhouette 0.31"}, "PCA"
-    )
-    assert [axes.get_title(loc="left") for axes in figure.axes] == ["pulses", "folder"]
+def test_labels_captions_and_note_are_where_they_belong():
+    figure = latent_map(POSITIONS, {"NP": [1] * 60, "folder": ["f"] * 60}, {"folder": "silhouette 0.31"}, "PCA")
+    assert [axes.get_title(loc="left") for axes in figure.axes] == ["NP", "folder"]
     assert [axes.get_title(loc="right") for axes in figure.axes] == ["", "silhouette 0.31"]
     assert figure.get_supxlabel() == "PCA"
 

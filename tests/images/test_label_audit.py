@@ -54,17 +54,17 @@ def mislabelled(tmp_path_factory) -> Source:
 
 @pytest.mark.parametrize(("angle", "pattern", "n_pulses"), SMALL)
 def test_the_period_of_a_small_synthetic_image_is_within_3_percent(angle, pattern, n_pulses):
-    made = surface(Condition(angle, pattern, n_pulses, 40, image_size=(480, 640)))
-    found = measure_period(made.image, PIXEL, pattern)
-    assert found.period_um == pytest.approx(made.truth.period_dlip_um, rel=0.03)
+    made = Condition(angle, pattern, n_pulses, 40, image_size=(480, 640))
+    found = measure_period(surface(made), PIXEL, pattern)
+    assert found.period_um == pytest.approx(truth(made).period_dlip_um, rel=0.03)
     assert found.score > 1
 
 
 @pytest.mark.parametrize(("angle", "pattern", "n_pulses"), [(5.5, "H", 50), (8.5, "D", 10), (5.5, "D", 100)])
 def test_the_period_of_a_large_synthetic_image_is_within_3_percent(angle, pattern, n_pulses):
-    made = surface(Condition(angle, pattern, n_pulses, 40, image_size=(960, 1280)))
-    found = measure_period(made.image, PIXEL, pattern)
-    assert found.period_um == pytest.approx(made.truth.period_dlip_um, rel=0.03)
+    made = Condition(angle, pattern, n_pulses, 40, image_size=(960, 1280))
+    found = measure_period(surface(made), PIXEL, pattern)
+    assert found.period_um == pytest.approx(truth(made).period_dlip_um, rel=0.03)
     assert found.score > 1
 
 

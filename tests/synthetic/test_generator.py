@@ -44,11 +44,11 @@ def dlip_period(image: np.ndarray, axis: int) -> float:
 
 def ripple_spectrum(condition: Condition) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Power of the image in an annulus around the ripples' frequency, and the |fx|, |fy| of its cells in 1/um."""
-    result = surface(condition)
-    window = np.outer(*(np.hanning(n) for n in result.image.shape))
-    power = np.abs(np.fft.fft2((result.image - result.image.mean()) * window)) ** 2
+    image = surface(condition)
+    window = np.outer(*(np.hanning(n) for n in image.shape))
+    power = np.abs(np.fft.fft2((image - image.mean()) * window)) ** 2
     fy, fx = np.meshgrid(*(np.abs(np.fft.fftfreq(n, condition.pixel_um)) for n in power.shape), indexing="ij")
-    ring = np.abs(np.hypot(fx, fy) * result.truth.period_lipss_um - 1) < 0.25
+    ring = np.abs(np.hypot(fx, fy) * surface_physics.truth(condition).period_lipss_um - 1) < 0.25
     return power[ring], fx[ring], fy[ring]
 
 
@@ -74,16 +74,17 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize("angle", [5.5, 8.5, 19.0])
 def test_lines_repeat_at_wavelength_over_two_sine_theta(angle: float) -> None:
     # Ten pulses: near fifty the deepening floor is as bright as the ridges, and only their common edges repeat.
-    image = surface(Condition(angle, "V", 10, 42, image_size=(96, 1280))).image
+    image = surface(Condition(angle, "V", 10, 42, image_size=(96, 1280)))
     assert dlip_period(image, axis=1) == pytest.approx(1.026 / (2 * np.sin(np.radians(angle))), rel=0.03)
 
 
 @pytest.mark.parametrize(("pattern", "along_y", "along_x"), [("V", False, True), ("H", True, False), ("D", True, True)])
 def test_each_pattern_repeats_along_its_own_axes(pattern: str, along_y: bool, along_x: bool) -> None:
-    result = surface(Condition(19, pattern, 50, 50, image_size=(400, 400)))
+    condition = Condition(19, pattern, 50, 50, image_size=(400, 400))
+    image = surface(condition)
     for axis, repeats in ((0, along_y), (1, along_x)):
-        frequency, power = profile_power(result.image, axis)
-        fringes = np.abs(frequency * result.truth.period_dlip_um - 1) < 0.1
+        frequency, power = profile_power(image, axis)
+        fringes = np.abs(frequency * surface_physics.truth(condition).period_dlip_um - 1) < 0.1
         coarse = (frequency > 1 / 8) & (frequency < 1 / 1.2)
         assert (power[fringes].sum() > 0.5 * power[coarse].sum()) == repeats
 
@@ -217,7 +218,7 @@ def test_a_condition_out_of_range_is_refused_by_name_and_value(field: str, value
 
 
 def test_odd_image_sizes_and_other_pixel_pitches_are_kept() -> None:
-    assert surface(Condition(19, "D", 50, 42, image_size=(97, 131), pixel_um=0.05)).image.shape == (97, 131)
+    assert surface(Condition(19, "D", 50, 42, image_size=(97, 131), pixel_um=0.05)).shape == (97, 131)
 
 
 def test_images_are_8_bit_grey_files_with_the_brightness_and_contrast_of_real_ones(tiny: Path) -> None:
