@@ -14,8 +14,9 @@ import shlex
 import signal
 import sys
 from argparse import Namespace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 if __name__ == "__main__":  # run from a checkout, installed or not
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
@@ -40,6 +41,10 @@ from sweeps.errors import (
     SweepRefused,
 )
 from sweeps.request.options import make_parser, seconds
+
+if TYPE_CHECKING:
+    from sweeps.request import Request
+    from sweeps.store import SweepFile
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -80,29 +85,30 @@ def _run(args: Namespace) -> int:
     resources = requests.check_resources(args.cpus_per_trial, args.gpus_per_trial, args.max_concurrent, args.address)
     requests.check_address(args.address)
     data = identity.load(args.data, request)
-    sweep = args.storage.expanduser().resolve() / (args.name or identity.default_name(request, data))
-    asked = identity.asked(request, data, _command())
-    store.check_sweep(sweep, asked, identity.FIXED, identity.data_changes)
+    asked = identity.sweep_file(request, data, _command())
+    name = args.name or identity.default_name(request.space, data.name, asked)
+    sweep = args.storage.expanduser().resolve() / name
+    store.check_sweep(sweep, asked, identity.data_changes)
     plan = planning.describe(request, resources, asked, sweep, args.retry_failed)
-    requests.check_storage(sweep, plan)
-    notes = []
-    if any(plan["to_run"]):
-        identity.check_code(sweep, asked["code"]["files"], args.allow_code_change)
+    requests.check_storage(sweep, plan.missing_mb)
+    if not plan.is_done:
+        identity.check_code(sweep, asked.code["files"], args.allow_code_change)
         notes = identity.notes(request, resources, sweep, asked, args.address is not None)
         notes += identity.extendable(sweep, asked) if args.name is None else []
-    if args.plan or (any(plan["to_run"]) and not args.quiet):  # training steps are timed: seconds
-        listed = planning.searched_settings(request) if plan["to_run"][0] else None
+        plan = replace(plan, notes=tuple(notes))
+    if args.plan or not (plan.is_done or args.quiet):  # training steps are timed: seconds
+        listed = planning.searched_settings(request) if plan.tally.to_run[0] else None
         known = list(store.read_records(sweep).values())
-        plan |= planning.estimate(request, listed, resources, data, known, plan["to_run"])
+        forecast = planning.estimate(request, listed, resources, data, known, plan.tally.to_run)
+        plan = replace(plan, forecast=forecast)
     if args.plan:
-        console.show_plan(plan | {"notes": notes}, args.json)
+        console.show_plan(plan, args.json)
         return DONE
     if not args.quiet:
         with unread(sys.stderr):
-            console.show_plan(plan | {"notes": notes}, file=sys.stderr)
+            console.show_plan(plan, file=sys.stderr)
     with store.sweep_lock(sweep):
-        asked["codes"] = identity.known_codes(sweep, asked["code"]["files"])
-        store.open_sweep(sweep, asked, identity.FIXED)
+        store.open_sweep(sweep, replace(asked, codes=identity.known_codes(sweep, asked.code["files"])))
         try:
             execution.run_sweep(request, resources, data, sweep, args, _ray_lost)
         except RayFailed as error:
@@ -135,11 +141,11 @@ def _check_space(name: str | None) -> None:
         raise SweepRefused(f"{problem}; spaces: {', '.join(search_spaces.names())}")
 
 
-def _finish(request: Any, asked: dict[str, Any], sweep: Path, args: Namespace) -> int:
+def _finish(request: "Request", asked: "SweepFile", sweep: Path, args: Namespace) -> int:
     """Write the report, print the summary on stdout, return the exit code."""
     report = reporting.make_report(sweep) / "report.html"
     retry = args.retry_failed and bool(stopping.reason())  # a run that came to its end has repeated them
-    tally = planning.tally(request, store.read_records(sweep), asked["data_fingerprint"], retry)
+    tally = planning.tally(request, store.read_records(sweep), asked.data_fingerprint, retry)
     with unread(sys.stdout):
         if args.json:
             print(console.summary_json(sweep, report))

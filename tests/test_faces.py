@@ -7,17 +7,23 @@ from pathlib import Path
 import pytest
 
 import deepdlt
-from sweeps import store
+from sweeps import planning, store
 
 ROOT = Path(__file__).parent.parent
 
 
 def test_a_name_is_what_its_file_has():
-    from sweeps.store import trial_records
+    from sweeps.store import trial_record
 
-    assert store.read_record is trial_records.read_record
-    assert store.trial_records is trial_records
-    assert {"read_record", "trial_records"} <= set(dir(store))
+    assert store.read_record is trial_record.read_record
+    assert {"read_record", "TrialRecord"} <= set(dir(store))
+
+
+def test_a_whole_file_is_offered_where_the_face_says_so():
+    from sweeps.planning import plan
+
+    assert planning.plan is plan
+    assert "plan" in dir(planning)
 
 
 def test_a_name_that_is_not_offered_is_missing():

@@ -21,9 +21,10 @@ from deepdlt.training.objective import image_loss, training_loss
 from deepdlt.training.optimization import make_optimizer, make_schedule
 from sweeps.execution import trainable
 from sweeps.identity.splits import make_splits
-from sweeps.planning import plan
+from sweeps.request.cells import search_cell
 from sweeps.request.options import make_parser
 from sweeps.request.request import make_request
+from sweeps.space import Configuration
 from sweeps.store import trial_cell, trial_config
 
 TINY = TrainConfig(epochs=1, batch_size=16)
@@ -259,7 +260,7 @@ def eval_crops_arrives(patches, tmp_path):
     half = np.arange(len(patches.crops)) % 2 == 1
     tiled = replace(patches, table=patches.table.assign(tile=half))
     split = make_splits(request, tiled)["PP1", 2]
-    return request.config({}).eval_crops == "grid" and not half[split.train].any() and half[split.test].all()
+    return request.config().eval_crops == "grid" and not half[split.train].any() and half[split.test].all()
 
 
 def input_range_arrives(patches, tmp_path):
@@ -274,7 +275,7 @@ def metrics_arrives(patches, tmp_path):
 
 def split_of(patches, **settings):
     request = SimpleNamespace(
-        config=lambda _: make_config("report", **settings), labels=("PP1",), cv=True, folds=3, seed=1
+        config=lambda: make_config("report", **settings), labels=("PP1",), cv=True, folds=3, seed=1
     )
     return make_splits(request, patches)["PP1", 1]
 
@@ -341,7 +342,7 @@ def test_every_field_travels_from_the_command_line_to_the_trial(settings):
     for name, value in settings.items():
         words += [] if name in ("epochs", "seed") else ["--set", f"{name}={value}"]
     request = make_request(make_parser().parse_args(words))
-    cell = trial_cell(trial_config(plan.search_cell(request, {}, "angle", "data"), "s0001"))
+    cell = trial_cell(trial_config(search_cell(request, Configuration(), "angle", "data"), "s0001"))
     arrived = TrainConfig(**cell.config)
     assert {name: getattr(arrived, name) for name in settings} == settings
 

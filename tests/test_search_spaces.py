@@ -7,7 +7,7 @@ import pytest
 import search_spaces
 from sweeps.request.options import make_parser
 from sweeps.request.request import make_request
-from sweeps.space import space as search
+from sweeps.space.search_space import SearchSpace
 
 SHIPPED = ["cv_report", "exp_grid", "model_grid", "res_grid", "smoke", "vae_grid"]
 
@@ -27,7 +27,7 @@ def test_a_space_is_valid_in_both_protocols_and_says_what_it_costs(name):
     module = search_spaces.load(name)
     for protocol in ("corrected", "report"):
         request = make_request(make_parser().parse_args(["--space", name, "--protocol", protocol]))
-        assert request.config({}).protocol == protocol
+        assert request.config().protocol == protocol
         assert request.question.endswith("?")
     headings = re.findall(r"^(Question|Axes|Cost|Run)$", module.__doc__, re.MULTILINE)
     assert headings == ["Question", "Axes", "Cost", "Run"]
@@ -38,7 +38,8 @@ def test_a_space_is_valid_in_both_protocols_and_says_what_it_costs(name):
 def test_the_product_in_the_docstring_is_the_size_of_the_grid(name):
     module = search_spaces.load(name)
     stated = re.search(r"= (\d+) configurations", module.__doc__)
+    space = SearchSpace(module.SPACE, getattr(module, "CONDITIONS", {}))
     if stated:
-        assert len(search.grid(module.SPACE, [], getattr(module, "CONDITIONS", {}))) == int(stated[1])
+        assert len(space.grid()) == int(stated[1])
     else:
-        assert not search.axes(module.SPACE)
+        assert not space.axes

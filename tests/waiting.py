@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-HANG_GUARD_S = 300  # nothing that tests wait for takes as long, on any machine
+HANG_GUARD_S = 900  # nothing that tests wait for takes as long, on any machine
 
 
 def wait_for(condition: Callable[[], Any], still_possible: Callable[[], Any] = lambda: True) -> Any:

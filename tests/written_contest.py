@@ -8,7 +8,7 @@ import numpy as np
 from written_sweeps import write_sweep_json, write_trial
 
 from deepdlt.config import config_dict, make_config
-from sweeps.space.configurations import configuration_group
+from sweeps.space.configuration import Configuration
 
 LABELS = ("angle", "PP1")
 
@@ -29,8 +29,9 @@ LUCK = 0.06  # dB, of a training and of each image
 SIZES = {5: 400_000, 3: 150_000}
 
 
-def group(settings: dict[str, Any]) -> str:
-    return configuration_group(config_dict(make_config("corrected", **{"epochs": 3, **settings})))
+def configuration(settings: dict[str, Any]) -> Configuration:
+    """Without the seed, as tables know it."""
+    return Configuration.of(config_dict(make_config("corrected", **{"epochs": 3, **settings}))).unseeded
 
 
 def write_cell(sweep: Path, settings: dict[str, Any], cell: Iterable[Any], behind: float, **more: Any) -> Path:
@@ -53,7 +54,7 @@ def write_cell(sweep: Path, settings: dict[str, Any], cell: Iterable[Any], behin
 
 def write_contest(sweep: Path, **asked: Any) -> Path:
     """Of four configurations one is tied with the best and smaller, one is behind, one was stopped by the race."""
-    listed = [group(settings) for settings in (BEST, SMALL, BEHIND, HOPELESS)]
+    listed = [configuration(settings).text for settings in (BEST, SMALL, BEHIND, HOPELESS)]
     defaults = {"race": {"alpha": ALPHA, "margin": 0.0}, "cv_configurations": listed, "cv_cells": CELLS}
     write_sweep_json(sweep, **{**defaults, "cv_seeds": [42], "cv_top": 4, **asked})
     for number, (settings, behind) in enumerate(((BEST, 0.0), (SMALL, 0.005), (BEHIND, 0.06), (HOPELESS, 3.0))):

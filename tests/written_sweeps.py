@@ -10,7 +10,10 @@ import numpy as np
 
 from deepdlt.config import config_dict, make_config
 from sweeps.store.event_files import TrialLog
-from sweeps.store.trial_records import Cell, write_baselines, write_record
+from sweeps.space.configuration import Configuration
+from sweeps.store.baselines_file import Baselines, SplitBaselines, write_baselines
+from sweeps.store.cell import Cell
+from sweeps.store.trial_record import write_record
 
 LABELS = ("angle", "PP1")
 
@@ -42,7 +45,7 @@ def write_trial(  # each argument is one way in which trials differ
 
     `extra`: `val_` numbers of every epoch and `test_` numbers that only some trials have.
     """
-    config = config_dict(make_config("corrected", **{"epochs": EPOCHS, **settings}))
+    config = Configuration.of(config_dict(make_config("corrected", **{"epochs": EPOCHS, **settings})))
     label, fold = cv or ("angle", 0)
     cell = Cell("cv" if cv else "search", config, label, fold, n_folds if cv else 0, "data")
     folder = sweep / cell.name(number)
@@ -147,7 +150,7 @@ def write_everything(sweep: Path) -> Path:
     return sweep
 
 
-def baselines(places: list[tuple[str, int, int]], sizes: Sequence[int] = (128,)) -> dict[str, Any]:
+def baselines(places: list[tuple[str, int, int]], sizes: Sequence[int] = (128,)) -> Baselines:
     """The content of baselines.json: of fold k everything is k hundredths better."""
     splits = []
     for label, fold, n_folds in places:
@@ -157,9 +160,9 @@ def baselines(places: list[tuple[str, int, int]], sizes: Sequence[int] = (128,))
             {"baseline": name, "numbers": k, "loss": 10 ** (-psnr / 10) - 1e-4 * fold, "psnr_db": psnr + fold / 100}
             for name, k, psnr in found
         ]
-        table = [{**row, "pooled_psnr_db": row["psnr_db"], "ssim": 0.5 + fold / 100} for row in table]
-        splits.append({"label": label, "fold": fold, "n_folds": n_folds, "key": "k", "rows": table})
-    return {"pixels": 4096, "latent_sizes": [8192], "splits": splits}
+        rows = tuple({**row, "pooled_psnr_db": row["psnr_db"], "ssim": 0.5 + fold / 100} for row in table)
+        splits.append(SplitBaselines(label, fold, n_folds, "k", rows))
+    return Baselines(4096, (8192,), tuple(splits))
 
 
 def rows(path: Path) -> list[dict[str, str]]:

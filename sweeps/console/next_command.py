@@ -1,22 +1,20 @@
 """Which command to type after a sweep: the one that adds what the answer lacks most."""
 
 import shlex
-from collections.abc import Mapping
-from typing import Any
 
 from sweeps.store import Tally
 
 TOP = 3  # configurations that are worth comparing once the search's best is known
 
 
-def next_command(asked: Mapping[str, Any], tally: Tally) -> str:
+def next_command(command: str, tally: Tally) -> str:
     """The sweep's command, extended, or as it is while some of it is left; '' when there is nothing to add.
 
     Args:
-        asked: sweep.json: `command`.
-        tally: the trials of that command.
+        command: of sweep.json; '' where that does not say.
+        tally: its trials.
     """
-    command, failed = str(asked.get("command") or ""), any(tally.failed)
+    failed = any(tally.failed)
     if not command or any(tally.to_run):
         return command
     longer = with_option(command, "--retry-failed") if failed else command

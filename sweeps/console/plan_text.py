@@ -2,70 +2,67 @@
 
 import json
 import sys
-from typing import Any, TextIO
+from collections.abc import Mapping
+from typing import TextIO
 
 from rich.table import Table
 
 from sweeps.console.plain import console_to
-from sweeps.planning import span
-from sweeps.space import Axis
+from sweeps.planning import Plan, span
 
 
-def show_plan(plan: dict[str, Any], as_json: bool = False, file: TextIO | None = None) -> None:
-    """Print what `plan.describe` says."""
+def show_plan(plan: Plan, as_json: bool = False, file: TextIO | None = None) -> None:
+    """Print it, for people or as JSON."""
     if as_json:
-        print(json.dumps(plan, indent=1))
+        print(json.dumps(plan.to_json(), indent=1))
         return
     console = console_to(file or sys.stdout)
-    resources = plan["resources"]
+    resources, data = plan.resources, plan.asked.data
     table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
-    swept = ", ".join(f"{name} {Axis.from_json(values)}" for name, values in plan["axes"].items())
+    n_search, n_cv = plan.tally.planned
     rows = {
-        "question": plan["question"],
-        "axes": swept or "none",
-        "data": f"{plan['images']} images, {plan['crops']} crops"
-        + (" (synthetic, small)" if plan["synthetic"] else ""),
-        "protocol": plan["protocol"],
-        "leakage": _leakage(plan["leakage"]),
-        "trials": f"{plan['search_trials']} search + {plan['cv_trials']} cross-validation,"
-        f" {plan['epochs_per_trial']} epochs each; {_left(plan)}",
-        "resources": f"{resources['cpus_per_trial']:g} CPU + {resources['gpus_per_trial']:g} GPU per trial,"
-        f" {resources['max_concurrent']} at a time",
+        "question": plan.request.question,
+        "axes": ", ".join(f"{name} {axis}" for name, axis in plan.axes.items()) or "none",
+        "data": f"{data.images} images, {data.crops} crops" + (" (synthetic, small)" if data.synthetic else ""),
+        "protocol": plan.asked.protocol,
+        "leakage": _leakage(plan.asked.leakage),
+        "trials": f"{n_search} search + {n_cv} cross-validation, {plan.request.epochs} epochs each; {_left(plan)}",
+        "resources": f"{resources.cpus_per_trial:g} CPU + {resources.gpus_per_trial:g} GPU per trial,"
+        f" {resources.max_concurrent} at a time",
         "time": _time(plan),
-        "disk": f"about {plan['disk_mb']} MB in {plan['sweep']}",
+        "disk": f"about {plan.disk_mb} MB in {plan.sweep}",
     }
     for name, text in rows.items():
         if text:
             table.add_row(name, text)
     console.print(table)
-    for note in plan.get("notes", ()):
+    for note in plan.notes:
         console.print(f"note: {note}")
 
 
-def _left(plan: dict[str, Any]) -> str:
+def _left(plan: Plan) -> str:
     """`to run: 2 search + 8 folds; 10 done already; 1 failed (--retry-failed repeats it)`: of this request alone."""
-    parts = [f"{n} {what}" for n, what in zip(plan["to_run"], ("search", "folds"), strict=True) if n]
+    tally = plan.tally
+    parts = [f"{n} {what}" for n, what in zip(tally.to_run, ("search", "folds"), strict=True) if n]
     texts = [f"to run: {' + '.join(parts)}" if parts else "nothing is left to run"]
-    texts += [f"{plan['done_already']} done already"] if plan["done_already"] else []
-    if failed := plan["failed_already"]:
-        repeated = (
-            "to be repeated" if plan["retry_failed"] else f"--retry-failed repeats {'it' if failed == 1 else 'them'}"
-        )
-        texts.append(f"{failed} failed ({repeated})")
+    texts += [f"{sum(tally.done)} done already"] if any(tally.done) else []
+    if failed := sum(tally.failed):
+        remedy = f"--retry-failed repeats {'it' if failed == 1 else 'them'}"
+        texts.append(f"{failed} failed ({'to be repeated' if plan.retry_failed else remedy})")
     return "; ".join(texts)
 
 
-def _time(plan: dict[str, Any]) -> str:
-    """`about 12-16 min (measured: ...)`, or why it is not known; empty when nothing is left to run."""
-    if not plan.get("eta_basis") or not any(plan["to_run"]):
+def _time(plan: Plan) -> str:
+    """`about 12-16 min (timed: ...)`, or why it is not known; empty when nothing is left to run."""
+    if plan.forecast is None or plan.is_done:
         return ""
-    low_high = plan["eta_s"]
-    return f"about {span(*low_high)} ({plan['eta_basis'].partition(':')[0]})" if low_high else plan["eta_basis"]
+    low_high, basis = plan.forecast.eta_s, plan.forecast.basis
+    return f"about {span(*low_high)} ({basis})" if low_high else basis
 
 
-def _leakage(by_label: dict[str, dict[str, Any]]) -> str:
+def _leakage(by_label: Mapping[str, Mapping[str, float | None]]) -> str:
     """`0 % of test crops overlap a training crop, 0 % of test images are trained on`: the worst label."""
     if not by_label:
         return ""
-    overlap, image = (max(shares[name] for shares in by_label.values()) for name in ("overlap_share", "image_share"))
+    overlap, image = (max(of[name] or 0.0 for of in by_label.values()) for name in ("overlap_share", "image_share"))
     return f"{overlap:.0%} of test crops overlap a training crop, {image:.0%} are of an image that is trained on"

@@ -1,6 +1,7 @@
-"""The plan and the summary as text: tables for people, JSON for scripts."""
+"""The summary at the end of a run: tables for people, JSON for scripts."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -8,11 +9,23 @@ from rich.table import Table
 
 from sweeps.console.next_command import next_command
 from sweeps.console.plain import console_to
-from sweeps.folds import FoldFindings, average_text, fold_findings, folds_json, interval_text, p_text, record_rows
-from sweeps.space import configuration_group, configuration_words, last_settings, show, swept_axes, without_idle
-from sweeps.store import COMPLETE, FAILED, PRUNED, Tally, best_first, outside, read_records, read_sweep, tally_of
+from sweeps.folds import FoldFindings, average_text, fold_findings, fold_results, folds_json, interval_text, p_text
+from sweeps.space import Configuration, show
+from sweeps.store import (
+    COMPLETE,
+    FAILED,
+    PRUNED,
+    SweepFile,
+    Tally,
+    TrialRecord,
+    best_first,
+    read_records,
+    read_sweep,
+    tally_of,
+)
 
 LEADERS = 5
+UNKNOWN = "a rival"
 NUMBERS = (("loss", 4), ("psnr_db", 2), ("ssim", 3))  # of a test, with digits
 
 
@@ -22,7 +35,7 @@ def show_summary(sweep: Path, file: TextIO, tally: Tally | None = None) -> None:
     Args:
         tally: of the request; without it what sweep.json says of it.
     """
-    asked, records = read_sweep(sweep) or {}, list(read_records(sweep).values())
+    asked, records = read_sweep(sweep) or SweepFile(), list(read_records(sweep).values())
     found, console, ranked = _findings(asked, records), console_to(file), _ranked(records, asked)
     tables = [_leaders(ranked, asked), _fold_averages(found, asked, ranked), _leaderboard(found, asked)]
     for table in (table for table in tables if table.row_count):
@@ -31,72 +44,74 @@ def show_summary(sweep: Path, file: TextIO, tally: Tally | None = None) -> None:
     beyond = len(best_first(records)) - len(ranked)
     if beyond:
         console.print(f"outside the present search space: {beyond} complete (kept, not ranked)")
-    for group, stop in found.stops.items():
+    texts = _texts(found, asked)
+    for configuration, stop in found.stops.items():
         console.print(
-            f"stopped after {stop.cells} of {len(found.cells)} cells: {_words(group, found, asked)},"
-            f" behind {_words(stop.rival, found, asked)} by {stop.difference:.2f} dB"
+            f"stopped after {stop.cells} of {len(found.cells)} cells: {texts.get(configuration, UNKNOWN)},"
+            f" behind {texts.get(stop.rival, UNKNOWN)} by {stop.difference:.2f} dB"
         )
     smallest = found.smallest_tied
     if smallest is not None:
         sizes = f"{smallest.parameters:,} parameters instead of {found.places[0].parameters:,}"
-        console.print(f"smallest of the tied: {_words(smallest.group, found, asked)}, {sizes}")
+        console.print(f"smallest of the tied: {texts[smallest.configuration]}, {sizes}")
     counts = _counts(records)
     console.print("trials: " + (", ".join(f"{n} {status}" for status, n in counts.items() if n) or "none"))
-    command = next_command(asked, tally or tally_of(asked, records))
+    command = next_command(asked.command, tally or tally_of(asked, records))
     if command:
         console.print(f"next: {command}", soft_wrap=True)
 
 
 def summary_json(sweep: Path, report: Path) -> str:
     """The same for scripts."""
-    asked, records = read_sweep(sweep) or {}, list(read_records(sweep).values())
+    asked, records = read_sweep(sweep) or SweepFile(), list(read_records(sweep).values())
     searched = _ranked(records, asked)
     content = {
         "sweep": str(sweep),
         "report": str(report),
         "trials": _counts(records),
-        "best": searched[0] if searched else None,
+        "best": searched[0].to_json() if searched else None,
         **folds_json(_findings(asked, records)),
     }
     return json.dumps(content, indent=1)
 
 
-def _findings(asked: dict[str, Any], records: list[dict[str, Any]]) -> FoldFindings:
-    return fold_findings(record_rows(records), records, asked, _leader(_ranked(records, asked)))
+def _findings(asked: SweepFile, records: Sequence[TrialRecord]) -> FoldFindings:
+    return fold_findings(fold_results(records), records, asked, _leader(_ranked(records, asked)))
 
 
-def _ranked(records: list[dict[str, Any]], asked: dict[str, Any]) -> list[dict[str, Any]]:
+def _ranked(records: Sequence[TrialRecord], asked: SweepFile) -> list[TrialRecord]:
     """Complete search trials of the present space, best first."""
-    return best_first(r for r in records if r["kind"] == "search" and not outside(asked, r["config"]))
+    return best_first(r for r in records if r.is_search and not asked.outside(r.config))
 
 
-def _leader(ranked: list[dict[str, Any]]) -> str | None:
+def _leader(ranked: Sequence[TrialRecord]) -> Configuration | None:
     """The configuration that cross-validation takes first."""
-    return configuration_group(ranked[0]["config"] | last_settings(ranked[0])) if ranked else None
+    return ranked[0].configuration if ranked else None
 
 
-def _leaders(ranked: list[dict[str, Any]], asked: dict[str, Any]) -> Table:
-    axes = list(asked.get("axes") or {})
+def _leaders(ranked: Sequence[TrialRecord], asked: SweepFile) -> Table:
+    axes = list(asked.axes)
     table = _table("trial", *axes, "val PSNR dB", "val SSIM", "val loss", "test PSNR dB")
     for r in ranked[:LEADERS]:
-        m, settings = r["metrics"], without_idle(asked, {**r["config"], **last_settings(r)})
+        m, settings = r.metrics, asked.present_space.shown(r.ended_with)
         numbers = (
             f"{m['best_val_psnr_db']:.2f}",
             f"{m['best_val_ssim']:.3f}",
             f"{m['best_val_loss']:.4f}",
-            f"{r['test']['psnr_db']:.2f}",
+            f"{r.test['psnr_db']:.2f}",
         )
-        table.add_row(r["name"], *(_setting(settings.get(name)) for name in axes), *numbers)
+        table.add_row(r.name, *(_setting(settings.get(name)) for name in axes), *numbers)
     return table
 
 
-def _fold_averages(found: FoldFindings, asked: dict[str, Any], ranked: list[dict[str, Any]]) -> Table:
+def _fold_averages(found: FoldFindings, asked: SweepFile, ranked: Sequence[TrialRecord]) -> Table:
     """Mean, standard deviation and interval of each configuration and label."""
     named = len(found.tables) > 1 or (bool(ranked) and _leader(ranked) not in found.tables)  # an earlier best's, say
     head = ["configuration"] if named else []
     table = _table(*head, "stratified by", "folds", "test loss", "test PSNR dB", "test SSIM")
-    for group, tables in found.tables.items():
-        title = [_words(group, found, asked)] if named else []
+    texts = _texts(found, asked)
+    for configuration, tables in found.tables.items():
+        title = [texts[configuration]] if named else []
         for t in tables:
             cells = (average_text(t, f"test_{name}", digits) for name, digits in NUMBERS)
             done = f"{t.n_done} of {len(t.rows)}" if t.incomplete else str(t.n_folds)
@@ -108,9 +123,10 @@ def _fold_averages(found: FoldFindings, asked: dict[str, Any], ranked: list[dict
     return table
 
 
-def _leaderboard(found: FoldFindings, asked: dict[str, Any]) -> Table:
+def _leaderboard(found: FoldFindings, asked: SweepFile) -> Table:
     unit = "conditions" if found.by_condition else "images"
     table = _table("#", "configuration", f"test PSNR dB over {unit}", "behind the best", "p (Holm)", "", "parameters")
+    texts = _texts(found, asked)
     for number, place in enumerate(found.places, 1):
         s = place.standing
         mark = "best" if number == 1 else "tied" if s.tied else ""
@@ -118,23 +134,22 @@ def _leaderboard(found: FoldFindings, asked: dict[str, Any]) -> Table:
         behind = f"{s.difference:.2f}{interval_text(s.low, s.high, 2)}" if number > 1 else ""
         mean = f"{s.mean:.2f}{interval_text(place.low, place.high, 2)}"
         cells = mean, behind, "" if number == 1 else p_text(s.p_holm)
-        table.add_row(str(number), _words(place.group, found, asked), *cells, mark, size)
+        table.add_row(str(number), texts[place.configuration], *cells, mark, size)
     return table
 
 
-def _words(group: str, found: FoldFindings, asked: dict[str, Any]) -> str:
-    """The axes in which the cross-validated configurations differ: lines are short."""
-    settings = [json.loads(each) for each in found.tables]
-    differ = [name for name in swept_axes(asked) if len({repr(each.get(name)) for each in settings}) > 1]
-    return configuration_words(found.tables, asked, differ or swept_axes(asked)).get(group, "a rival")
+def _texts(found: FoldFindings, asked: SweepFile) -> dict[Configuration, str]:
+    """The cross-validated configurations by the axes in which they differ: lines are short."""
+    differ = [name for name in asked.swept if len({repr(each.get(name)) for each in found.tables}) > 1]
+    return asked.present_space.words(found.tables, differ or asked.swept)
 
 
 def _setting(value: Any) -> str:
     return "–" if value is None else show(value)
 
 
-def _counts(records: list[dict[str, Any]]) -> dict[str, int]:
-    return {s: sum(r["status"] == s for r in records) for s in (COMPLETE, PRUNED, FAILED)}
+def _counts(records: Sequence[TrialRecord]) -> dict[str, int]:
+    return {s: sum(r.status == s for r in records) for s in (COMPLETE, PRUNED, FAILED)}
 
 
 def _table(*columns: str) -> Table:

@@ -5,6 +5,8 @@ import inspect
 import itertools
 import json
 import math
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,15 +17,22 @@ from deepdlt.config import REFERENCE_SIZE, ConfigError
 from deepdlt.dataset import Split
 from deepdlt.terminal import progress_bar
 from sweeps.identity import SweepData, code_files
-from sweeps.request import Request, best_record
-from sweeps.space import space as search
-from sweeps.store import COMPLETE, read_baselines, read_records, write_baselines
+from sweeps.request import Request
+from sweeps.space import Configuration
+from sweeps.store import (
+    Baselines,
+    SplitBaselines,
+    SplitPlace,
+    TrialRecord,
+    best_first,
+    read_baselines,
+    read_records,
+    write_baselines,
+)
 
 LATENT_FIELDS = ("model", "latent_channels", "latent_dim")
 """What TrainConfig.latent_size depends on."""
 METRICS = "deepdlt/metrics/"  # where these files change, the numbers may
-Place = tuple[str, int, int]
-"""Label, fold, number of folds; fold 0 of 0 is the search's split."""
 
 
 def compute_baselines(request: Request, data: SweepData, sweep: Path, quiet: bool = False) -> None:
@@ -32,53 +41,52 @@ def compute_baselines(request: Request, data: SweepData, sweep: Path, quiet: boo
     PCA is fitted on all training crops: on 16,600 of them 128 components take 4 s, 1024 take 20 s (one core).
     """
     records = read_records(sweep).values()
-    if not any(record["status"] == COMPLETE for record in records):
+    if not any(record.is_complete for record in records):
         return  # nothing to compare with
-    before = read_baselines(sweep) or {}
-    sizes = latent_sizes(request, best_record(records))
-    content = {"pixels": data.patches.crops[0].size, "latent_sizes": sizes}
-    asked = sorted(size for size in {REFERENCE_SIZE, *sizes} if size < content["pixels"])
-    splits: dict[Place, dict[str, Any]] = {_place(split): split for split in before.get("splits", [])}
+    before = read_baselines(sweep) or Baselines()
+    sizes = latent_sizes(request, next(iter(best_first(records)), None))
+    now = replace(before, pixels=data.patches.crops[0].size, latent_sizes=tuple(sizes))
+    asked = sorted(size for size in {REFERENCE_SIZE, *sizes} if size < now.pixels)
+    splits = {split.split: split for split in before.splits}
     keys = {place: _key(data, split, asked) for place, split in _wanted(request, data).items()}
-    missing = [place for place, key in keys.items() if splits.get(place, {}).get("key") != key]
+    missing = [place for place, key in keys.items() if place not in splits or splits[place].key != key]
     with progress_bar("computing baselines", "splits") as progress:
         if missing and not quiet:
             progress(0, len(missing))
         for done, place in enumerate(missing, start=1):
             rows = _rows(data.patches.crops, data.splits[place[:2]], asked)
-            splits[place] = dict(zip(("label", "fold", "n_folds"), place, strict=True)) | {"key": keys[place]}
-            splits[place]["rows"] = rows
-            write_baselines(sweep, {**content, "splits": list(splits.values())})
+            splits[place] = SplitBaselines(*place, keys[place], rows)
+            write_baselines(sweep, replace(now, splits=tuple(splits.values())))
             if not quiet:
                 progress(done, len(missing))
-    if any(before.get(name) != value for name, value in content.items()):
-        write_baselines(sweep, {**content, "splits": list(splits.values())})
+    if not missing and now != before:
+        write_baselines(sweep, now)
 
 
-def latent_sizes(request: Request, best: dict[str, Any] | None = None) -> list[int]:
+def latent_sizes(request: Request, best: TrialRecord | None = None) -> list[int]:
     """Latent sizes of all configurations of the space, of a range the two ends and that of the best record."""
-    swept = {name: axis for name, axis in search.axes(request.domains).items() if name in LATENT_FIELDS}
-    choices = {name: axis.ends for name, axis in swept.items()}
+    axes = request.search_space.axes
+    choices = {name: axes[name].ends for name in LATENT_FIELDS if name in axes}
     points = [dict(zip(choices, values, strict=True)) for values in itertools.product(*choices.values())]
-    points += [{name: best["config"][name] for name in swept}] if best else []
+    points += [{name: best.config[name] for name in choices}] if best else []
     sizes = set()
     for settings in points:
         try:
-            sizes.add(request.config(settings).latent_size)
+            sizes.add(request.config(Configuration.of(settings)).latent_size)
         except ConfigError:  # choices that do not go together are no configuration
             continue
     return sorted(sizes)
 
 
-def _wanted(request: Request, data: SweepData) -> dict[Place, Split]:
+def _wanted(request: Request, data: SweepData) -> dict[SplitPlace, Split]:
     """The splits of the sweep's trials."""
     splits = {(label, fold, request.folds if fold else 0): split for (label, fold), split in data.splits.items()}
     return {place: split for place, split in splits.items() if place[1] or not request.cv_only}
 
 
-def _rows(crops: np.ndarray, split: Split, sizes: list[int]) -> list[dict[str, Any]]:
+def _rows(crops: np.ndarray, split: Split, sizes: list[int]) -> tuple[Mapping[str, Any], ...]:
     table = baseline_table(crops, split.train, split.test, sizes, fit_crops=len(split.train))
-    return [{name: _finite(value) for name, value in row.items()} for row in table]
+    return tuple({name: _finite(value) for name, value in row.items()} for row in table)
 
 
 def _key(data: SweepData, split: Split, sizes: list[int]) -> str:
@@ -88,10 +96,6 @@ def _key(data: SweepData, split: Split, sizes: list[int]) -> str:
     parts = [data.patches.fingerprint.encode(), json.dumps(sizes).encode(), *code]
     parts += [indices.astype("<i8").tobytes() for indices in (split.train, split.test)]
     return hashlib.sha256(b"".join(hashlib.sha256(part).digest() for part in parts)).hexdigest()
-
-
-def _place(split: dict[str, Any]) -> Place:
-    return split["label"], split["fold"], split["n_folds"]
 
 
 def _finite(value: float | int | str) -> float | int | str | None:

@@ -1,18 +1,17 @@
 """What an earlier run left of a trial that it did not finish: gone on with where that is the same training."""
 
 from pathlib import Path
-from typing import Any
 
 from ray import tune
 
 from deepdlt.atomic import write_atomic
 from deepdlt.models import BEST, LAST, PREVIOUS, load_last
 from deepdlt.training import complete_transplant
-from sweeps.store import CODE_FILE
+from sweeps.store import CODE_FILE, TuneConfig
 from sweeps.tuning import members as population
 
 
-def begin(config: dict[str, Any], directory: Path, code: str) -> None:
+def begin(config: TuneConfig, directory: Path, code: str) -> None:
     """Note which code trains here; what other code has begun, or is another training by now, is begun again.
 
     Args:
@@ -36,7 +35,7 @@ def begun_by_other_code(directory: Path, code: str) -> bool:
     return mark.exists() and mark.read_text(encoding="utf-8") != code
 
 
-def _is_another_training(config: dict[str, Any], directory: Path) -> bool:
+def _is_another_training(config: TuneConfig, directory: Path) -> bool:
     """Whether a population of an earlier run has changed it, and Tune's config knows nothing of that."""
     if population.POPULATION not in config and population.is_changed(directory):
         return True

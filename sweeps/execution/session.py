@@ -26,6 +26,8 @@ os.environ.update(
 import ray
 from ray.tune import TuneError
 
+from sweeps.tuning import silence_errors
+
 ROOT = Path(__file__).resolve().parent.parent.parent
 HANG = "DEEPDLT_HANG_S"  # environment: seconds without a step after which a trial's process ends itself
 WORKER_ENV = {
@@ -53,7 +55,7 @@ def ray_session(address: str | None, verbose: bool, lost: Callable[[str], None])
     if not verbose:
         logging.getLogger("ray").setLevel(logging.CRITICAL)
         logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
-        _silence_errors()
+        silence_errors()
     options: dict[str, Any] = (
         {"num_cpus": len(os.sched_getaffinity(0)), "include_dashboard": False} if address is None else {}
     )
@@ -105,14 +107,6 @@ def _watch(processes: dict[int, str], lost: Callable[[str], None], over: threadi
                 return
     for descriptor in names:
         os.close(descriptor)
-
-
-def _silence_errors() -> None:
-    """Ray prints a paragraph on stdout for every worker that dies, log_to_driver or not; progress says it in a line."""
-    from ray._private import worker  # late: a private name of Ray
-
-    if hasattr(worker, "print_to_stdstream"):
-        worker.print_to_stdstream = lambda *_, **__: None
 
 
 def _own_processes() -> dict[int, str]:

@@ -2,7 +2,7 @@
 
 import shutil
 from argparse import Namespace
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
@@ -17,15 +17,21 @@ from deepdlt.config import VAES
 from sweeps import stopping
 from sweeps.errors import SweepRefused
 from sweeps.execution.trainable import Job, train_cell
-from sweeps.execution.trial_ends import RETRIES, Silence, SweepProgress
+from sweeps.execution.trial_ends import RETRIES, Phase, Silence, SweepProgress
 from sweeps.execution.trial_names import TrialNames
-from sweeps.identity import SweepData, git_commit, search_label, versions
-from sweeps.identity import code as code_identity
+from sweeps.identity import SweepData, provenance, search_label
 from sweeps.planning import plan
-from sweeps.request import LABELS, Request, Resources, fit_to
-from sweeps.request import cells as cross_validation
-from sweeps.space import configuration_group
-from sweeps.space import space as search
+from sweeps.request import (
+    LABELS,
+    Request,
+    Resources,
+    chosen_configurations,
+    fit_to,
+    fold_cells,
+    grid_cells,
+    search_cell,
+)
+from sweeps.space import Configuration
 from sweeps.store import (
     COMPLETE,
     FAILED,
@@ -33,10 +39,14 @@ from sweeps.store import (
     PRUNED,
     VAE_METRICS,
     TrialLog,
+    TrialRecord,
+    TuneConfig,
+    best_first,
     read_record,
     read_records,
     read_trial,
     trial_config,
+    trial_name,
     update_sweep,
 )
 from sweeps.tuning import (
@@ -71,20 +81,14 @@ class SweepRun:
         self.label = search_label(data.patches.images)
         self.quiet, self.start_ray = quiet, start_ray
         self.kept = (COMPLETE, PRUNED) if retry_failed else (COMPLETE, PRUNED, FAILED)
-        self.code = {
-            "code": code_identity.digest(code_identity.code_files()),
-            "versions": versions(),
-            "git_commit": git_commit(),
-        }
+        self.made_by = provenance()
         amounts = resources.cpus_per_trial, resources.gpus_per_trial
-        self.job = Job(sweep, data.splits, data.patches.image_id, *amounts, self.code)
+        self.job = Job(sweep, data.splits, data.patches.image_id, *amounts, self.made_by)
 
     def run_search(self) -> None:
         """Run the search trials that are missing; those of an edited space's former choices do not count."""
-        records = [r for r in read_records(self.sweep).values() if r["kind"] == "search"]
-        done = {
-            r["identity"]: r for r in records if cross_validation.in_space(self.request, r) and r["status"] in self.kept
-        }
+        records = [r for r in read_records(self.sweep).values() if r.is_search]
+        done = {r.identity: r for r in records if r.status in self.kept and not self.request.outside(r.config)}
         total, _ = plan.planned_trials(self.request)
         missing = total - len(done)
         if missing <= 0:
@@ -92,22 +96,22 @@ class SweepRun:
         names = TrialNames(self.sweep, self._member_axes(), self.request.epochs)
         configurations = plan.searched_settings(self.request)
         if configurations is not None:
-            cells = [plan.search_cell(self.request, c, self.label, self.fingerprint) for c in configurations]
+            cells = [search_cell(self.request, c, self.label, self.fingerprint) for c in configurations]
             trials = [names.trial(c, k) for k, c in enumerate(cells, 1) if c.identity not in done][:missing]
             if trials:
                 self._run("search", ListedSearch(trials), total, len(trials))
             return
+        space = self.request.search_space
         searcher = DistinctOptunaSearch(
-            self.request.domains,
+            space,
             partial(_suggested, names, self.request, self.label, self.fingerprint),
             sweep=self.sweep,
             seed=self.request.seed + len(records),
-            conditions=self.request.conditions,
             minimize=self.request.minimize,
         )
         for record in done.values():
-            searcher.add_known(self._settings(record["config"]), record)
-        searcher.try_first([*self._begun(), *self.request.points])
+            searcher.add_known(space.space.settings_of(record.config), record)
+        searcher.try_first([*self._begun(), *space.points])
         self._run("search", searcher, total, missing)
 
     def run_folds(self) -> None:
@@ -122,60 +126,53 @@ class SweepRun:
     def _run_cells(self, kept: tuple[str, ...]) -> bool:
         """Run the cells whose record has none of these states; whether one of them got one."""
         records = read_records(self.sweep)
-        configs = cross_validation.chosen_configurations(self.request, records.values())
-        grid = cross_validation.grid_cells(self.request)
-        groups = [configuration_group(config) for config in configs]
-        update_sweep(self.sweep, cv_configurations=groups, cv_cells=grid)
-        cells = cross_validation.fold_cells(configs, grid, self.request.folds, self.fingerprint)
-        done = {identity for identity, record in records.items() if record["status"] in kept}
+        chosen, grid = chosen_configurations(self.request, records.values()), grid_cells(self.request)
+        compared = [each.unseeded for each in chosen]
+        update_sweep(self.sweep, cv_configurations=tuple(compared), cv_cells=tuple(grid))
+        cells = fold_cells(chosen, grid, self.request.folds, self.fingerprint)
+        done = {identity for identity, record in records.items() if record.status in kept}
         trials = [trial_config(cell, cell.name()) for cell in cells if cell.identity not in done]
         if self.request.race is None:
             searcher = ListedSearch(trials)
         else:
-            searcher = RaceSearch(trials, self.sweep, grid, groups, self.request.race)
+            searcher = RaceSearch(trials, self.sweep, grid, compared, self.request.race)
         if not searcher.left:
             return False
         self._run("cv", searcher, len(cells), len(trials))
-        return any(read_record(self.sweep / trial["trial"]["name"]) for trial in trials)
+        return any(read_record(self.sweep / trial_name(trial)) for trial in trials)
 
     def _member_axes(self) -> list[str]:
         """The swept fields, when trials are members of a population that may change some of them."""
-        return list(search.domains(self.request.domains)) if self.request.scheduler in schedulers.POPULATIONS else []
+        return list(self.request.search_space.domains) if self.request.scheduler in schedulers.POPULATIONS else []
 
-    def _settings(self, config: dict[str, Any]) -> dict[str, Any]:
-        return search.settings_of(self.request.domains, config, self.request.conditions)
-
-    def _begun(self) -> Iterator[dict[str, Any]]:
+    def _begun(self) -> Iterator[Configuration]:
         """Settings of search trials that were interrupted or damaged, or are to be retried: they come first."""
         for _, record, settings in self._of_the_space():
-            if record is None or record["status"] not in self.kept:
+            if record is None or record.status not in self.kept:
                 yield settings
 
     def _comparable(self) -> list[str]:
         """Search trials of earlier runs that new ones are compared with, however they ended."""
         return [directory.name for directory, _, _ in self._of_the_space()]
 
-    def _of_the_space(self) -> Iterator[tuple[Path, dict[str, Any] | None, dict[str, Any]]]:
+    def _of_the_space(self) -> Iterator[tuple[Path, TrialRecord | None, Configuration]]:
         """Folder, record and settings of each search trial of the space as it is now."""
-        swept = search.domains(self.request.domains)
+        space = self.request.search_space
         for directory in sorted(self.sweep.glob("s[0-9]*-*")):
             record = read_record(directory)
-            logged = record["config"] if record else read_trial(directory).hparams
-            values = {name: search.as_value(domain, logged[name]) for name, domain in swept.items() if name in logged}
-            settings = self._settings(values)
-            if search.contains(self.request.domains, settings, self.request.conditions):
+            settings = space.logged(record.config if record else read_trial(directory).hparams)
+            if space.space.holds(settings):
                 yield directory, record, settings
 
     def _progress(self, phase: str, total: int, missing: int) -> SweepProgress:
         known = read_records(self.sweep)
-        records = [r for r in known.values() if r["kind"] == "search"]
-        best = cross_validation.best_record(r for r in records if cross_validation.in_space(self.request, r))
+        ranked = best_first(r for r in known.values() if r.is_search and not self.request.outside(r.config))
         retry = FAILED not in self.kept
         name, then = "folds", 0
         if phase == "search":
             name, then = phase, plan.missing_trials(self.request, known, self.fingerprint, retry)[1]
-        done = total - missing
-        return SweepProgress(self.sweep, total, done, self.quiet, self.code, phase=name, then=then, best=best)
+        amount = Phase(name, total, total - missing, then)
+        return SweepProgress(self.sweep, amount, self.made_by, quiet=self.quiet, best=next(iter(ranked), None))
 
     def _run(self, phase: str, searcher: Any, total: int, missing: int) -> None:
         """Let Tune ask a searcher at most `missing` times."""
@@ -191,7 +188,7 @@ class SweepRun:
         trainable = tune.with_parameters(train_cell, crops=self.data.patches.crops, job=self.job)
         scheduler, at_a_time = None, resources.max_concurrent
         if phase == "search":
-            name, domains = self.request.scheduler, search.domains(self.request.domains)
+            name, domains = self.request.scheduler, self.request.search_space.domains
             known = reached(self.sweep, self._comparable()) if name in schedulers.ANYTIME else NOTHING
             epochs, seed = self.request.epochs, self.request.seed
             scheduler = schedulers.make_scheduler(name, epochs, missing, domains, seed, known=known)
@@ -207,7 +204,7 @@ class SweepRun:
                 scheduler=scheduler,
                 max_concurrent_trials=at_a_time,
                 reuse_actors=True,
-                trial_dirname_creator=lambda trial: trial.config["trial"]["name"],
+                trial_dirname_creator=lambda trial: trial_name(trial.config),
             ),
             run_config=tune.RunConfig(
                 name=phase,
@@ -264,9 +261,9 @@ def run_sweep(
             run.run_folds()
 
 
-def _suggested(names: TrialNames, request: Request, label: str, data: str, settings: dict[str, Any]) -> dict[str, Any]:
+def _suggested(names: TrialNames, request: Request, label: str, data: str, settings: Configuration) -> TuneConfig:
     """What Tune runs for a suggestion; a function of plain values, because Tune pickles its searcher."""
-    return names.trial(plan.search_cell(request, settings, label, data))
+    return names.trial(search_cell(request, settings, label, data))
 
 
 def _largest() -> float:
@@ -275,14 +272,14 @@ def _largest() -> float:
 
 
 def _has_vae(request: Request) -> bool:
-    swept = search.axes(request.domains).get("model")
-    return any(model in VAES for model in (swept.choices if swept else [request.config({}).model]))
+    swept = request.search_space.axes.get("model")
+    return any(model in VAES for model in (swept.choices if swept else [request.config().model]))
 
 
-def _hparam_domains(request: Request) -> tuple[dict[str, Any], dict[str, Any]]:
+def _hparam_domains(request: Request) -> tuple[Mapping[str, Any], Mapping[str, Sequence[Any]]]:
     """Columns of the HPARAMS tab: the swept fields, and what kind of trial it is."""
-    swept = {name: list(axis.choices) or (axis.low, axis.high) for name, axis in search.axes(request.domains).items()}
-    return swept, {
+    axes = request.search_space.axes
+    return {name: list(axis.choices) or (axis.low, axis.high) for name, axis in axes.items()}, {
         "kind": ["search", "cv"],
         "label": [*LABELS, *request.labels],
         "fold": list(range(request.folds + 1)),

@@ -29,8 +29,19 @@ from deepdlt.models import (
 from deepdlt.training import evaluate
 from deepdlt.training.fit import fit
 from sweeps.execution.begun_trials import begin
+from sweeps.identity import Provenance
 from sweeps.identity import code as code_identity
-from sweeps.store import COMPLETE, FAILED, TrialLog, forget_failure, read_record, trial_cell, write_record
+from sweeps.store import (
+    COMPLETE,
+    FAILED,
+    TrialLog,
+    TuneConfig,
+    forget_failure,
+    read_record,
+    trial_cell,
+    trial_name,
+    write_record,
+)
 from sweeps.tuning import members as population
 
 SHOWN_CROPS = 8
@@ -51,11 +62,11 @@ class Job:
     """(n_crops,) image of each crop."""
     cpus: float
     gpus: float
-    code: dict[str, Any]
-    """Code, versions and commit, for the record of each trial."""
+    made_by: Provenance
+    """For the record of each trial."""
 
 
-def train_cell(config: dict[str, Any], crops: np.ndarray, job: Job) -> None:
+def train_cell(config: TuneConfig, crops: np.ndarray, job: Job) -> None:
     """Tune's trainable: run the cell in `config["trial"]` to its end, from where an earlier run left it.
 
     A trial that fails commits the reason and ends; Tune is not told, so that it only ever retries what died without
@@ -64,10 +75,11 @@ def train_cell(config: dict[str, Any], crops: np.ndarray, job: Job) -> None:
     Args:
         crops: (n, 1, size, size) uint8, read-only.
     """
-    cell, directory = trial_cell(config), job.sweep / config["trial"]["name"]
-    job = replace(job, code=job.code | {"code": code_identity.digest(code_identity.code_files())})  # what runs here
+    cell, directory = trial_cell(config), job.sweep / trial_name(config)
+    here = code_identity.digest(code_identity.code_files())
+    job = replace(job, made_by=replace(job.made_by, code=here))
     forget_failure(directory)
-    begin(config, directory, job.code["code"])
+    begin(config, directory, here)
     try:
         with TrialLog(directory) as log, _watchdog(directory) as alive:
             place: dict[str, Any] = {"kind": cell.kind, "label": cell.label, "fold": cell.fold, "n_folds": cell.n_folds}
@@ -76,12 +88,12 @@ def train_cell(config: dict[str, Any], crops: np.ndarray, job: Job) -> None:
             _train(config, crops, job, directory, log, alive)
     except Exception as error:  # committed here, where the reason is known
         record = read_record(directory)
-        if record is None or record["status"] != COMPLETE:
-            write_record(directory, cell, FAILED, error=f"{error}" or type(error).__name__, **job.code)
+        if record is None or not record.is_complete:
+            write_record(directory, cell, FAILED, error=f"{error}" or type(error).__name__, **vars(job.made_by))
 
 
 def _train(
-    config: dict[str, Any], crops: np.ndarray, job: Job, directory: Path, log: TrialLog, alive: Callable[..., None]
+    config: TuneConfig, crops: np.ndarray, job: Job, directory: Path, log: TrialLog, alive: Callable[..., None]
 ) -> None:
     cell, train_config = trial_cell(config), population.train_config(config)
     told = population.take_over(config, directory, train_config)
@@ -120,7 +132,7 @@ def _train(
                 **_environment(train_config, device),
                 **_sizes(train_config, split, job.image_id),
                 **({"schedule": schedule} if (schedule := population.history(directory)) else {}),
-                **job.code,
+                **vars(job.made_by),
             )
         log.flush()
         if epoch > told or metrics["finished"]:

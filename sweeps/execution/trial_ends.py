@@ -4,7 +4,8 @@ import errno
 import shutil
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,21 @@ from deepdlt.terminal import say, unread
 from deepdlt.training import EPOCH_METRICS
 from sweeps import stopping
 from sweeps.execution.trainable import HANG_FILE
+from sweeps.identity import Provenance
 from sweeps.planning import span
-from sweeps.store import COMPLETE, FAILED, METRIC, PRUNED, TrialLog, read_record, trial_cell, write_record
+from sweeps.store import (
+    COMPLETE,
+    FAILED,
+    METRIC,
+    PRUNED,
+    SEARCH,
+    TrialLog,
+    TrialRecord,
+    read_record,
+    trial_cell,
+    trial_name,
+    write_record,
+)
 
 FULL_DISK = 10_000_000  # bytes; a trial's checkpoints and logs need about as many
 SHARED_WITHIN_S = 10.0  # until a file written on one node is seen on another
@@ -36,40 +50,39 @@ class Silence(TrialProgressCallback):
         """Tune hook."""
 
 
+@dataclass(frozen=True)
+class Phase:
+    """The trials of a search, or the folds."""
+
+    name: str
+    """`search` or `folds`."""
+    total: int
+    """Those done in earlier runs included."""
+    done: int
+    """Of these, before this run."""
+    then: int = 0
+    """Folds that follow when this phase is over."""
+
+
 class SweepProgress(tune.Callback):
     """One live line on a terminal, one line per finished trial elsewhere; ends the TensorBoard session of each trial.
 
     Args:
         sweep: folder of the sweep.
-        total: trials of this phase, those done in earlier runs included.
-        done: of these, how many were done before.
+        made_by: for the records that are written here.
         quiet: print nothing but failures.
-        code: what made the trials, for the records that are written here.
-        phase: what the trials are, `search` or `folds`.
-        then: folds that follow when this phase is over.
         best: record of the best complete search trial so far.
     """
 
     def __init__(
-        self,
-        sweep: Path,
-        total: int,
-        done: int,
-        quiet: bool = False,
-        code: dict[str, Any] | None = None,
-        *,
-        phase: str = "trials",
-        then: int = 0,
-        best: Mapping[str, Any] | None = None,
+        self, sweep: Path, phase: Phase, made_by: Provenance, *, quiet: bool = False, best: TrialRecord | None = None
     ) -> None:
         # Tune pickles callbacks: no console, lock or file may live here before setup().
-        self.sweep, self.total, self.quiet, self.code = sweep, total, quiet, code or {}
-        self.phase, self.then = phase, then
-        self.counts = {COMPLETE: done, PRUNED: 0, FAILED: 0}
-        self.before = done
+        self.sweep, self.phase, self.made_by, self.quiet = sweep, phase, made_by, quiet
+        self.counts = {COMPLETE: phase.done, PRUNED: 0, FAILED: 0}
         self.epochs: list[int] = []  # of the trials that finished in this run
         self.running: set[str] = set()
-        self.best: tuple[float, str] | None = (float(best["metrics"][METRIC]), str(best["name"])) if best else None
+        self.best: tuple[float, str] | None = (float(best.metrics[METRIC]), best.name) if best else None
         self.started = time.monotonic()
         self._live: Any = None
 
@@ -94,7 +107,7 @@ class SweepProgress(tune.Callback):
     ) -> None:
         """Tune hook: an epoch of a trial is done."""
         value = float(result[METRIC])
-        if trial_cell(trial.config).kind == "search" and (self.best is None or value > self.best[0]):
+        if trial_cell(trial.config).kind == SEARCH and (self.best is None or value > self.best[0]):
             self.best = (value, _name(trial))
         self._show()
 
@@ -122,11 +135,11 @@ class SweepProgress(tune.Callback):
 
         The ETA is of all that is left, folds that follow included.
         """
-        parts = [f"{self.phase} {sum(self.counts.values())}/{self.total}", f"running {len(self.running)}"]
+        parts = [f"{self.phase.name} {sum(self.counts.values())}/{self.phase.total}", f"running {len(self.running)}"]
         parts += [f"{name} {self.counts[name]}" for name in (PRUNED, FAILED) if self.counts[name]]
         if self.best:
             parts.append(f"best val_psnr_db {self.best[0]:.2f} ({self.best[1]})")
-        parts += [f"then {self.then} folds"] if self.then else []
+        parts += [f"then {self.phase.then} folds"] if self.phase.then else []
         left = self._left_s()
         parts += [f"ETA {span(0.8 * left, 1.3 * left)}"] if left else []
         return " · ".join(parts)
@@ -134,11 +147,11 @@ class SweepProgress(tune.Callback):
     def _left_s(self) -> float | None:
         """At the pace so far, None while there is none: trials end as those did, folds have all epochs."""
         finished, elapsed = sum(self.counts.values()), time.monotonic() - self.started
-        new = finished - self.before
-        if not new or (self.then and not any(self.epochs)):
+        new, then = finished - self.phase.done, self.phase.then
+        if not new or (then and not any(self.epochs)):
             return None
-        left = elapsed / new * max(0, self.total - finished)
-        return left + (elapsed / sum(self.epochs) * max(self.epochs) * self.then if self.then else 0.0)
+        left = elapsed / new * max(0, self.phase.total - finished)
+        return left + (elapsed / sum(self.epochs) * max(self.epochs) * then if then else 0.0)
 
     def _guarded(self, hook: Callable[[Any], None], trial: Any) -> None:
         """Tune runs a trial again when a callback of it raises; a full disk must end the run instead."""
@@ -155,9 +168,9 @@ class SweepProgress(tune.Callback):
         if record is None and stopping.reason():
             self._left(trial)
             return
-        if record is None or record["status"] not in (COMPLETE, FAILED):
+        if record is None or record.status not in (COMPLETE, FAILED):
             metrics = {name: value for name, value in (trial.last_result or {}).items() if name in EPOCH_METRICS}
-            record = write_record(directory, cell, PRUNED, metrics=metrics, **self.code)
+            record = write_record(directory, cell, PRUNED, metrics=metrics, **vars(self.made_by))
         self._finish(trial, record)
         self._check_disk(record)
 
@@ -170,11 +183,11 @@ class SweepProgress(tune.Callback):
             return
         if record is None:  # the trainable could not say why
             reason = f"{self._how_died(trial)}, {trial.num_failures} times; fewer --max-concurrent may help"
-            record = write_record(directory, trial_cell(trial.config), FAILED, error=reason, **self.code)
+            record = write_record(directory, trial_cell(trial.config), FAILED, error=reason, **vars(self.made_by))
         self._finish(trial, record)
         self._check_disk(record)
 
-    def _finished_elsewhere(self, directory: Path) -> dict[str, Any]:
+    def _finished_elsewhere(self, directory: Path) -> TrialRecord:
         """The record of a trial that has finished on another node, whose file may come late here."""
         deadline = time.monotonic() + SHARED_WITHIN_S
         while (record := read_record(directory)) is None:
@@ -190,9 +203,9 @@ class SweepProgress(tune.Callback):
             return f"it hung and was ended (where: {hang})"
         return "its process died (killed, or out of memory)"
 
-    def _check_disk(self, record: dict[str, Any]) -> None:
+    def _check_disk(self, record: TrialRecord) -> None:
         free = shutil.disk_usage(self.sweep).free
-        if record["status"] == FAILED and free < FULL_DISK:  # every further trial would fail the same way
+        if record.status == FAILED and free < FULL_DISK:  # every further trial would fail the same way
             raise OSError(errno.ENOSPC, f"only {free / 1e6:.0f} MB left", str(self.sweep))
 
     def _left(self, trial: Any) -> None:
@@ -201,25 +214,25 @@ class SweepProgress(tune.Callback):
         if not self.quiet:
             self._say(f"{_name(trial)} left after epoch {_epoch(trial)}")
 
-    def _finish(self, trial: Any, record: dict[str, Any]) -> None:
-        status = record["status"]
-        with TrialLog(self.sweep / record["name"]) as log:
+    def _finish(self, trial: Any, record: TrialRecord) -> None:
+        status = record.status
+        with TrialLog(self.sweep / record.name) as log:
             log.session_end(status)
         self.running.discard(trial.trial_id)
         self.counts[status] += 1
-        self.epochs.append(int((record.get("metrics") or {}).get("epoch") or 0))
+        self.epochs.append(int(record.metrics.get("epoch", 0)))
         self._print(status, record)
 
-    def _print(self, status: str, record: dict[str, Any]) -> None:
+    def _print(self, status: str, record: TrialRecord) -> None:
         if self.quiet and status != FAILED:
             return
         if status == FAILED:
-            text = f"{record['name']} failed: {record['error']}"
+            text = f"{record.name} failed: {record.error}"
         else:
-            metrics = record["metrics"]
-            seconds = f" in {record['seconds']:.0f} s" if "seconds" in record else ""
-            text = f"{record['name']} {status}, epoch {metrics['epoch']}{seconds}: val_psnr_db {metrics[METRIC]:.2f}"
-        self._say(f"[{sum(self.counts.values())}/{self.total}] {text}")
+            metrics = record.metrics
+            seconds = f" in {record.seconds:.0f} s" if record.seconds is not None else ""
+            text = f"{record.name} {status}, epoch {metrics['epoch']}{seconds}: val_psnr_db {metrics[METRIC]:.2f}"
+        self._say(f"[{sum(self.counts.values())}/{self.phase.total}] {text}")
         self._show()
 
     def _say(self, text: str) -> None:
@@ -241,4 +254,4 @@ def _epoch(trial: Any) -> int:
 
 
 def _name(trial: Any) -> str:
-    return trial.config["trial"]["name"]
+    return trial_name(trial.config)

@@ -2,11 +2,10 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from sweeps.execution.begun_trials import begun_by_other_code
 from sweeps.identity import code_files, digest
-from sweeps.store import Cell, read_records, trial_config
+from sweeps.store import Cell, TuneConfig, read_records, trial_config
 from sweeps.tuning import member
 
 
@@ -20,12 +19,12 @@ class TrialNames:
 
     def __init__(self, sweep: Path, axes: Sequence[str] = (), epochs: int = 1) -> None:
         self.sweep, self.axes, self.epochs = sweep, list(axes), epochs
-        self.known = {identity: record["name"] for identity, record in read_records(sweep).items()}
+        self.known = {identity: record.name for identity, record in read_records(sweep).items()}
         directories = sorted(path.name for path in sweep.glob("s[0-9]*-*"))
         self.begun = {name.rpartition("-")[2]: name for name in directories if name not in self.known.values()}
         self.next = 1 + max((int(name[1:].partition("-")[0]) for name in directories), default=0)
 
-    def trial(self, cell: Cell, number: int | None = None) -> dict[str, Any]:
+    def trial(self, cell: Cell, number: int | None = None) -> TuneConfig:
         """The trial of a search cell, new or begun.
 
         Args:
@@ -41,4 +40,4 @@ class TrialNames:
             return trial
         directory = self.sweep / name
         anew = begun_by_other_code(directory, digest(code_files()))
-        return member(trial["trial"], directory, self.axes, self.epochs, anew)
+        return member(trial, directory, self.axes, self.epochs, anew)

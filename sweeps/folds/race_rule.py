@@ -32,12 +32,16 @@ Precedents: Maron & Moore 1994 (Hoeffding races); R's finetune::tune_race_anova 
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from scipy import stats
 
-GridCell = tuple[str, int, int]
-Values = Mapping[str, Mapping[GridCell, Mapping[str, float]]]
+from sweeps.store import GridCell
+
+Name = Any
+"""Of a configuration: hashable, with an order."""
+Values = Mapping[Name, Mapping[GridCell, Mapping[str, float]]]
 
 ALPHA = 0.05  # probability of stopping the configuration that would have won the full grid
 FIRST_LOOK = 2  # cells; one has no variance
@@ -50,7 +54,7 @@ class Stop:
     """Why a configuration left: after `cells` cells, `rival` led it by `difference`, with this one-sided `p`."""
 
     cells: int
-    rival: str
+    rival: Name
     difference: float
     p: float
 
@@ -83,11 +87,11 @@ class Race:
         if problems:
             raise ValueError("\n".join(problems))
 
-    def decide(self, values: Values) -> set[str]:
+    def decide(self, values: Values) -> set[Name]:
         """The configurations that need no further cells; see `stops`."""
         return set(self.stops(values))
 
-    def stops(self, values: Values) -> dict[str, Stop]:
+    def stops(self, values: Values) -> dict[Name, Stop]:
         """Configuration -> why it was stopped, in the order of stopping.
 
         Args:

@@ -3,19 +3,17 @@
 The report and the console both call `fold_findings`.
 """
 
-import json
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 
 from sweeps.folds.race import race_outcome, trial_epochs_saved
-from sweeps.folds.race_rule import GridCell, Stop
+from sweeps.folds.race_rule import Stop
 from sweeps.folds.statistics import Standing, interval_over_images, tied_with_best
-from sweeps.folds.tables import Average, FoldTable, average_over, finite, fold_tables, grid_rows, image_means
-from sweeps.space import configuration_group
-from sweeps.store import COMPLETE
+from sweeps.folds.tables import Average, FoldResult, FoldTable, average_over, finite, fold_tables, image_means, of_grid
+from sweeps.space import Configuration
+from sweeps.store import GridCell, SweepFile, TrialRecord
 
 
 @dataclass(frozen=True)
@@ -32,8 +30,8 @@ class Place:
     parameters: int | None
 
     @property
-    def group(self) -> str:
-        """The configuration."""
+    def configuration(self) -> Configuration:
+        """Without a seed."""
         return self.standing.config
 
 
@@ -41,13 +39,13 @@ class Place:
 class FoldFindings:
     """What the cross-validation of a sweep says."""
 
-    tables: dict[str, list[FoldTable]] = field(default_factory=dict)
+    tables: dict[Configuration, list[FoldTable]] = field(default_factory=dict)
     """Configuration -> a table per label; the leading configuration first."""
     places: list[Place] = field(default_factory=list)
     """The leaderboard of the complete configurations, best first; empty where there is only one configuration."""
-    stops: dict[str, Stop] = field(default_factory=dict)
+    stops: dict[Configuration, Stop] = field(default_factory=dict)
     """Configurations that the race stopped, in the order of stopping."""
-    cells: list[GridCell] = field(default_factory=list)
+    cells: tuple[GridCell, ...] = ()
     """The grid in the order in which it runs; empty when sweep.json does not say."""
     raced: bool = False
     """Two or more configurations ran the grid with `--race`."""
@@ -76,51 +74,50 @@ class FoldFindings:
         return self.tied[known.index(min(known))]
 
     @property
-    def incomplete(self) -> dict[str, tuple[int, int]]:
+    def incomplete(self) -> dict[Configuration, tuple[int, int]]:
         """Configuration -> complete cells and all cells of the grid, of those neither stopped nor complete."""
         grids = {group: asked_tables(tables) for group, tables in self.tables.items() if group not in self.stops}
         left = {g: grid for g, grid in grids.items() if grid and not all(table.complete for table in grid)}
         return {g: (sum(t.n_done for t in grid), sum(len(t.rows) for t in grid)) for g, grid in left.items()}
 
     @property
-    def earlier(self) -> list[str]:
+    def earlier(self) -> list[Configuration]:
         """Configurations that ran an earlier grid only, of other folds or labels: nothing to compare them by."""
         return [group for group, tables in self.tables.items() if not asked_tables(tables)]
 
 
 def fold_findings(
-    rows: Sequence[Mapping[str, Any]],
-    records: Iterable[Mapping[str, Any]],
-    asked: Mapping[str, Any],
-    first: str | None = None,
+    results: Sequence[FoldResult],
+    records: Iterable[TrialRecord],
+    asked: SweepFile,
+    first: Configuration | None = None,
 ) -> FoldFindings:
     """All tables of a sweep's cross-validation.
 
     Args:
-        rows: as of `fold_tables.record_rows`, with `val_psnr_db` where it is known.
+        results: of the cross-validation trials.
         records: trial.json of the same trials, for the race.
-        asked: sweep.json.
         first: the search's best configuration, which leads unless a leaderboard says otherwise.
     """
-    race, cells = asked.get("race"), _cells(asked)
-    order = _configurations(rows, asked, first)
+    racing, cells = asked.cv_configurations or (), asked.cv_cells or ()
+    order = _configurations(results, asked, first)
     found = FoldFindings(cells=cells)
-    if isinstance(race, Mapping) and len(racers := _asked_groups(asked)) > 1:
+    if asked.race is not None and len(racing) > 1:
         records, found.raced = list(records), True
-        found.stops = race_outcome(records, racers, cells, race.get("alpha", 0.05), race.get("margin", 0.0))
+        found.stops = race_outcome(records, racing, cells, asked.race.alpha, asked.race.margin)
         found.epochs_saved = trial_epochs_saved(records, found.stops, cells)
-    for group in order:
-        stop = found.stops.get(group)
-        found.tables[group] = fold_tables(rows, asked, group, set(cells[stop.cells :]) if stop else ())
-    clusters = _conditions(asked, rows)
+    for each in order:
+        stop = found.stops.get(each)
+        found.tables[each] = fold_tables(results, asked, each, set(cells[stop.cells :]) if stop else ())
+    clusters = _conditions(asked, results)
     found.by_condition = clusters is not None
-    grids = {g: asked_tables(found.tables[g]) for g in order if g not in found.stops}
-    complete = [g for g, grid in grids.items() if grid and all(table.complete for table in grid)]
+    grids = {c: asked_tables(found.tables[c]) for c in order if c not in found.stops}
+    complete = [c for c, grid in grids.items() if grid and all(table.complete for table in grid)]
     if complete and len(order) > 1:
-        found.places = _leaderboard(rows, asked, {g: grids[g] for g in complete}, clusters)
-    ranked = [place.group for place in found.places] or complete
-    rest = sorted((group for group in order if group not in ranked), key=lambda group: group in found.earlier)
-    found.tables = {group: found.tables[group] for group in (*ranked, *rest)}
+        found.places = _leaderboard(results, asked, {c: grids[c] for c in complete}, clusters)
+    ranked = [place.configuration for place in found.places] or complete
+    rest = sorted((c for c in order if c not in ranked), key=lambda c: c in found.earlier)
+    found.tables = {c: found.tables[c] for c in (*ranked, *rest)}
     return found
 
 
@@ -129,39 +126,40 @@ def asked_tables(tables: Iterable[FoldTable]) -> list[FoldTable]:
     return [table for table in tables if table.asked]
 
 
-def _configurations(rows: Sequence[Mapping[str, Any]], asked: Mapping[str, Any], first: str | None) -> list[str]:
+def _configurations(
+    results: Sequence[FoldResult], asked: SweepFile, first: Configuration | None
+) -> list[Configuration]:
     """Those of the grid that was asked for; then what else has cells in it, by mean validation PSNR."""
-    wanted = _asked_groups(asked)
-    psnr: dict[str, list[float]] = {}
-    for group in dict.fromkeys(str(row["group"]) for row in rows):
-        of_grid = grid_rows(rows, asked, group)
-        if of_grid and group not in wanted:
-            values = [row.get("val_psnr_db") for row in of_grid if row["status"] == COMPLETE]
-            psnr[group] = [float(value) for value in values if value is not None and finite(value)]
-    others = sorted(psnr, key=lambda g: (g != first, -float(np.mean(psnr[g])) if psnr[g] else np.inf, g))
-    begun = {str(row["group"]) for row in rows}
-    return [group for group in wanted if group in begun] + others
+    wanted, psnr = asked.cv_configurations or (), {}
+    begun = dict.fromkeys(result.configuration for result in results)
+    for each in begun:
+        if each not in wanted and (own := of_grid(results, asked, each)):
+            values = [result.numbers.get("val_psnr_db") for result in own if result.is_complete]
+            known = [value for value in values if finite(value)]
+            psnr[each] = float(np.mean(known)) if known else -np.inf
+    others = sorted(psnr, key=lambda c: (c != first, -psnr[c], c))
+    return [each for each in wanted if each in begun] + others
 
 
 def _leaderboard(
-    rows: Sequence[Mapping[str, Any]],
-    asked: Mapping[str, Any],
-    tables: Mapping[str, list[FoldTable]],
+    results: Sequence[FoldResult],
+    asked: SweepFile,
+    tables: Mapping[Configuration, list[FoldTable]],
     clusters: Mapping[str, Hashable] | None,
 ) -> list[Place]:
     labels = {table.label for grid in tables.values() for table in grid}
-    own = {group: [row for row in grid_rows(rows, asked, group) if row["label"] in labels] for group in tables}
-    per_image = {group: image_means(own[group]) for group in tables}
+    own = {c: [result for result in of_grid(results, asked, c) if result.label in labels] for c in tables}
+    per_image = {c: image_means(own[c]) for c in tables}
     shared = set.intersection(*(set(values) for values in per_image.values()))
     if not shared:
         return []
     places: list[Place] = []
     for standing in tied_with_best(per_image, clusters=clusters):
-        group = standing.config
-        values = {image: value for image, value in per_image[group].items() if image in shared}
+        each = standing.config
+        values = {image: value for image, value in per_image[each].items() if image in shared}
         _, low, high = interval_over_images(values, clusters)
-        sizes = {int(row["parameters"]) for row in own[group] if finite(row.get("parameters"))}
-        apart = _over_folds(tables[group], tables[places[0].group]) if places else None
+        sizes = {result.parameters for result in own[each] if result.parameters is not None}
+        apart = _over_folds(tables[each], tables[places[0].configuration]) if places else None
         places.append(Place(standing, low, high, apart, sizes.pop() if len(sizes) == 1 else None))
     return places
 
@@ -175,22 +173,9 @@ def _over_folds(one: list[FoldTable], best: list[FoldTable], column: str = "test
     return average_over(differences, float(np.mean([table.test_share for table in one])))
 
 
-def _cells(asked: Mapping[str, Any]) -> list[GridCell]:
-    cells = asked.get("cv_cells")
-    return [(str(label), int(fold), int(seed)) for label, fold, seed in cells] if isinstance(cells, list) else []
-
-
-def _asked_groups(asked: Mapping[str, Any]) -> list[str]:
-    """The grid's configurations as sweep.json lists them, spelled as those of the rows are."""
-    listed = asked.get("cv_configurations")
-    return [configuration_group(json.loads(group)) for group in listed] if isinstance(listed, list) else []
-
-
-def _conditions(asked: Mapping[str, Any], rows: Iterable[Mapping[str, Any]]) -> dict[str, Hashable] | None:
+def _conditions(asked: SweepFile, results: Iterable[FoldResult]) -> dict[str, Hashable] | None:
     """Image -> process condition, None unless sweep.json knows that of every tested image."""
-    listed = asked.get("conditions_of_images")
-    if not isinstance(listed, list):
+    known = {image: asked.condition_of(image) for result in results for image in result.test_by_image}
+    if asked.conditions_of_images is None or None in known.values():
         return None
-    known: dict[str, Hashable] = {str(image): str(condition) for image, condition in enumerate(listed)}
-    tested = {str(image) for row in rows for image in row.get("test_by_image") or {}}
-    return known if tested <= known.keys() else None
+    return {**known}

@@ -8,6 +8,7 @@ evidence, so they are averaged first (`paired_image_test`, `tied_with_best`).
 
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from scipy import stats
@@ -33,7 +34,7 @@ class PairedTest:
 class Standing:
     """A configuration beside the best one: `difference` is its mean minus the best's, with the interval of that."""
 
-    config: str
+    config: Any
     mean: float
     difference: float
     low: float | None
@@ -142,7 +143,7 @@ def holm(p_values: Sequence[float] | np.ndarray) -> np.ndarray:
 
 
 def tied_with_best(
-    per_image: Mapping[str, Mapping[str, float]],
+    per_image: Mapping[Any, Mapping[str, float]],
     higher_is_better: bool = True,
     alpha: float = 0.05,
     clusters: Mapping[str, Hashable] | None = None,

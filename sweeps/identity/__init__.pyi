@@ -5,12 +5,11 @@ from .code import code_files as code_files
 from .code import digest as digest
 from .data import SweepData as SweepData
 from .data import load as load
-from .description import FIXED as FIXED
-from .description import asked as asked
+from .description import Provenance as Provenance
 from .description import default_name as default_name
 from .description import extendable as extendable
-from .description import git_commit as git_commit
-from .description import versions as versions
+from .description import provenance as provenance
+from .description import sweep_file as sweep_file
 from .resuming import check_code as check_code
 from .resuming import data_changes as data_changes
 from .resuming import known_codes as known_codes

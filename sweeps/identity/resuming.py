@@ -1,12 +1,11 @@
 """What a run that goes on with a sweep must notice: other code, another space, another machine.
 
-Other data are refused by sweep.json's fixed keys (records.check_sweep); here it is said what changed in them.
+Other data are refused by sweep.json's fixed keys (`check_sweep`); here it is said what changed in them.
 """
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -15,12 +14,11 @@ from sweeps.errors import SweepRefused
 from sweeps.identity import code as code_identity
 from sweeps.identity.images import changed
 from sweeps.request import Request, Resources
-from sweeps.request import cells as cross_validation
-from sweeps.store import CODE_FILE, COMPLETE, read_record, read_records, read_sweep
+from sweeps.space import Axis
+from sweeps.store import CODE_FILE, SweepFile, TrialRecord, read_record, read_records, read_sweep
 from sweeps.tuning import members as population
 from sweeps.tuning import schedulers
 
-Record = Mapping[str, Any]
 LISTED = 10
 
 
@@ -35,11 +33,11 @@ def check_code(sweep: Path, files: Mapping[str, str], allowed: bool) -> None:
         SweepRefused: complete trials were made by other code.
     """
     now = code_identity.digest(files)
-    made_by = Counter(r.get("code") for r in read_records(sweep).values() if r["status"] == COMPLETE)
+    made_by = Counter(r.code for r in read_records(sweep).values() if r.is_complete)
     others = {code: n for code, n in made_by.items() if code not in (None, now)}
     if not others or allowed:
         return
-    known = (read_sweep(sweep) or {}).get("codes", {})
+    known = (read_sweep(sweep) or SweepFile()).codes
     lines: list[str] = []
     for code in others:
         lines += code_identity.changed_files(known[code], files) if code in known else ["(files not on record)"]
@@ -50,30 +48,30 @@ def check_code(sweep: Path, files: Mapping[str, str], allowed: bool) -> None:
     )
 
 
-def data_changes(before: Record, now: Record) -> list[str]:
+def data_changes(before: SweepFile, now: SweepFile) -> list[str]:
     """Which images, labels or rows differ, for the refusal of another data set."""
-    if before.get("data_fingerprint") == now["data_fingerprint"] or "images" not in before:
+    if before.data_fingerprint == now.data_fingerprint or not before.images:
         return []
-    return _first(changed(before["images"], now["images"]))
+    return _first(changed(before.images, now.images))
 
 
 def known_codes(sweep: Path, files: Mapping[str, str]) -> dict[str, Mapping[str, str]]:
     """Digest -> files of every version of the code that worked on the sweep, this one included."""
-    return {**(read_sweep(sweep) or {}).get("codes", {}), code_identity.digest(files): files}
+    return {**(read_sweep(sweep) or SweepFile()).codes, code_identity.digest(files): files}
 
 
-def notes(request: Request, resources: Resources, sweep: Path, asked: Record, on_cluster: bool) -> list[str]:
+def notes(request: Request, resources: Resources, sweep: Path, asked: SweepFile, on_cluster: bool) -> list[str]:
     """Lines for people: how the space changed since the last run, and what is not comparable to the last bit."""
     records = list(read_records(sweep).values())
     now = code_identity.digest(code_identity.code_files())
     other = [p.parent for p in sorted(sweep.glob(f"*/{CODE_FILE}")) if p.read_text(encoding="utf-8") != now]
     torn = [p.parent.name for p in sorted(sweep.glob("*/trial.json")) if read_record(p.parent) is None]
-    before = read_sweep(sweep) or {}
+    before = read_sweep(sweep)
     return [
         *(f"{name}: its trial.json is damaged; the trial is run again" for name in torn),
         *(f"{folder.name}: begun by other code, it starts again" for folder in other if read_record(folder) is None),
         *(f"{name}: a population had changed it, it starts again" for name in _former_members(request, sweep)),
-        *_space_changes(_with_constants(before, asked), _with_constants(asked, before), request, records),
+        *(_space_changes(before, asked, request, records) if before is not None else []),
         *([] if on_cluster else _machine_changes(request, resources, records)),
     ]
 
@@ -90,42 +88,40 @@ def _former_members(request: Request, sweep: Path) -> list[str]:
     return [folder.name for folder in folders if read_record(folder) is None and population.is_changed(folder)]
 
 
-def _with_constants(of: Record, other: Record) -> dict[str, Any]:
+def _with_constants(of: SweepFile, other: SweepFile) -> dict[str, Axis]:
     """Its axes, and as axes of one value those of its constants that are axes of the other one."""
-    axes = other.get("axes") or {}
-    constants = {name: [value] for name, value in (of.get("settings") or {}).items() if name in axes}
-    return constants | (of.get("axes") or {})
+    constants = {name: Axis((value,)) for name, value in (of.settings or {}).items() if name in other.axes}
+    return {**constants, **of.axes}
 
 
-def _space_changes(
-    before: Mapping[str, Any], now: Mapping[str, Any], request: Request, records: Iterable[Record]
-) -> list[str]:
-    if not before or before == now:
+def _space_changes(before: SweepFile, now: SweepFile, request: Request, records: Iterable[TrialRecord]) -> list[str]:
+    were, are = _with_constants(before, now), _with_constants(now, before)
+    if not were or were == are:
         return []
     added, removed = [], []
-    for name in {**before, **now}:
-        old, new = _values(before.get(name)), _values(now.get(name))
+    for name in {**were, **are}:
+        old, new = _values(were.get(name)), _values(are.get(name))
         added += [f"{name}={value}" for value in new if value not in old]
         removed += [f"{name}={value}" for value in old if value not in new]
-    outside = sum(r["kind"] == "search" and not cross_validation.in_space(request, dict(r)) for r in records)
+    outside = sum(r.is_search and bool(request.outside(r.config)) for r in records)
     parts = [f"{sign}: {', '.join(found)}" for sign, found in (("added", added), ("removed", removed)) if found]
     kept = f"; {outside} finished trial(s) are outside it now: kept, marked, not counted" if outside else ""
-    return [f"the space changed ({'; '.join(parts)}){kept}"]
+    return [f"the space changed ({'; '.join(parts)}){kept}"] if parts or kept else []
 
 
-def _values(axis: Any) -> list[str]:
+def _values(axis: Axis | None) -> list[str]:
     """The choices of an axis as text; a range is one text."""
     if axis is None:
         return []
-    return [str(v) for v in axis] if isinstance(axis, list) else [f"{axis['low']:g}..{axis['high']:g}"]
+    return [str(choice) for choice in axis.choices] or [str(axis)]
 
 
-def _machine_changes(request: Request, resources: Resources, records: Iterable[Record]) -> list[str]:
+def _machine_changes(request: Request, resources: Resources, records: Iterable[TrialRecord]) -> list[str]:
     device = "cuda" if resources.gpus_per_trial else "cpu"
-    precision = str(resolve_precision(request.config({}), torch.device(device))).removeprefix("torch.")
+    precision = str(resolve_precision(request.config(), torch.device(device))).removeprefix("torch.")
     now = code_identity.environment(max(1, int(resources.cpus_per_trial)), device, precision)
     found: Counter[str] = Counter()
     for record in records:
-        if record["status"] == COMPLETE and (lines := code_identity.differences(record.get("environment") or {}, now)):
+        if record.is_complete and (lines := code_identity.differences(record.environment, now)):
             found["; ".join(lines)] += 1
     return [f"{n} finished trial(s) are not comparable to the last bit: {lines}" for lines, n in found.items()]

@@ -18,7 +18,7 @@ def check_labels(request: Request, images: pd.DataFrame) -> None:
 
     The report's protocol divides crops; it is checked when they exist.
     """
-    unit = request.config({}).split_unit
+    unit = request.config().split_unit
     problems = []
     for label in request.labels if request.cv and unit != "crop" else ():
         try:
@@ -31,7 +31,7 @@ def check_labels(request: Request, images: pd.DataFrame) -> None:
 
 def make_splits(request: Request, patches: Patches) -> dict[tuple[str, int], Split]:
     """(label, fold) -> crop indices; fold 0 is the plain split that all search trials share."""
-    config, first = request.config({}), search_label(patches.images)
+    config, first = request.config(), search_label(patches.images)
     splits = {(first, 0): single_split(config, patches, first or None, request.seed)}
     for label in request.labels if request.cv else ():
         folds = fold_splits(config, patches, label, request.folds, request.seed)
@@ -45,7 +45,7 @@ def class_members(request: Request, patches: Patches) -> dict[str, dict[str, lis
     members: dict[str, dict[str, list[int]]] = {}
     for label in request.labels:
         values = images[label]
-        codes = bin_label(values, "report" if request.config({}).split_unit == "crop" else "corrected")
+        codes = bin_label(values, "report" if request.config().split_unit == "crop" else "corrected")
         members[label] = {
             class_name(values, codes, code): images.loc[codes == code, "image_id"].tolist()
             for code in sorted(set(codes))

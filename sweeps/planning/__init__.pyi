@@ -1,9 +1,10 @@
 from . import plan as plan
+from .eta import Forecast as Forecast
+from .eta import estimate as estimate
 from .eta import span as span
-from .forecast import estimate as estimate
+from .plan import Plan as Plan
 from .plan import describe as describe
 from .plan import missing_trials as missing_trials
 from .plan import planned_trials as planned_trials
-from .plan import search_cell as search_cell
 from .plan import searched_settings as searched_settings
 from .plan import tally as tally

@@ -1,15 +1,16 @@
 """The baselines of a sweep (baselines.json) as the report shows them: beside the ranking, under each fold table."""
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
 
 from deepdlt.config import FOR_AUTOENCODERS, REFERENCE_SIZE, VAES, ConfigError, TrainConfig
-from sweeps.folds import FoldTable
-from sweeps.reporting.logs import SweepLogs
+from sweeps.folds import FoldTable, finite
+from sweeps.reporting.blocks import DB, SSIM, Block, Row, Table, Text, shown
+from sweeps.reporting.logs import SweepLogs, Trial, settings
+from sweeps.space import Configuration
 from sweeps.store import COMPLETE
 
 LINEAR = {"PCA": "PCA", "low-pass DCT": "DCT"}  # the methods of any size, and their names in narrow tables
@@ -17,6 +18,7 @@ SHORT_NAMES = (
     "PCA-k: principal components of the training crops, DCT-k: low-pass cosine transform, k numbers per crop; over the"
     " same folds."
 )
+OTHER_DEFINITION = "standard definition, inputs in [0, 1]"
 MISSING = (
     "No baselines: baselines.json is missing or has other splits. The sweep's command writes it when its trials have"
     " ended; run it again."
@@ -28,9 +30,9 @@ class Baseline:
     """A method that an autoencoder must beat; `mean` and `sd` (ddof 1) over folds, `sd` empty for a single split."""
 
     method: str
-    numbers: int
-    mean: dict[str, float | None]
-    sd: dict[str, float | None]
+    numbers: int | None
+    mean: Mapping[str, float | None]
+    sd: Mapping[str, float | None]
 
     @property
     def name(self) -> str:
@@ -40,22 +42,17 @@ class Baseline:
 
 def split_baselines(logs: SweepLogs, label: str, fold: int = 0, n_folds: int = 0) -> list[Baseline]:
     """Those of one split (of the search's by default); empty when they were not computed."""
-    for split in logs.baselines.get("splits", []):
-        if (split["label"], split["fold"], split["n_folds"]) == (label, fold, n_folds):
-            return [
-                Baseline(
-                    row["baseline"], row["numbers"], {f"test_{n}": row[n] for n in ("loss", "psnr_db", "ssim")}, {}
-                )
-                for row in split["rows"]
-            ]
-    return []
+    found = logs.baselines.of((label, fold, n_folds))
+    return [
+        Baseline(row["baseline"], row["numbers"], {f"test_{n}": row[n] for n in ("loss", "psnr_db", "ssim")}, {})
+        for row in (found.rows if found else ())
+    ]
 
 
 def fold_baselines(logs: SweepLogs, table: FoldTable) -> list[Baseline]:
     """Constant, patch mean and those of the configuration's size, over the folds of the table that are complete."""
-    settings = json.loads(table.group)
-    size, with_loss = shown_size(logs, latent_size(settings)), same_loss(settings)
-    done = sorted({row["fold"] for row in table.rows if row["state"] == COMPLETE})
+    size, with_loss = shown_size(logs, latent_size(table.configuration)), same_loss(table.configuration)
+    done = sorted({row.fold for row in table.rows if row.state == COMPLETE})
     of_folds = [split_baselines(logs, table.label, fold, table.n_folds) for fold in done]
     if not of_folds or not all(of_folds):
         return []
@@ -67,29 +64,28 @@ def fold_baselines(logs: SweepLogs, table: FoldTable) -> list[Baseline]:
     return averages
 
 
-def latent_size(settings: Mapping[str, Any]) -> int | None:
+def latent_size(configuration: Configuration) -> int | None:
     """How many numbers describe a crop; None for settings that this version does not know."""
-    known = {field.name for field in fields(TrainConfig)}
     try:
-        return TrainConfig(**{name: value for name, value in settings.items() if name in known}).latent_size
+        return TrainConfig(**configuration.only(field.name for field in fields(TrainConfig))).latent_size
     except ConfigError:
         return None
 
 
 def shown_size(logs: SweepLogs, size: int | None) -> int:
     """The size itself, or the reference where a linear code of that size loses nothing."""
-    return size if size is not None and size < logs.baselines.get("pixels", 0) else REFERENCE_SIZE
+    return size if size is not None and size < logs.baselines.pixels else REFERENCE_SIZE
 
 
 def is_standard(logs: SweepLogs) -> bool:
     """Were the trials measured by the definitions that the baselines are? Else the two must not be compared."""
-    return "metrics" in logs.trials and set(logs.trials["metrics"].dropna()) == {"standard"}
+    return settings(logs.trials, "metrics") == {"standard"}
 
 
-def same_loss(settings: Mapping[str, Any]) -> bool:
+def same_loss(configuration: Configuration) -> bool:
     """Is the loss of this configuration the mean squared error of inputs in [0, 1], as that of the baselines is?"""
-    plain = not any(settings.get(name, 0) not in ("mse", 0) for name in FOR_AUTOENCODERS)
-    return plain and settings.get("input_range") == "unit" and settings.get("model") not in VAES
+    plain = all(configuration.get(name, 0) in ("mse", 0) for name in FOR_AUTOENCODERS)
+    return plain and configuration.get("input_range") == "unit" and configuration.get("model") not in VAES
 
 
 def verdict(logs: SweepLogs, psnr_db: float, size: int | None, found: Sequence[list[Baseline]]) -> str:
@@ -125,24 +121,47 @@ def verdict(logs: SweepLogs, psnr_db: float, size: int | None, found: Sequence[l
     return f"{text[0].upper()}{text[1:]}."
 
 
-def baseline_content(logs: SweepLogs, best: Any, groups: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """What the templates show: `standard`, `contest` (rows of the table beside the ranking), notes for both places.
+def contest(logs: SweepLogs, best: Trial | None) -> list[Block]:
+    """What an autoencoder must beat, beside the ranking of the search.
 
     Args:
-        best: row of the first trial of the ranking, None without a ranking.
-        groups: cross-validated configurations, with `baselines` per label.
+        best: the first of the ranking, None without one.
     """
-    beside = split_baselines(logs, best["label"]) if best is not None else []
-    under = [b for group in groups for baselines in group["baselines"].values() for b in baselines]
-    contest_notes = _size_notes(logs, beside) if beside else [MISSING] if best is not None else []
-    fold_notes = [SHORT_NAMES, *_size_notes(logs, under)] if under else [MISSING] if groups else []
-    standard = is_standard(logs)
-    return {
-        "standard": standard,
-        "contest": _contest(beside, best if standard else None) if beside else [],
-        "contest_notes": contest_notes,
-        "fold_baseline_notes": [note for note in fold_notes if note not in contest_notes],
-    }
+    if best is None:
+        return []
+    notes: list[Block] = [Text(note, "note") for note in search_notes(logs, best)]
+    found, standard = split_baselines(logs, best.record.label), is_standard(logs)
+    own = [Baseline(f"best autoencoder, {best.name}", latent_size(best.configuration), best.numbers, {})]
+    ranked = sorted([*found, *(own if standard else [])], key=_psnr, reverse=True)
+    rows = [
+        Row(
+            (b.method, shown(b.numbers), DB(b.mean["test_psnr_db"]), SSIM(b.mean["test_ssim"])),
+            "first" if b in own else "",
+        )
+        for b in ranked
+    ]
+    other = f", {OTHER_DEFINITION}: not comparable with the protocol's own PSNR and SSIM"
+    caption = "the search's test crops" + ("" if standard else other)
+    titles = ("Baseline", "Numbers", "Test PSNR (dB)", "Test SSIM")
+    table = Table(titles, rows, name="What an autoencoder must beat", caption=caption, width="small")
+    return [table, *notes] if found else notes
+
+
+def _psnr(baseline: Baseline) -> float:
+    psnr_db = baseline.mean["test_psnr_db"]
+    return psnr_db if finite(psnr_db) else -np.inf
+
+
+def search_notes(logs: SweepLogs, best: Trial | None) -> list[str]:
+    """Which baselines are missing beside the ranking, and why."""
+    found = split_baselines(logs, best.record.label) if best else []
+    return _size_notes(logs, found) if found else [MISSING] if best else []
+
+
+def fold_notes(logs: SweepLogs, under: Iterable[list[Baseline]]) -> list[str]:
+    """What the baselines under fold tables mean, or why there are none."""
+    found = [baseline for baselines in under for baseline in baselines]
+    return [SHORT_NAMES, *_size_notes(logs, found)] if found else [MISSING]
 
 
 def strongest(baselines: list[Baseline]) -> Baseline | None:
@@ -153,29 +172,14 @@ def strongest(baselines: list[Baseline]) -> Baseline | None:
 
 def csv_rows(logs: SweepLogs) -> list[dict[str, Any]]:
     """One row per split and baseline, full precision."""
-    about = ("label", "fold", "n_folds")
-    splits = logs.baselines.get("splits", [])
-    return [{**{name: split[name] for name in about}, **row} for split in splits for row in split["rows"]]
-
-
-def _contest(found: list[Baseline], best: Any) -> list[dict[str, Any]]:
-    """The baselines, and the best trial unless it is None, the highest PSNR first."""
-    rows = [{"method": b.method, "numbers": b.numbers, "mark": False, **b.mean} for b in found]
-    if best is not None:
-        values = {name: best[name] for name in ("test_psnr_db", "test_ssim")}
-        method, numbers = f"best autoencoder, {best['trial']}", latent_size(json.loads(best["group"]))
-        rows.append({"method": method, "numbers": numbers, "mark": True, **values})
-    return sorted(rows, key=lambda row: -_number(row["test_psnr_db"]))
-
-
-def _number(value: float | None) -> float:
-    return value if value is not None and np.isfinite(value) else -np.inf
+    splits = logs.baselines.splits
+    return [{"label": s.label, "fold": s.fold, "n_folds": s.n_folds, **row} for s in splits for row in s.rows]
 
 
 def _size_notes(logs: SweepLogs, found: list[Baseline]) -> list[str]:
     """Why a row that one would expect is not there."""
-    pixels, names = logs.baselines.get("pixels", 0), {b.name for b in found}
-    lossless = [str(size) for size in logs.baselines.get("latent_sizes", []) if size >= pixels]
+    pixels, names = logs.baselines.pixels, {b.name for b in found}
+    lossless = [str(size) for size in logs.baselines.latent_sizes if size >= pixels]
     notes = []
     if lossless:
         notes.append(

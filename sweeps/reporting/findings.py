@@ -1,15 +1,56 @@
-"""All tables of one report, computed from the logs."""
+"""All that one report says before it is said, computed from the logs."""
 
-from dataclasses import dataclass
-from typing import Any
+import math
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
 
-import pandas as pd
+import numpy as np
 
-from sweeps.folds import FoldFindings, FoldTable, fold_findings, grid_rows
-from sweeps.reporting.logs import INTERRUPTED, SweepLogs
-from sweeps.reporting.marks import not_comparable
-from sweeps.reporting.tables import class_table, hardest_images, image_table, leaderboard, log_rows
-from sweeps.store import COMPLETE, FAILED, PRUNED
+from sweeps.folds import FoldFindings, FoldResult, FoldTable, fold_findings, image_means, of_grid
+from sweeps.reporting.logs import INTERRUPTED, OPTIONAL, TESTS, SweepLogs, Trial
+from sweeps.reporting.surfaces import ClassResult, ImageResult, class_results, hardest_images
+from sweeps.reporting.trial_notes import fields_outside, not_comparable
+from sweeps.space import Configuration
+from sweeps.store import COMPLETE, FAILED, PRUNED, place
+
+OF_USED_WEIGHTS = {"train_loss": "used_train_loss", "val_loss": "used_val_loss"}
+VARIES = 1.5  # times: networks of nearly one size are no question of size
+TITLES = {"parameters": "parameters", "epoch_s": "seconds per epoch"}
+
+
+@dataclass(frozen=True)
+class Point:
+    """A search trial between cost and quality."""
+
+    trial: str
+    cost: float
+    psnr_db: float
+    """Of validation."""
+    front: bool
+    """No other is better in both."""
+
+
+@dataclass(frozen=True)
+class OnFront:
+    """A trial on the front: how much less than the best it reaches, and how many times cheaper it is."""
+
+    trial: Trial
+    cost: float
+    behind: float
+    times: float
+
+
+@dataclass(frozen=True)
+class Trade:
+    """Cost against quality."""
+
+    title: str
+    """Of the cost."""
+    points: list[Point]
+    front: list[OnFront]
+    """From the cheapest to the best."""
 
 
 @dataclass
@@ -17,33 +58,47 @@ class Findings:
     """What a report says before it is said."""
 
     logs: SweepLogs
-    ranked: pd.DataFrame
+    fields_outside: Mapping[str, list[str]]
+    """Search trial outside the present space -> why."""
+    ranked: list[Trial]
     """Complete search trials of the present space, best first."""
-    outside: pd.DataFrame
-    """Those outside it: kept, not ranked."""
     folds: FoldFindings
-    classes: dict[str, list[dict[str, Any]]]
-    """Cross-validated configuration -> rows of `class_table`; the leading configuration first."""
-    hardest: list[dict[str, Any]]
-    """Images, of the leading configuration."""
-    average: float | None
+    classes: dict[Configuration, list[ClassResult]] = field(default_factory=dict)
+    """Of each cross-validated configuration; the leading one first."""
+    hardest: list[ImageResult] = field(default_factory=list)
+    """Of the leading configuration."""
+    average: float | None = None
     """Test PSNR in dB, mean over all images that the leading configuration's folds tested."""
+
+    @property
+    def outside(self) -> list[Trial]:
+        """Complete search trials outside the present space, best first: kept, not ranked."""
+        return ranking(trial for trial in self.logs.trials if trial.name in self.fields_outside)
 
     @property
     def counts(self) -> dict[str, int]:
         """Trials by status, of search and cross-validation together."""
-        found = self.logs.trials["status"].value_counts()
-        return {status: int(found.get(status, 0)) for status in (COMPLETE, PRUNED, FAILED, INTERRUPTED)}
+        return count(self.logs.trials)
 
     @property
     def warnings(self) -> list[str]:
         """Damage, and what makes trials of this sweep not comparable to the last bit."""
-        return [*self.logs.warnings, *not_comparable(self.logs)]
+        return [*self.logs.warnings, *not_comparable(self.logs.records)]
 
     @property
-    def groups(self) -> dict[str, list[FoldTable]]:
+    def tables(self) -> dict[Configuration, list[FoldTable]]:
         """Cross-validated configuration -> a table per label; the leading configuration first."""
         return self.folds.tables
+
+    @cached_property
+    def titles(self) -> dict[Configuration, str]:
+        """Cross-validated configuration -> its settings in words."""
+        return self.logs.asked.present_space.words(self.tables, self.logs.axes)
+
+    @cached_property
+    def trade_off(self) -> Trade | None:
+        """Cost against quality in the search, where that is a question."""
+        return trade_off(self.ranked, self.logs.asked.minimize)
 
     @property
     def leading(self) -> list[FoldTable]:
@@ -56,28 +111,110 @@ class Findings:
         return bool(self.folds.places)
 
     @property
-    def best(self) -> Any:
-        """Row of the trial that stands for the report; None if there is none.
+    def best(self) -> Trial | None:
+        """The trial that stands for the report; None if there is none.
 
         The search's first; with a leaderboard the search trial of its first, or failing that its best fold.
         """
-        leading, ranked = next(iter(self.groups), None), self.ranked
-        if self.contested:
-            ranked = ranked[ranked["group"] == leading]
-        if len(ranked):
-            return ranked.iloc[0]
-        trials = self.logs.trials
-        folds = trials[(trials["status"] == COMPLETE) & (trials["group"] == leading)]
-        return folds.sort_values("val_psnr_db", ascending=False).iloc[0] if len(folds) else None
+        leading = next(iter(self.tables), None)
+        ranked = [t for t in self.ranked if not self.contested or t.configuration == leading]
+        folds = (t for t in self.logs.trials if t.status == COMPLETE and t.configuration == leading)
+        return next(iter(ranked or by_psnr(folds)), None)
 
 
 def find(logs: SweepLogs) -> Findings:
     """Compute every table of the report."""
-    rows, ranked = log_rows(logs), leaderboard(logs)
-    folds = fold_findings(rows, logs.records.values(), logs.asked, ranked["group"].iloc[0] if len(ranked) else None)
-    cells = {group: grid_rows(rows, logs.asked, group) for group in folds.tables}
-    classes = {group: class_table(logs, of_group) for group, of_group in cells.items()}
+    outside = fields_outside(logs)
+    ranked = ranking(t for t in logs.trials if t.record.is_search and t.name not in outside)
+    results = fold_results(logs)
+    folds = fold_findings(results, logs.records, logs.asked, ranked[0].configuration if ranked else None)
+    cells = {configuration: of_grid(results, logs.asked, configuration) for configuration in folds.tables}
+    classes = {configuration: class_results(logs.asked, own) for configuration, own in cells.items()}
     leading = next(iter(cells.values()), [])
-    hardest = hardest_images(logs, leading)
-    average = float(image_table(leading)["psnr_db"].mean()) if hardest else None
-    return Findings(logs, ranked, leaderboard(logs, inside=False), folds, classes, hardest, average)
+    psnr = list(image_means(leading).values())
+    average = float(np.mean(psnr)) if psnr else None
+    return Findings(logs, outside, ranked, folds, classes, hardest_images(logs.asked, leading), average)
+
+
+def ranking(trials: Iterable[Trial]) -> list[Trial]:
+    """Those that are complete and have a finite validation PSNR, best first."""
+    complete = [trial for trial in trials if trial.status == COMPLETE]
+    numbers = [(trial.numbers.get("val_psnr_db"), trial.numbers.get("val_loss")) for trial in complete]
+    places = [place(psnr, loss, trial.name) for trial, (psnr, loss) in zip(complete, numbers, strict=True)]
+    found = [(at, trial) for at, trial in zip(places, complete, strict=True) if at]
+    return [trial for _, trial in sorted(found, key=lambda item: item[0])]
+
+
+def by_psnr(trials: Iterable[Trial]) -> list[Trial]:
+    """The highest validation PSNR first, what has none last."""
+    return sorted(trials, key=lambda trial: -np.nan_to_num(trial.number("val_psnr_db"), nan=-np.inf))
+
+
+def count(trials: Iterable[Trial]) -> dict[str, int]:
+    """How many have each status."""
+    found = Counter(trial.status for trial in trials)
+    return {status: found[status] for status in (COMPLETE, PRUNED, FAILED, INTERRUPTED)}
+
+
+def fold_results(logs: SweepLogs) -> list[FoldResult]:
+    """The cross-validation trials, with numbers from the logs; losses are of the weights that met the test set."""
+    names = [name for name in ("val_loss_floor", *TESTS) if name not in OPTIONAL or logs.has(name)]
+    sources = {**OF_USED_WEIGHTS, **{name: name for name in (*names, "val_psnr_db")}}
+    return [
+        FoldResult(
+            configuration=trial.configuration,
+            label=trial.record.label,
+            fold=trial.record.cell.fold,
+            n_folds=trial.record.cell.n_folds,
+            seed=trial.config.seed,
+            status=trial.status,
+            trial=trial.name,
+            numbers={name: trial.numbers.get(source) for name, source in sources.items()},
+            n_train=trial.record.n_train,
+            n_test=trial.record.n_test,
+            parameters=trial.record.parameters,
+            test_by_image=trial.record.test_by_image,
+            from_record=trial.from_record,
+        )
+        for trial in logs.trials
+        if trial.record.is_fold
+    ]
+
+
+def trade_off(ranked: list[Trial], asked: str | None) -> Trade | None:
+    """Small or fast against good; None when neither asked for nor sizes vary much, or too few costs are known.
+
+    Args:
+        ranked: search trials, best first.
+        asked: the cost that `minimize` names.
+    """
+    cost = asked if asked in TITLES else "parameters"
+    known = [trial for trial in ranked if math.isfinite(trial.number(cost)) and trial.number(cost) > 0]
+    costs, psnr = ([trial.number(name) for trial in known] for name in (cost, "val_psnr_db"))
+    if len(known) < 2 or (asked not in TITLES and max(costs) <= VARIES * min(costs)):
+        return None
+    on_front = pareto_front(psnr, costs)
+    front = [
+        OnFront(trial, own_cost, psnr[0] - own_psnr, costs[0] / own_cost)
+        for trial, own_cost, own_psnr, on in zip(known, costs, psnr, on_front, strict=True)
+        if on
+    ]
+    return Trade(
+        TITLES[cost],
+        [Point(t.name, *of) for t, of in zip(known, zip(costs, psnr, on_front, strict=True), strict=True)],
+        sorted(front, key=lambda each: (each.cost, each.trial.name)),
+    )
+
+
+def pareto_front(values: Sequence[float], costs: Sequence[float]) -> list[bool]:
+    """Which of n (value, cost) no other beats: one that is as good at no more cost, and better in one of the two.
+
+    Args:
+        values: (n,), higher is better; `costs` (n,), lower is better; all finite.
+
+    Source: Optuna's `Study.best_trials` of a study that maximises the one and minimises the other.
+    """
+    value, cost = np.asarray(values, float), np.asarray(costs, float)
+    no_worse = np.greater_equal.outer(value, value) & np.less_equal.outer(cost, cost)
+    better = np.greater.outer(value, value) | np.less.outer(cost, cost)
+    return [not beaten for beaten in (no_worse & better).any(axis=0).tolist()]

@@ -1,78 +1,136 @@
-"""The leaderboard of cross-validated configurations and the fold race, in the words and rows of the report."""
+"""The cross-validated configurations beside each other: the leaderboard, and the fold race."""
 
-import json
-from typing import Any
+from dataclasses import dataclass
 
-from sweeps.folds import Place, Stop, p_text
+from sweeps.folds import Place, p_text
+from sweeps.reporting import blocks
+from sweeps.reporting.blocks import DB, UNKNOWN, Block, Entry, Heading, Row, Table, Text, interval, shown
 from sweeps.reporting.findings import Findings
-from sweeps.space import configuration_words
+from sweeps.space import Configuration
+
+TITLES = ("#", "Configuration", "Test PSNR (dB)", "To the best (dB)", "p (Holm)", "Standing", "Other trainings (dB)")
 
 
-def titles(found: Findings) -> dict[str, str]:
-    """Cross-validated configuration -> its settings in words."""
-    return configuration_words(found.groups, found.logs.asked, found.logs.axes)
+@dataclass(frozen=True)
+class StandingRow:
+    """A place on the leaderboard; PSNR in dB, differences to the best, None for the best itself."""
+
+    place: int
+    title: str
+    psnr_db: float
+    low: float | None
+    high: float | None
+    difference: float | None
+    difference_low: float | None
+    difference_high: float | None
+    p_holm: float | None
+    over_folds: float | None
+    over_folds_low: float | None
+    over_folds_high: float | None
+    tied: bool
+    mark: str
+    parameters: int | None
+    units: int
+    """Images or process conditions compared."""
+    suggested: bool
+    """The smallest of the tied."""
 
 
-def standings_content(found: Findings) -> dict[str, Any]:
-    """`standings` (rows, best first), `out` (who is not ranked), `standing_note`, `race` (None without)."""
-    named = titles(found)
-    rows = [_row(number, place, named) for number, place in enumerate(found.folds.places, 1)]
-    smallest = found.folds.smallest_tied
-    for row in rows:
-        row["suggested"] = smallest is not None and row["group"] == smallest.group
-    return {
-        "standings": rows,
-        "out": _out(found, named) if len(named) > 1 else [],
-        "standing_note": _note(found) if rows else "",
-        "race": _race(found, named),
-    }
+def standing_rows(found: Findings) -> list[StandingRow]:
+    """The leaderboard, best first; empty where there is only one configuration."""
+    return [_standing_row(number, place, found) for number, place in enumerate(found.folds.places, 1)]
 
 
-def _row(number: int, place: Place, named: dict[str, str]) -> dict[str, Any]:
-    standing, folds = place.standing, place.over_folds
-    mark = "best" if number == 1 else "tied with the best" if standing.tied else "behind"
-    return {
-        "place": number,
-        "group": place.group,
-        "title": named[place.group],
-        "psnr_db": standing.mean,
-        "low": place.low,
-        "high": place.high,
-        "difference": standing.difference if number > 1 else None,
-        "difference_low": standing.low,
-        "difference_high": standing.high,
-        "p_holm": standing.p_holm,
-        "over_folds": folds.mean if folds else None,
-        "over_folds_low": folds.low if folds else None,
-        "over_folds_high": folds.high if folds else None,
-        "tied": standing.tied,
-        "mark": mark,
-        "parameters": place.parameters,
-        "units": standing.n,
-    }
+def leaderboard(found: Findings) -> list[Block]:
+    """Its table and what that means, or who cannot be ranked yet."""
+    rows, left_out = standing_rows(found), not_ranked(found) if len(found.tables) > 1 else {}
+    if not rows:
+        why = [f"{found.titles[configuration]}: {text}" for configuration, text in left_out.items()]
+        cannot = "None of the cross-validated configurations can be ranked yet:"
+        return [Text(cannot), blocks.Items(why)] if why else []
+    lines = [_standing_line(row) for row in rows]
+    lines += [Row((UNKNOWN, found.titles[c], Entry(text, span=6)), "aside") for c, text in left_out.items()]
+    name = "Leaderboard of the cross-validated configurations"
+    return [Table((*TITLES, "Parameters"), lines, name=name, width="close"), Text(_note(found), "note")]
 
 
-def _out(found: Findings, named: dict[str, str]) -> list[dict[str, Any]]:
-    """Configurations that are not ranked, and why."""
-    rows = [
-        {"group": group, "title": named[group], "state": "stopped", "why": _stopped(stop, found, named)}
-        for group, stop in found.folds.stops.items()
-        if group in named
+def not_ranked(found: Findings) -> dict[Configuration, str]:
+    """Configurations that have no place on the leaderboard, and why: stopped ones first."""
+    cells = len(found.folds.cells)
+    why = {}
+    for configuration, stop in found.folds.stops.items():
+        if configuration in found.titles:
+            rival = found.titles.get(stop.rival, "a rival")
+            behind = f"behind {rival} by {stop.difference:.2f} dB (p {p_text(stop.p)})"
+            why[configuration] = f"stopped after {stop.cells} of {cells} cells: {behind}"
+    for configuration, (done, of) in found.folds.incomplete.items():
+        why[configuration] = f"incomplete: {done} of {of} cells are done"
+    for configuration in found.folds.earlier:
+        folds = max(table.n_folds for table in found.tables[configuration])
+        why[configuration] = f"not compared: it ran an earlier grid ({folds} folds)"
+    return why
+
+
+def race(found: Findings) -> list[Block]:
+    """The rule of the fold race, whom it stopped, what that saved; nothing without one."""
+    rule, configurations = found.logs.asked.race, found.logs.asked.cv_configurations or ()
+    if rule is None or not found.folds.raced:
+        return []
+    level = f"at {rule.alpha:g} in all, shared among rivals and looks"
+    more = f" by more than {rule.margin:g} dB" if rule.margin else ""
+    chance = f"win the grid{more}" if more else "win the grid"
+    text = (
+        "Configurations run the grid cell by cell; after each cell the paired differences in test PSNR of every two are"
+        " taken as a sample of those that the full grid would give. Whoever, by a one-sided Student test"
+        f" ({level}), cannot {chance} any more runs no further cell. Risk: in at most {100 * rule.alpha:g} % of such"
+        f" races, a configuration is stopped that would have won the full grid{more}."
+    )
+    reasons = not_ranked(found)
+    stopped = [f"{found.titles[c]}: {reasons[c]}" for c in found.folds.stops if c in reasons]
+    total = sum(int(each.get("epochs", 0)) for each in configurations) * len(found.folds.cells)
+    saved = Text(f"{found.folds.epochs_saved:,} of {total:,} trial-epochs saved.")
+    return [
+        Heading("Fold racing", 3),
+        Text(text),
+        *([blocks.Items(stopped), saved] if stopped else [Text("Nobody was stopped.")]),
     ]
-    for group, (done, of) in found.folds.incomplete.items():
-        why = f"incomplete: {done} of {of} cells are done"
-        rows.append({"group": group, "title": named[group], "state": "incomplete", "why": why})
-    for group in found.folds.earlier:
-        folds = max(table.n_folds for table in found.groups[group])
-        why = f"not compared: it ran an earlier grid ({folds} folds)"
-        rows.append({"group": group, "title": named[group], "state": "earlier", "why": why})
-    return rows
 
 
-def _stopped(stop: Stop, found: Findings, named: dict[str, str]) -> str:
-    rival = named.get(stop.rival, "a rival")
-    behind = f"behind {rival} by {stop.difference:.2f} dB (p {p_text(stop.p)})"
-    return f"stopped after {stop.cells} of {len(found.folds.cells)} cells: {behind}"
+def _standing_row(number: int, place: Place, found: Findings) -> StandingRow:
+    standing, folds, smallest = place.standing, place.over_folds, found.folds.smallest_tied
+    return StandingRow(
+        place=number,
+        title=found.titles[place.configuration],
+        psnr_db=standing.mean,
+        low=place.low,
+        high=place.high,
+        difference=standing.difference if number > 1 else None,
+        difference_low=standing.low,
+        difference_high=standing.high,
+        p_holm=standing.p_holm,
+        over_folds=folds.mean if folds else None,
+        over_folds_low=folds.low if folds else None,
+        over_folds_high=folds.high if folds else None,
+        tied=standing.tied,
+        mark="best" if number == 1 else "tied with the best" if standing.tied else "behind",
+        parameters=place.parameters,
+        units=standing.n,
+        suggested=smallest is not None and smallest.configuration == place.configuration,
+    )
+
+
+def _standing_line(row: StandingRow) -> Row:
+    cells = (
+        shown(row.place),
+        row.title,
+        Entry(DB(row.psnr_db), interval(row.low, row.high)),
+        Entry(DB(row.difference), interval(row.difference_low, row.difference_high)),
+        blocks.Number(p_text(row.p_holm)),
+        Entry(blocks.Name(row.mark + (", smallest" if row.suggested else "")), look="bold" if row.tied else ""),
+        Entry(DB(row.over_folds), interval(row.over_folds_low, row.over_folds_high)),
+        shown(row.parameters),
+    )
+    return Row(cells, "first" if row.place == 1 else "")
 
 
 def _note(found: Findings) -> str:
@@ -85,24 +143,3 @@ def _note(found: Findings) -> str:
         " images that folds share: where its interval includes 0, the luck of training may decide the order."
         " As the first is picked by the same images, it looks a little better than it is."
     )
-
-
-def _race(found: Findings, named: dict[str, str]) -> dict[str, Any] | None:
-    asked = found.logs.asked.get("race")
-    if not isinstance(asked, dict) or not found.folds.raced:
-        return None
-    alpha, margin = asked.get("alpha", 0.05), asked.get("margin", 0.0)
-    level = f"at {alpha:g} in all, shared among rivals and looks"
-    chance = f"win the grid by more than {margin:g} dB" if margin else "win the grid"
-    rule = (
-        "Configurations run the grid cell by cell; after each cell the paired differences in test PSNR of every two are"
-        " taken as a sample of those that the full grid would give. Whoever, by a one-sided Student test"
-        f" ({level}), cannot {chance} any more runs no further cell."
-    )
-    won = f"would have won the full grid by more than {margin:g} dB" if margin else "would have won the full grid"
-    risk = f"Risk: in at most {100 * alpha:g} % of such races, a configuration is stopped that {won}."
-    rows = [row for row in _out(found, named) if row["state"] == "stopped"]
-    epochs = [int(json.loads(group).get("epochs", 0)) for group in found.logs.asked["cv_configurations"]]
-    total = sum(epochs) * len(found.folds.cells)
-    saved = f"{found.folds.epochs_saved:,} of {total:,} trial-epochs saved"
-    return {"rule": rule, "risk": risk, "rows": rows, "saved": saved}

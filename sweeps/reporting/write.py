@@ -3,6 +3,8 @@
 import math
 import os
 import shutil
+from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +16,17 @@ from sweeps.reporting.answers import answers
 from sweeps.reporting.baselines import csv_rows
 from sweeps.reporting.figures import make_figures
 from sweeps.reporting.findings import Findings, find
-from sweeps.reporting.logs import read_logs
-from sweeps.reporting.marks import outside
-from sweeps.reporting.pages import render
-from sweeps.reporting.pareto import pareto_content
-from sweeps.reporting.standings import standings_content, titles
-from sweeps.space import described
+from sweeps.reporting.html import as_html
+from sweeps.reporting.logs import NUMBERS, OPTIONAL, TESTS, Trial, read_logs
+from sweeps.reporting.markdown import as_markdown
+from sweeps.reporting.sections import compose
+from sweeps.reporting.standings import standing_rows
+from sweeps.store import DataSummary
+
+OF_TRIALS = ("trial", "kind", "status", "label", "fold", "n_folds", *NUMBERS, *TESTS, "seconds", "from_record")
+"""Columns of trials.csv where there is no trial."""
+Cells = dict[str, Any]
+"""Column -> what stands there, of a row of a table or of the summary."""
 
 
 def make_report(sweep: Path) -> Path:
@@ -54,7 +61,7 @@ def check_sweep_folder(sweep: Path) -> None:
         raise NotASweep(f"{sweep} is not a sweep: it has neither sweep.json nor trial folders; {hint}")
 
 
-def write_report(sweep: Path) -> dict[str, Any]:
+def write_report(sweep: Path) -> Cells:
     """The same; returns what `--json` prints, missing numbers as None."""
     check_sweep_folder(sweep)
     found = find(read_logs(sweep))
@@ -63,11 +70,12 @@ def write_report(sweep: Path) -> dict[str, Any]:
     try:
         (building / "figures").mkdir(parents=True)
         figures = make_figures(found, sweep)
-        for name, (content, _) in figures.items():
-            (building / "figures" / f"{name}.png").write_bytes(content)
+        for figure in figures.values():
+            (building / "figures" / f"{figure.name}.png").write_bytes(figure.png)
         _write_csv(found, building)
-        for name, text in render(found, figures, sweep).items():
-            (building / name).write_text(text, encoding="utf-8")
+        report = compose(found, figures, sweep)
+        (building / "report.html").write_text(as_html(report), encoding="utf-8")
+        (building / "report.md").write_text(as_markdown(report), encoding="utf-8")
         _swap(building, sweep / "report")
     finally:
         shutil.rmtree(building, ignore_errors=True)
@@ -92,29 +100,45 @@ def _swap(new: Path, place: Path) -> None:
 
 
 def _write_csv(found: Findings, folder: Path) -> None:
-    trials = found.logs.trials.drop(columns="group")
-    places = {trial: place for place, trial in enumerate(found.ranked["trial"], 1)}
-    trials.insert(0, "rank", trials["trial"].map(places).astype("Int64"))
-    _csv(trials.sort_values(["rank", "trial"]), folder / "trials.csv")
-    folds, classes, named = [], [], titles(found)
-    for group, tables in found.groups.items():
-        about = {"configuration": named[group]}
+    _csv(_trials(found), folder / "trials.csv")
+    folds, classes = [], []
+    for configuration, tables in found.tables.items():
+        about = {"configuration": found.titles[configuration]}
         folds += [{**about, **row} for table in tables for row in _fold_rows(table)]
-        classes += [{**about, **row} for row in found.classes[group]]
-    if folds:
-        _csv(pd.DataFrame(folds), folder / "cv.csv")
-    if places := standings_content(found)["standings"]:
-        _csv(pd.DataFrame(places).drop(columns="group"), folder / "leaderboard.csv")
-    if classes:
-        _csv(pd.DataFrame(classes), folder / "classes.csv")
-    if baselines := csv_rows(found.logs):
-        _csv(pd.DataFrame(baselines), folder / "baselines.csv")
+        classes += [{**about, **result.row()} for result in found.classes[configuration]]
+    places = [asdict(row) for row in standing_rows(found)]
+    tables_of = {"cv": folds, "leaderboard": places, "classes": classes, "baselines": csv_rows(found.logs)}
+    for name, rows in tables_of.items():
+        if rows:
+            _csv(pd.DataFrame(rows), folder / f"{name}.csv")
 
 
-def _fold_rows(table: FoldTable) -> list[dict[str, Any]]:
+def _trials(found: Findings) -> pd.DataFrame:
+    """All trials, the ranked ones first; without the optional numbers that none has."""
+    table = pd.DataFrame(list(map(_trial_row, found.logs.trials)), columns=None if found.logs.trials else OF_TRIALS)
+    table = table.drop(columns=[name for name in OPTIONAL if not found.logs.has(name)])
+    places = {trial.name: place for place, trial in enumerate(found.ranked, 1)}
+    table.insert(0, "rank", table["trial"].map(places).astype("Int64"))
+    return table.sort_values(["rank", "trial"])
+
+
+def _trial_row(trial: Trial) -> Cells:
+    record, cell = trial.record, trial.record.cell
+    about = {"trial": trial.name, "kind": cell.kind, "status": trial.status}
+    split = {"label": cell.label, "fold": cell.fold, "n_folds": cell.n_folds}
+    made = {"device": record.device, "error": record.error or None, "used_precision": record.precision}
+    return {**about, **split, **trial.config, **trial.numbers, **made, "from_record": trial.from_record}
+
+
+def _fold_rows(table: FoldTable) -> list[Cells]:
     """Of cv.csv: one row per cell, then the mean, its standard deviation and interval; no average of a part."""
     about = {"label": table.label, "n_folds": table.n_folds}
-    rows = [{**about, **row} for row in table.rows]
+    rows: list[Cells] = []
+    for row in table.rows:
+        cell = {"fold": row.fold, "seed": row.seed, "state": row.state, "trial": row.trial}
+        sizes = {"n_train": row.result.n_train, "n_test": row.result.n_test} if row.result else {}
+        numbers = {name: value for name, value in row.numbers.items() if name != "val_psnr_db"}
+        rows.append({**about, **cell, "from_record": row.from_record, **sizes, **numbers})
     if not table.complete:
         return [*rows, {**about, "fold": "mean", "state": table.incomplete}]
     parts = {"mean": "mean", "sd": "sd", "low": "95 % low", "high": "95 % high"}
@@ -141,45 +165,42 @@ def _inert(cell: Any) -> Any:
     return cell
 
 
-def _summary(found: Findings, sweep: Path) -> dict[str, Any]:
+def _summary(found: Findings, sweep: Path) -> Cells:
     """What `--json` prints; missing numbers are null."""
-    best, trade = found.best, pareto_content(found)
-    summary: dict[str, Any] = {
+    logs, trade, data = found.logs, found.trade_off, found.logs.asked.data
+    known = {name: value for name, value in vars(data).items() if value not in (None, "", ())}
+    summary: Cells = {
         "sweep": str(sweep),
         "report": str(sweep / "report"),
-        "protocol": found.logs.asked.get("protocol"),
-        "data": found.logs.asked.get("data"),
+        "protocol": logs.asked.protocol or None,
+        "data": None if data == DataSummary() else known,
         "trials": found.counts,
         "answers": {answer.question: f"{answer.headline}. {answer.detail}" for answer in answers(found)},
-        "best": None,
+        "best": _best(found.best, found) if found.best else None,
         **folds_json(found.folds),
-        "pareto": trade["points"] if trade else None,
-        "outside_space": outside(found.logs),
-        "classes": next(iter(found.classes.values()), []),
-        "hardest_images": found.hardest,
-        "baselines": csv_rows(found.logs),
+        "pareto": [asdict(point) for point in trade.points] if trade else None,
+        "outside_space": found.fields_outside,
+        "classes": [result.row() for result in next(iter(found.classes.values()), [])],
+        "hardest_images": [asdict(result) for result in found.hardest],
+        "baselines": csv_rows(logs),
         "warnings": found.warnings,
     }
-    if best is not None:
-        names = [
-            "trial",
-            *described(found.logs.asked, best, found.logs.axes),
-            "best_epoch",
-            "val_loss",
-            "val_psnr_db",
-            "val_ssim",
-        ]
-        names += ["test_loss", "test_psnr_db", "test_ssim", "parameters"]
-        summary["best"] = {name: best[name] for name in names if name in best}
-    plain: dict[str, Any] = _plain(summary)
+    plain: Cells = _plain(summary)
     return plain
+
+
+def _best(best: Trial, found: Findings) -> Cells:
+    """Its settings and numbers."""
+    logs, numbers = found.logs, ("best_epoch", "val_loss", "val_psnr_db", "val_ssim", *TESTS[:3], "parameters")
+    settings = best.config.only(logs.asked.present_space.described(best.config, logs.axes))
+    return {"trial": best.name, **settings, **{name: best.numbers.get(name) for name in numbers}}
 
 
 def _plain(value: Any) -> Any:
     """numpy's numbers as Python's, and what is not finite as None."""
-    if isinstance(value, dict):
+    if isinstance(value, Mapping):
         return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, list):
+    if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
     value = value.item() if hasattr(value, "item") else value
     return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,8 +1,11 @@
 from . import cells as cells
 from . import request as request
 from . import resources as resources
-from .cells import best_record as best_record
 from .cells import chosen_configurations as chosen_configurations
+from .cells import fold_cells as fold_cells
+from .cells import grid_cells as grid_cells
+from .cells import ranked_configurations as ranked_configurations
+from .cells import search_cell as search_cell
 from .options import make_parser as make_parser
 from .options import seconds as seconds
 from .request import LABELS as LABELS

@@ -1,45 +1,35 @@
 """The label x fold x seed grid: which configurations it is for, its cells, their order."""
 
 from collections.abc import Iterable
-from typing import Any
 
-from deepdlt.config import ConfigError, config_dict
+from deepdlt.config import config_dict
 from sweeps.request.request import Request
-from sweeps.space import configuration_group, last_settings
-from sweeps.space import space as search
-from sweeps.store import Cell, best_first
-
-GridCell = tuple[str, int, int]
-"""Label, fold (1-based), seed of the training."""
+from sweeps.space import Configuration
+from sweeps.store import CV, SEARCH, Cell, GridCell, TrialRecord, best_first
 
 
-def in_space(request: Request, record: dict[str, Any]) -> bool:
-    """Whether a search trial is one of the space as it is now; those of former choices are kept, but do not count."""
-    settings = search.settings_of(request.domains, record["config"], request.conditions)
-    if not search.contains(request.domains, settings, request.conditions):
-        return False
-    try:
-        asked = config_dict(request.config(settings))  # where an axis was removed, its default
-    except ConfigError:
-        return False
-    return all(asked.get(name) == value for name, value in record["config"].items())
+def search_cell(request: Request, settings: Configuration, label: str, data: str) -> Cell:
+    """The cell that trains one configuration on the plain split, which `label` stratifies.
+
+    Args:
+        data: fingerprint.
+    """
+    return Cell(SEARCH, Configuration.of(config_dict(request.config(settings))), label, 0, 0, data)
 
 
-def best_record(records: Iterable[dict[str, Any]]) -> dict[str, Any] | None:
-    """The complete search trial that is first; None when there is none."""
-    return next(iter(best_first(records)), None)
+def chosen_configurations(request: Request, records: Iterable[TrialRecord]) -> list[Configuration]:
+    """What is cross-validated: the best of the search, or the only configuration of the space; all fields."""
+    return ranked_configurations(request, records)[: request.cv_top]
 
 
-def chosen_configurations(request: Request, records: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-    """What is cross-validated: the best of the search, or the only configuration of the space."""
+def ranked_configurations(request: Request, records: Iterable[TrialRecord]) -> list[Configuration]:
+    """All that could be, the best first."""
     if request.cv_only:
-        return [config_dict(request.config({}))]
-    inside = [r for r in records if r["kind"] == "search" and in_space(request, r)]
-    found = [record["config"] | last_settings(record) for record in best_first(inside)]
-    distinct: dict[str, dict[str, Any]] = {}
-    for config in found:  # members of a population may end alike
-        distinct.setdefault(configuration_group(config), config)
-    return list(distinct.values())[: request.cv_top]
+        return [Configuration.of(config_dict(request.config()))]
+    found: dict[Configuration, Configuration] = {}
+    for record in best_first(r for r in records if r.is_search and not request.outside(r.config)):
+        found.setdefault(record.configuration, record.ended_with)  # members of a population may end alike
+    return list(found.values())
 
 
 def grid_cells(request: Request) -> list[GridCell]:
@@ -48,11 +38,11 @@ def grid_cells(request: Request) -> list[GridCell]:
     return [(label, fold, seed) for seed in request.cv_seeds for label in request.labels for fold in folds]
 
 
-def fold_cells(configs: Iterable[dict[str, Any]], cells: Iterable[GridCell], n_folds: int, data: str) -> list[Cell]:
+def fold_cells(
+    configurations: Iterable[Configuration], cells: Iterable[GridCell], n_folds: int, data: str
+) -> list[Cell]:
     """Cell by cell, each with every configuration: whoever stops in the middle can compare what is there."""
-    chosen = list(configs)
+    chosen = list(configurations)
     return [
-        Cell("cv", config | {"seed": seed}, label, fold, n_folds, data)
-        for label, fold, seed in cells
-        for config in chosen
+        Cell(CV, each | {"seed": seed}, label, fold, n_folds, data) for label, fold, seed in cells for each in chosen
     ]

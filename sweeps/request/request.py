@@ -1,16 +1,14 @@
 """What is asked: the command line with the space's defaults filled in, every axis and number checked."""
 
 import re
-from dataclasses import dataclass, field
-from typing import Any
+from argparse import Namespace
+from dataclasses import dataclass, replace
 
 import search_spaces
 from deepdlt.config import PROTOCOLS, ConfigError, TrainConfig, make_config, parse_settings
 from deepdlt.images import DLIP_LABELS
 from sweeps.errors import SweepRefused
-from sweeps.space import Conditions, active
-from sweeps.space import domains as search_axes
-from sweeps.space import space as search
+from sweeps.space import Configuration, SearchSpace, domains
 from sweeps.tuning import schedulers
 
 LABELS = DLIP_LABELS
@@ -20,6 +18,7 @@ MAX_SEEDS = 100
 OPTIONS = ("epochs", "seed")  # of the command line: the plan and the schedulers count on them
 FIXED_FIELDS = (*PROTOCOLS["report"], "eval_crops")
 SIMPLE = (str, int, float)
+NO_SETTINGS = Configuration()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,10 +27,8 @@ class Request:
 
     space: str
     question: str
-    domains: dict[str, Any]
-    """Field -> Tune domain or constant, `--set` applied."""
-    conditions: Conditions = field(default_factory=dict)
-    points: list[dict[str, Any]]
+    search_space: SearchSpace
+    """With `--set` applied."""
     cv_only: bool
     protocol: str
     search: str
@@ -53,15 +50,21 @@ class Request:
     group_by: str | None = None
     pixel_pitch: str = "native"
 
-    def config(self, settings: dict[str, Any]) -> TrainConfig:
-        """The full configuration of one point of the space; what is not swept there keeps its default."""
-        swept = search.domains(self.domains)
-        constants = {name: value for name, value in self.domains.items() if name not in swept}
-        known = active(self.conditions, {**constants, **settings})
-        return make_config(self.protocol, **{"epochs": self.epochs, "seed": self.seed, **known})
+    def config(self, settings: Configuration = NO_SETTINGS) -> TrainConfig:
+        """The whole configuration of one point of the space; what is not swept there keeps its default.
+
+        Raises:
+            ConfigError: choices that do not go together.
+        """
+        known = {"epochs": self.epochs, "seed": self.seed, **self.search_space.space.fields(settings)}
+        return make_config(self.protocol, **known)
+
+    def outside(self, config: Configuration) -> list[str]:
+        """Fields in which a search trial is none of the space as it is now, see `Space.outside`."""
+        return self.search_space.space.outside(config, self.config)
 
 
-def make_request(args: Any) -> Request:
+def make_request(args: Namespace) -> Request:
     """Load the space that the parsed arguments name and check every configuration axis of it.
 
     Raises:
@@ -73,16 +76,14 @@ def make_request(args: Any) -> Request:
         raise SweepRefused(
             f"search_spaces/{args.space}.py must define {', '.join(missing)}; see search_spaces/__init__.py"
         )
-    space = {**module.SPACE, **parse_settings(args.set)}
-    swept = search.domains(space)
+    space = SearchSpace({**module.SPACE, **parse_settings(args.set)}, getattr(module, "CONDITIONS", {}))
+    points = [Configuration.of(point).only(space.domains) for point in getattr(module, "POINTS", [])]
     cv_only = getattr(module, "CV_ONLY", False)
     cv = args.cv or cv_only
     request = Request(
         space=args.space,
         question=_question(module.__doc__ or ""),
-        domains=space,
-        conditions=getattr(module, "CONDITIONS", {}),
-        points=[{k: v for k, v in point.items() if k in swept} for point in getattr(module, "POINTS", [])],
+        search_space=replace(space, points=points),
         cv_only=cv_only,
         protocol=args.protocol,
         search=args.search,
@@ -106,7 +107,7 @@ def make_request(args: Any) -> Request:
     return request
 
 
-def _number_problems(request: Request, args: Any) -> list[str]:
+def _number_problems(request: Request, args: Namespace) -> list[str]:
     """Options outside their ranges, or that do not go together."""
     names = ",".join(request.labels)
     rules = [
@@ -144,45 +145,43 @@ def _number_problems(request: Request, args: Any) -> list[str]:
 
 
 def _space_problems(request: Request) -> list[str]:
-    where = f"space {request.space}"
-    foreign = [n for n, v in request.domains.items() if not isinstance(v, SIMPLE) and not search.is_axis(v)]
+    where, space = f"space {request.space}", request.search_space
+    foreign = [n for n, v in space.fields.items() if not isinstance(v, SIMPLE) and not domains.is_axis(v)]
     if foreign:
         return [f"{where}: `{n}` must be a value, tune.choice, or a range such as tune.loguniform" for n in foreign]
-    if problems := _condition_problems(request):
+    if problems := _condition_problems(space):
         return [f"{where}: {problem}" for problem in problems]
-    swept = search.axes(request.domains)
-    problems = [f"{where}: `{n}` is not for a space or --set; use --{n}" for n in OPTIONS if n in request.domains]
-    problems += [f"{where}: `{n}` changes what is measured; it cannot be swept" for n in FIXED_FIELDS if n in swept]
-    if request.search == "grid" and search.grid(request.domains, [], request.conditions) is None:
-        axes = search.domains(request.domains)
-        ranges = [name for name, domain in axes.items() if search_axes.values(domain) is None]
-        many = f"{request.space} has more than {search_axes.MOST:,} configurations"
+    problems = [f"{where}: `{n}` is not for a space or --set; use --{n}" for n in OPTIONS if n in space.fields]
+    problems += [
+        f"{where}: `{n}` changes what is measured; it cannot be swept" for n in FIXED_FIELDS if n in space.axes
+    ]
+    if request.search == "grid" and space.grid([]) is None:
+        ranges = [name for name, domain in space.domains.items() if domains.values(domain) is None]
+        many = f"{request.space} has more than {domains.MOST:,} configurations"
         reason = f"{', '.join(ranges)} of {request.space} is a range" if ranges else many
         problems.append(f"--search grid needs a finite space; {reason}")
-    outside = [p for p in request.points if not search.contains(request.domains, p, request.conditions)]
+    outside = [point.to_json() for point in space.points if not space.space.holds(point)]
     problems += [f"{where}: the point {point} is not in the space" for point in outside]
-    probes = [{name: value} for name, axis in swept.items() for value in axis.ends]
-    for settings in [{}, *probes]:
-        needs = {o: v[0] for name in settings for o, v in request.conditions.get(name, {}).items() if o in swept}
+    for name, value in [("", None), *((name, end) for name, axis in space.axes.items() for end in axis.ends)]:
+        needs = {other: of[0] for other, of in space.conditions.get(name, {}).items() if other in space.axes}
         try:
-            request.config(needs | settings)
+            request.config(Configuration.of({**needs, name: value} if name else {}))
         except ConfigError as error:
             problems += [f"{where}: {line}" for line in str(error).splitlines()]
     if not problems and not request.cv_only:
-        config = request.config({})
         problems += schedulers.problems(
-            request.scheduler, search.domains(request.domains), config, request.epochs, request.trials
+            request.scheduler, space.domains, request.config(), request.epochs, request.trials
         )
     return problems
 
 
-def _condition_problems(request: Request) -> list[str]:
+def _condition_problems(space: SearchSpace) -> list[str]:
     problems = []
-    for name, needs in request.conditions.items():
-        if name not in request.domains:
+    for name, needs in space.conditions.items():
+        if name not in space.fields:
             continue  # nothing that could depend on anything
         for other, values in needs.items():
-            if other not in request.domains:
+            if other not in space.fields:
                 problems.append(f"CONDITIONS: `{name}` depends on `{other}`, which is not in SPACE; add it there")
             elif not isinstance(values, list | tuple):
                 problems.append(f"CONDITIONS: `{name}` needs a list of values of `{other}`, got {values!r}")

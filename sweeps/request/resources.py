@@ -6,7 +6,6 @@ import shutil
 import socket
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from sweeps.errors import SweepRefused
 
@@ -78,21 +77,23 @@ def fit_to(resources: Resources, cpus: float, gpus: float) -> Resources:
     return replace(resources, max_concurrent=max(1, int(min(fitting, resources.max_concurrent))))
 
 
-def check_storage(sweep: Path, plan: dict[str, Any]) -> None:
+def check_storage(sweep: Path, needed_mb: float) -> None:
     """Refuse a place that cannot be written or is too small, before anything is started.
 
+    Args:
+        needed_mb: by the trials that are still to run.
+
     Raises:
-        SweepRefused: not a folder, not writable, or less free than the plan needs.
+        SweepRefused: not a folder, not writable, or less free than is needed.
     """
     there = next(path for path in (sweep, *sweep.parents) if path.exists())
     if not there.is_dir():
         raise SweepRefused(f"--storage: {there} is a file; name a folder")
     if not os.access(there, os.W_OK | os.X_OK):
         raise SweepRefused(f"--storage: {there} cannot be written; choose another folder")
-    needed = plan["disk_mb"] * sum(plan["to_run"]) / max(1, plan["search_trials"] + plan["cv_trials"])
     free = shutil.disk_usage(there).free / 1e6
-    if needed > free:
-        raise SweepRefused(f"--storage: about {needed:.0f} MB are needed at {there}, {free:.0f} MB are free")
+    if needed_mb > free:
+        raise SweepRefused(f"--storage: about {needed_mb:.0f} MB are needed at {there}, {free:.0f} MB are free")
 
 
 def _gpus() -> int:

@@ -6,13 +6,13 @@ from typing import Any
 import numpy as np
 from ray.tune.search.sample import Categorical, Domain
 
-from sweeps.space import domains as search_axes
+from sweeps.space import domains as of_tune
 
 RESAMPLED, FACTORS = 0.25, (0.8, 1.2)  # the defaults of Ray, and of the paper
 WIDE = 10.0  # choices that span this factor are compared by their logarithm
 
 
-def mutate(settings: dict[str, Any], domains: Mapping[str, Domain], rng: np.random.RandomState) -> dict[str, Any]:
+def mutate(settings: Mapping[str, Any], domains: Mapping[str, Domain], rng: np.random.RandomState) -> dict[str, Any]:
     """New values near the old: one in four drawn anew, a range's times 0.8 or 1.2, of choices the next one.
 
     Args:
@@ -26,14 +26,14 @@ def into(domain: Domain, value: float) -> Any:
     if isinstance(domain, Categorical):
         return min(domain.categories, key=lambda choice: abs(scaled(domain, choice) - scaled(domain, value)))
     low, high = ends(domain)
-    return search_axes.nearest(domain, domain.cast(min(max(value, low), high)))
+    return of_tune.nearest(domain, domain.cast(min(max(value, low), high)))
 
 
 def ends(domain: Domain) -> tuple[float, float]:
     """The lowest value of a domain and the highest."""
     if isinstance(domain, Categorical):
         return min(domain.categories), max(domain.categories)
-    return search_axes.ends(domain)
+    return of_tune.ends(domain)
 
 
 def scaled(domain: Domain, value: float) -> float:
@@ -48,7 +48,7 @@ def unscaled(domain: Domain, value: float) -> float:
 
 def _mutated(value: Any, domain: Domain, rng: np.random.RandomState) -> Any:
     if rng.uniform() < RESAMPLED:
-        return search_axes.nearest(domain, domain.sample(random_state=rng))
+        return of_tune.nearest(domain, domain.sample(random_state=rng))
     if isinstance(domain, Categorical):
         choices = sorted(domain.categories)
         position = choices.index(into(domain, value)) + rng.choice([-1, 1])
@@ -60,4 +60,4 @@ def _is_logarithmic(domain: Domain) -> bool:
     if isinstance(domain, Categorical):
         low, high = ends(domain)
         return low > 0 and high / low >= WIDE
-    return search_axes.is_logarithmic(domain)
+    return of_tune.is_logarithmic(domain)

@@ -1,103 +1,120 @@
-"""The configurations that a space holds: listed, drawn at random, compared."""
+"""What is in a space, and what is not: the one rule, for plan, search, tally and report."""
 
-import itertools
-import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-from ray.tune.search.sample import Categorical, Domain, Integer
-
+from deepdlt.config import ConfigError, TrainConfig, config_dict
 from sweeps.space.axis import Axis
-from sweeps.space.configurations import Conditions, active
-from sweeps.space.domains import MOST, axis_of, nearest, rounded, values
-from sweeps.space.domains import is_axis as is_axis  # for those who have a space
-from sweeps.space.domains import plain as plain
+from sweeps.space.configuration import Configuration, describe, whole
 
-Settings = dict[str, Any]
-NONE: Conditions = {}
+DESCRIBED = ("model", "lr", "dropout", "activation", "kernel_size", "optimizer", "weight_decay", "batch_size", "epochs")
+VAE_ONLY = ("latent_dim", "beta")
+
+Settings = Mapping[str, Any]
+"""Field -> value: a Configuration, a row of a table, or some settings only."""
+Conditions = Mapping[str, Mapping[str, Sequence[Any]]]
+"""Field -> other field -> values: the field is part of a configuration only where every other field has one of these
+values; elsewhere it keeps TrainConfig's default."""
 
 
-def axes(space: Settings) -> dict[str, Axis]:
+@dataclass(frozen=True)
+class Space:
+    """A search space as sweep.json holds it, without Tune's domains."""
+
+    axes: Mapping[str, Axis] = field(default_factory=dict)
     """The swept fields."""
-    return {name: axis_of(domain) for name, domain in domains(space).items()}
+    constants: Configuration | None = None
+    """Fields with one value; None where an older sweep.json does not say."""
+    conditions: Conditions = field(default_factory=dict)
+
+    @property
+    def swept(self) -> list[str]:
+        """Axes of more than one value."""
+        return [name for name, axis in self.axes.items() if len(axis.ends) > 1]
+
+    def fields(self, settings: Settings) -> Configuration:
+        """Constants and settings together, without those that do not count."""
+        return Configuration.of(active(self.conditions, {**(self.constants or {}), **settings}))
+
+    def active(self, settings: Settings) -> Configuration:
+        """The settings that the others and the constants let count."""
+        kept = self.fields(settings)
+        return Configuration.of((name, value) for name, value in settings.items() if name in kept)
+
+    def settings_of(self, config: Settings) -> Configuration:
+        """The swept fields of a full configuration, without idle ones."""
+        return self.active({name: config[name] for name in self.axes if name in config})
+
+    def holds(self, settings: Settings) -> bool:
+        """Are these the swept fields of one of its configurations?"""
+        if not set(settings) <= set(self.axes):
+            return False
+        every = {name: settings.get(name, axis.ends[0]) for name, axis in self.axes.items()}
+        return set(self.active(every)) == set(settings) and not self.off_axis(settings)
+
+    def off_axis(self, settings: Settings) -> list[str]:
+        """Axes that do not have the value of these settings."""
+        idle = self.idle(settings)
+        return [n for n, axis in self.axes.items() if n in settings and n not in idle and not axis.has(settings[n])]
+
+    def outside(self, config: Configuration, make: Callable[[Configuration], TrainConfig] | None) -> list[str]:
+        """Fields in which a full configuration is none of the space's; empty for one of its own.
+
+        A space that was edited leaves trials of its former choices outside: they are kept, but do not count.
+
+        Args:
+            make: swept fields -> the whole configuration, with the defaults of fields that are not swept any more; None
+                where it is not known.
+        """
+        if (found := self.off_axis(config)) or make is None:
+            return found
+        settings = self.settings_of(config)
+        if not self.holds(settings):
+            return sorted(set(self.axes) - set(config))
+        try:
+            now = config_dict(make(settings))
+        except ConfigError:  # choices that do not go together
+            return list(settings) or list(config)
+        return [name for name, value in config.items() if now.get(name) != value]
+
+    def idle(self, settings: Settings) -> set[str]:
+        """Axes that these settings do not use: their conditions do not hold, or one that they depend on is idle itself.
+
+        Such a field keeps its default, which says nothing about the trial: tables show a dash.
+        """
+        swept = {name: needs for name, needs in self.conditions.items() if name in self.axes}
+        return set(swept) - set(active(swept, {**(self.constants or {}), **dict.fromkeys(swept), **settings}))
+
+    def shown(self, settings: Settings) -> Configuration:
+        """The settings with None for idle axes."""
+        return Configuration.of({**settings, **dict.fromkeys(self.idle(settings))})
+
+    def described(self, settings: Settings, axes: Sequence[str]) -> list[str]:
+        """The fields that describe a configuration: these axes, or the usual fields when there are none."""
+        vae = VAE_ONLY if settings.get("model") == "cnn_vae" else ()
+        idle = self.idle(settings)
+        return [name for name in axes or [*DESCRIBED, *vae] if name not in idle]
+
+    def words(self, configurations: Iterable[Configuration], axes: Sequence[str]) -> dict[Configuration, str]:
+        """Each configuration in words, with what else differs where the axes do not tell them apart."""
+        names = {each: self.described(each, axes) for each in configurations}
+        words = {each: describe(each, names[each]) for each in names}
+        if len(set(words.values())) == len(words):
+            return words
+        fields = sorted(set().union(*names))
+        differ = [name for name in fields if len({repr(whole(each.get(name))) for each in names}) > 1]
+        return {each: describe(each, dict.fromkeys([*names[each], *differ])) for each in names}
 
 
-def domains(space: Settings) -> dict[str, Domain]:
-    """The swept fields with Tune's domains; the others are constants."""
-    return {name: domain for name, domain in space.items() if isinstance(domain, Domain)}
+def active(conditions: Conditions, settings: Settings) -> dict[str, Any]:
+    """The settings without those whose conditions do not hold; a field that depends on such a one goes too.
 
-
-def without_idle(space: Settings, settings: Settings, conditions: Conditions) -> Settings:
-    """The swept fields of a configuration that its other fields and the space's constants let count."""
-    swept = domains(space)
-    constants = {name: value for name, value in space.items() if name not in swept}
-    kept = active(conditions, {**constants, **settings})
-    return {name: value for name, value in settings.items() if name in kept}
-
-
-def grid(space: Settings, points: Iterable[Settings], conditions: Conditions = NONE) -> list[Settings] | None:
-    """Every configuration of a finite space, `points` first; None when an axis is continuous, or beyond `MOST`."""
-    found = {name: values(domain) for name, domain in domains(space).items()}
-    choices = {name: listed for name, listed in found.items() if listed is not None}
-    if len(choices) < len(found) or math.prod(map(len, choices.values())) > MOST:
-        return None
-    combinations = (dict(zip(choices, chosen, strict=True)) for chosen in itertools.product(*choices.values()))
-    if conditions:
-        combinations = (without_idle(space, settings, conditions) for settings in combinations)
-    return distinct([*points, *combinations])
-
-
-def random_configurations(
-    space: Settings, points: Iterable[Settings], n: int, seed: int, conditions: Conditions = NONE
-) -> list[Settings]:
-    """n distinct configurations, `points` first, then draws from the space; all of it when it has fewer."""
-    rng = np.random.RandomState(seed)
-    drawn = {key(settings): settings for settings in points}
-    for _ in range(100 * n):
-        if len(drawn) >= n:
-            break
-        settings = draw(space, rng, conditions)
-        drawn.setdefault(key(settings), settings)
-    if len(drawn) < n:  # what is left, draws may never hit
-        return (grid(space, drawn.values(), conditions) or list(drawn.values()))[:n]
-    return list(drawn.values())[:n]
-
-
-def contains(space: Settings, settings: Settings, conditions: Conditions = NONE) -> bool:
-    """Is this a configuration of the space's swept fields? A space that was edited leaves old trials outside."""
-    swept = axes(space)
-    if not set(settings) <= set(swept):
-        return False
-    placeholders = {name: settings.get(name, axis.ends[0]) for name, axis in swept.items()}
-    if set(without_idle(space, placeholders, conditions)) != set(settings):
-        return False
-    return all(swept[name].has(value) for name, value in settings.items())
-
-
-def settings_of(space: Settings, config: Settings, conditions: Conditions = NONE) -> Settings:
-    """The swept fields of a full configuration, without the idle ones."""
-    return without_idle(space, {name: config[name] for name in domains(space) if name in config}, conditions)
-
-
-def as_value(domain: Domain, logged: float | str) -> Any:
-    """A logged hyperparameter (numbers come back as floats) as the value of the domain that it was."""
-    if isinstance(domain, Categorical):
-        return next((choice for choice in domain.categories if choice == logged), logged)
-    return int(logged) if isinstance(domain, Integer) else logged
-
-
-def draw(space: Settings, rng: np.random.RandomState, conditions: Conditions = NONE) -> Settings:
-    """One random configuration of the swept fields."""
-    drawn = {name: nearest(domain, domain.sample(random_state=rng)) for name, domain in domains(space).items()}
-    return without_idle(space, drawn, conditions)
-
-
-def key(settings: Settings) -> tuple[Any, ...]:
-    """Equal for equal configurations, hashable."""
-    return tuple(sorted((name, rounded(value)) for name, value in settings.items()))
-
-
-def distinct(configurations: Iterable[Settings]) -> list[Settings]:
-    """Without repetitions, the first of each kept in place."""
-    return list({key(settings): settings for settings in configurations}.values())
+    Args:
+        settings: swept fields and constants together.
+    """
+    kept = dict(settings)
+    while idle := [n for n in kept if any(kept.get(o) not in v for o, v in conditions.get(n, {}).items())]:
+        for name in idle:
+            del kept[name]
+    return kept

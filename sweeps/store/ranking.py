@@ -2,15 +2,14 @@
 
 import math
 from collections.abc import Iterable
-from typing import Any, TypeVar
+from typing import Any
 
-from sweeps.store.trial_records import COMPLETE
+from sweeps.store.trial_record import TrialRecord
 
 METRIC, MODE = "best_val_psnr_db", "max"
 """What a search looks for."""
 LOSS = "best_val_loss"
 Place = tuple[float, float, str]
-Record = TypeVar("Record", bound=Any)
 
 
 def place(quality: Any, loss: Any, name: str) -> Place | None:
@@ -23,13 +22,13 @@ def place(quality: Any, loss: Any, name: str) -> Place | None:
     return -float(quality), float(loss) if _is_finite(loss) else math.inf, name
 
 
-def best_first(records: Iterable[Record]) -> list[Record]:
+def best_first(records: Iterable[TrialRecord]) -> list[TrialRecord]:
     """The complete search trials that have a place, the best first.
 
     All search trials of a sweep have one validation set: sweep.json fixes the label that it is stratified by.
     """
-    complete = [r for r in records if r["kind"] == "search" and r["status"] == COMPLETE]
-    found = ((place(r["metrics"].get(METRIC), r["metrics"].get(LOSS), r["name"]), r) for r in complete)
+    complete = [r for r in records if r.is_search and r.is_complete]
+    found = ((place(r.metrics.get(METRIC), r.metrics.get(LOSS), r.name), r) for r in complete)
     return [record for _, record in sorted(((at, r) for at, r in found if at), key=lambda item: item[0])]
 
 

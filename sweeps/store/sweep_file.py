@@ -2,101 +2,262 @@
 
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
 from deepdlt.atomic import remove_unfinished, write_atomic
+from deepdlt.config import PROTOCOLS, TrainConfig, make_config
 from sweeps.errors import SweepRefused
-from sweeps.space import outside_space
+from sweeps.space import Axis, Conditions, Configuration, Space
+from sweeps.store.cell import GridCell
 
+SWEEP_FILE = "sweep.json"
+FIXED = ("space", "protocol", "epochs", "seed", "settings", "search_label", "data_fingerprint")
+"""What cannot change within a sweep; trials, labels, folds and search may. Of `settings` those may that are axes before
+or after: see `differences`."""
 OF_CROSS_VALIDATION = (
     *("cv", "cv_top", "cv_seeds", "race", "labels", "folds", "classes", "cv_configurations", "cv_cells"),
 )
-
 KEPT = ("created", "cv_configurations", "cv_cells")
 
-Explain = Callable[[Mapping[str, Any], Mapping[str, Any]], list[str]]
+
+@dataclass(frozen=True)
+class RaceRule:
+    """Of `--race`: who cannot win by more than `margin` dB stops, with probability `alpha` wrongly."""
+
+    alpha: float = 0.05
+    margin: float = 0.0
 
 
-def open_sweep(sweep: Path, asked: dict[str, Any], fixed: tuple[str, ...]) -> None:
+@dataclass(frozen=True, kw_only=True)
+class DataSummary:
+    """The images and crops of a sweep; None or empty where an older one does not say."""
+
+    name: str | None = None
+    synthetic: bool = False
+    images: int | None = None
+    crops: int | None = None
+    crop_size: int | None = None
+    fingerprint: str = ""
+    files: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class SweepFile:
+    """What was asked; None or empty where an older sweep.json does not say, or where there is none at all."""
+
+    space: str = ""
+    question: str = ""
+    protocol: str = ""
+    """`corrected`, `report`, or `mixed`."""
+    epochs: int | None = None
+    seed: int | None = None
+    settings: Configuration | None = None
+    """Fields that are not swept."""
+    axes: Mapping[str, Axis] = field(default_factory=dict)
+    conditions: Conditions = field(default_factory=dict)
+    search: str = ""
+    scheduler: str = ""
+    minimize: str | None = None
+    trials: int | None = None
+    cv: bool = False
+    cv_top: int = 1
+    cv_seeds: tuple[int, ...] = ()
+    race: RaceRule | None = None
+    search_label: str | None = None
+    """Stratifies the search's split; "" for none."""
+    labels: tuple[str, ...] = ()
+    folds: int | None = None
+    data_fingerprint: str = ""
+    data: DataSummary = field(default_factory=DataSummary)
+    images: Mapping[str, Any] = field(default_factory=dict)
+    """Of `sweeps.identity.images`."""
+    leakage: Mapping[str, Mapping[str, float | None]] = field(default_factory=dict)
+    classes: Mapping[str, Mapping[str, list[int]]] = field(default_factory=dict)
+    """Label -> class -> image ids."""
+    conditions_of_images: tuple[Any, ...] | None = None
+    """(n_images,) process condition of each image."""
+    code: Mapping[str, Any] = field(default_factory=dict)
+    """`digest`, `files`: file -> digest."""
+    versions: Mapping[str, str] = field(default_factory=dict)
+    git_commit: str | None = None
+    command: str = ""
+    created: str = ""
+    codes: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """Digest -> files of every version of the code that worked on the sweep."""
+    cv_configurations: tuple[Configuration, ...] | None = None
+    """Of the grid that ran last, without seeds; None before one has."""
+    cv_cells: tuple[GridCell, ...] | None = None
+    """The cells of each, in the order in which they run."""
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> "SweepFile":
+        """What `to_json` made, of this version or an older one. What is of another kind than it should be is left out.
+
+        In files of before November 2026 ranges have no step; they are read as continuous.
+        """
+        found: dict[str, Any] = {}
+        for each in fields(cls):
+            value = content.get(each.name)
+            try:
+                known = READERS.get(each.name, _plain)(value)
+            except (KeyError, TypeError, ValueError, AttributeError):
+                continue
+            if value is not None and isinstance(known, KINDS.get(each.name, object)):
+                found[each.name] = known
+        return cls(**found)
+
+    def to_json(self) -> dict[str, Any]:
+        """As it is written: without the grid where none has run."""
+        content: dict[str, Any] = {each.name: getattr(self, each.name) for each in fields(self)}
+        content |= {
+            "settings": None if self.settings is None else self.settings.to_json(),
+            "axes": {name: axis.to_json() for name, axis in self.axes.items()},
+            "conditions": {name: dict(needs) for name, needs in self.conditions.items()},
+            "race": None if self.race is None else vars(self.race),
+            "data": {name: v for name, v in vars(self.data).items() if v is not None},
+            "cv_configurations": self.cv_configurations and [each.text for each in self.cv_configurations],
+        }
+        return {
+            name: v for name, v in content.items() if v is not None or name not in ("cv_configurations", "cv_cells")
+        }
+
+    @property
+    def present_space(self) -> Space:
+        """The space as it was asked for last."""
+        return Space(self.axes, self.settings, self.conditions)
+
+    @property
+    def swept(self) -> list[str]:
+        """Axes of more than one value."""
+        return self.present_space.swept
+
+    def outside(self, config: Configuration) -> list[str]:
+        """Fields in which a search trial is none of the present space, see `Space.outside`."""
+        known = self.settings is not None and self.protocol in PROTOCOLS and None not in (self.epochs, self.seed)
+        return self.present_space.outside(config, self._config if known else None)
+
+    def condition_of(self, image: str) -> str | None:
+        """The process condition of an image id; None where it is not known."""
+        listed = self.conditions_of_images
+        return str(listed[int(image)]) if listed and image.isdecimal() and int(image) < len(listed) else None
+
+    def _config(self, settings: Configuration) -> TrainConfig:
+        known = {"epochs": self.epochs, "seed": self.seed, **self.present_space.fields(settings)}
+        return make_config(self.protocol, **known)
+
+
+Explain = Callable[[SweepFile, SweepFile], list[str]]
+
+
+def open_sweep(sweep: Path, now: SweepFile) -> None:
     """Create the sweep folder and its sweep.json, or check that an existing one asked for the same.
 
-    Args:
-        asked: what the command line asks for, JSON-able.
-        fixed: keys of `asked` that may not change between runs of one sweep, see `differences`; the others are updated.
-
     Raises:
-        SweepRefused: a fixed key differs; every difference is listed.
+        SweepRefused: something of `FIXED` differs; every difference is listed.
     """
-    check_sweep(sweep, asked, fixed)
-    before = read_sweep(sweep) or {}
-    kept: dict[str, Any] = {key: before[key] for key in KEPT if key in before}
-    if before.get("cv") and not asked.get("cv"):  # what was cross-validated stays in the report
-        kept |= {key: before[key] for key in OF_CROSS_VALIDATION if key in before}
+    check_sweep(sweep, now)
+    before = read_sweep(sweep)
+    if before is not None:
+        kept = OF_CROSS_VALIDATION if before.cv and not now.cv else ()  # what was cross-validated stays in the report
+        now = replace(now, **{name: v for name in (*KEPT, *kept) if (v := getattr(before, name)) not in (None, "")})
     sweep.mkdir(parents=True, exist_ok=True)
     for folder in (sweep, *(path for path in sweep.iterdir() if path.is_dir())):
         remove_unfinished(folder)  # of writers that were killed
-    write_atomic(sweep / "sweep.json", json.dumps(asked | kept, indent=1).encode())
+    _write(sweep, now)
 
 
 def update_sweep(sweep: Path, **content: Any) -> None:
-    """Add to sweep.json what is only known while the sweep runs."""
+    """Replace fields of sweep.json by what is only known while the sweep runs."""
     before = read_sweep(sweep)
     if before is None:
-        raise SweepRefused(f"{sweep}/sweep.json was removed or damaged while the sweep ran; run the same command again")
-    write_atomic(sweep / "sweep.json", json.dumps(before | content, indent=1).encode())
+        raise SweepRefused(f"{sweep}/{SWEEP_FILE} was removed or damaged while the sweep ran; run the command again")
+    _write(sweep, replace(before, **content))
 
 
-def check_sweep(sweep: Path, asked: dict[str, Any], fixed: tuple[str, ...], explain: Explain | None = None) -> None:
+def check_sweep(sweep: Path, now: SweepFile, explain: Explain | None = None) -> None:
     """The refusals of `open_sweep`, without writing anything.
 
     Args:
         explain: of the old content and the new: lines that say more about the difference.
     """
     before = read_sweep(sweep)
-    if before is None and (sweep / "sweep.json").exists():
-        raise SweepRefused(f"{sweep}/sweep.json is damaged; delete it and it is written anew from the command")
+    if before is None and (sweep / SWEEP_FILE).exists():
+        raise SweepRefused(f"{sweep}/{SWEEP_FILE} is damaged; delete it and it is written anew from the command")
     if before is None:
         return
-    if different := differences(before, asked, fixed):
-        lines = [f"  {key}: {before.get(key)!r} there, {asked[key]!r} asked" for key in different]
-        lines += [f"  {line}" for line in (explain(before, asked) if explain else [])]
+    if different := differences(before, now):
+        there, here = before.to_json(), now.to_json()
+        lines = [f"  {key}: {there[key]!r} there, {here[key]!r} asked" for key in different]
+        lines += [f"  {line}" for line in (explain(before, now) if explain else [])]
         raise SweepRefused(
             f"the sweep {sweep} was made with other settings; choose another --name\n" + "\n".join(lines)
         )
 
 
-def differences(before: Mapping[str, Any], asked: Mapping[str, Any], fixed: tuple[str, ...]) -> list[str]:
-    """The fixed keys in which a sweep.json is not what is asked for.
+def differences(before: SweepFile, now: SweepFile) -> list[str]:
+    """The fixed fields in which a sweep is not what is asked for.
 
     `settings`, the constants of a space, may differ where the space was edited: a constant became an axis that has its
     value, or an axis became a constant. Trials hold whole configurations, so that those outside are known.
     """
-    now = {key: json.loads(json.dumps(asked[key])) for key in fixed}
-    return [
-        key
-        for key in fixed
-        if before.get(key) != now[key] and not (key == "settings" and _is_edited(before, asked, now[key]))
-    ]
+    different = [name for name in FIXED if getattr(before, name) != getattr(now, name)]
+    return [name for name in different if name != "settings" or not _is_edited(before, now)]
 
 
-def _is_edited(before: Mapping[str, Any], asked: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
-    """Whether constants differ only in fields that are axes on the other side; an old one is a value of its axis."""
-    old, were, are = (of or {} for of in (before.get("settings"), before.get("axes"), asked.get("axes")))
-    same = all(name in were if name not in old else old[name] == value for name, value in now.items())
-    return same and all(name in now or name in are for name in old) and not outside_space(asked, {**old, **now})
-
-
-def read_sweep(sweep: Path) -> dict[str, Any] | None:
+def read_sweep(sweep: Path) -> SweepFile | None:
     """sweep.json, or None when it is absent or unreadable."""
     try:
-        content = json.loads((sweep / "sweep.json").read_text(encoding="utf-8"))
+        content = json.loads((sweep / SWEEP_FILE).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
-    return content if isinstance(content, dict) else None
+    return SweepFile.from_json(content) if isinstance(content, dict) else None
 
 
-def asked_seeds(asked: Mapping[str, Any]) -> list[int]:
-    """The training seeds of the grid; empty when sweep.json does not say, as older ones do not."""
-    seeds = asked.get("cv_seeds")
-    return [int(seed) for seed in seeds] if isinstance(seeds, list) else []
+def _write(sweep: Path, content: SweepFile) -> None:
+    write_atomic(sweep / SWEEP_FILE, json.dumps(content.to_json(), indent=1).encode())
+
+
+def _is_edited(before: SweepFile, now: SweepFile) -> bool:
+    """Whether constants differ only in fields that are axes on the other side; an old one is a value of its axis."""
+    old, new = before.settings or Configuration(), now.settings or Configuration()
+    same = all(name in before.axes if name not in old else old[name] == value for name, value in new.items())
+    kept = all(name in new or name in now.axes for name in old)
+    return same and kept and not now.present_space.off_axis({**old, **new})
+
+
+def _plain(value: Any) -> Any:
+    return value
+
+
+def _axes(value: Any) -> dict[str, Axis]:
+    return {name: Axis.from_json(v) for name, v in value.items() if isinstance(v, Mapping | list) and v}
+
+
+def _classes(value: Any) -> dict[str, dict[str, list[int]]]:
+    kinds = {label: of for label, of in value.items() if isinstance(of, Mapping)}
+    return {label: {name: ids for name, ids in of.items() if isinstance(ids, list)} for label, of in kinds.items()}
+
+
+def _data(value: Any) -> DataSummary:
+    known = {each.name: value[each.name] for each in fields(DataSummary) if value.get(each.name) is not None}
+    return DataSummary(**{**known, "files": tuple(map(str, known.get("files", ())))})
+
+
+READERS: Mapping[str, Callable[[Any], Any]] = {
+    "settings": Configuration.from_json,
+    "axes": _axes,
+    "cv_seeds": lambda value: tuple(int(seed) for seed in value),
+    "race": lambda value: RaceRule(value.get("alpha", 0.05), value.get("margin", 0.0)),
+    "labels": lambda value: tuple(map(str, value)),
+    "data": _data,
+    "classes": _classes,
+    "conditions_of_images": tuple,
+    "cv_configurations": lambda value: tuple(Configuration.from_json(json.loads(text)).unseeded for text in value),
+    "cv_cells": lambda value: tuple((str(label), int(fold), int(seed)) for label, fold, seed in value),
+}
+KINDS: Mapping[str, type] = {
+    **dict.fromkeys(("conditions", "images", "leakage", "code", "versions", "codes"), Mapping),
+    **dict.fromkeys(("epochs", "seed", "trials", "folds", "cv_top"), int),
+}

@@ -8,4 +8,5 @@ from .optuna_search import DistinctOptunaSearch as DistinctOptunaSearch
 from .optuna_search import close_study as close_study
 from .pruning import NOTHING as NOTHING
 from .pruning import reached as reached
+from .ray_internals import silence_errors as silence_errors
 from .run_end import AtNextEpoch as AtNextEpoch

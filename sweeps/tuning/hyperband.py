@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from ray.tune.experiment import Trial
-from ray.tune.schedulers import HyperBandScheduler, TrialScheduler
+from ray.tune.schedulers import TrialScheduler
 
-from sweeps.store import METRIC, MODE
+from sweeps.tuning.ray_internals import Brackets
 from sweeps.tuning.run_end import end_with_the_run
 
 ETA = 3
@@ -29,7 +29,7 @@ def brackets(epochs: int, trials: int) -> dict[int, int]:
     return {s: n for s, n in sizes.items() if n}
 
 
-class HyperBand(HyperBandScheduler):
+class HyperBand(Brackets):
     """Ray's HyperBand for trials that are all there from the start; the last ones of a bracket train to their end.
 
     Ray's own begins with brackets that stop nobody, and stops the winner of 10 epochs at 9. It no longer looks at a
@@ -42,18 +42,11 @@ class HyperBand(HyperBandScheduler):
     """
 
     def __init__(self, epochs: int, trials: int) -> None:
-        super().__init__(
-            time_attr="epoch", metric=METRIC, mode=MODE, max_t=epochs, reduction_factor=ETA, stop_last_trials=False
-        )
-        sizes = list(brackets(epochs, trials).items())
-        self._s_max_1 = len(sizes)
-        self._halvings = [s for s, _ in sizes]
-        self._get_n0 = dict(sizes).__getitem__
-        self._get_r0 = lambda s: epochs // ETA**s
+        super().__init__(brackets(epochs, trials), epochs, ETA)
 
     def on_trial_add(self, tune_controller: Any, trial: Trial) -> None:
         """Ray's; a trial that is retried is in its bracket still."""
-        if trial not in self._trial_info:
+        if not self.knows(trial):
             super().on_trial_add(tune_controller, trial)
 
     def on_trial_error(self, tune_controller: Any, trial: Trial) -> None:
@@ -64,9 +57,7 @@ class HyperBand(HyperBandScheduler):
         if trial.status != Trial.ERROR:  # Tune sets that first when it retries, last when it gives up
             super().on_trial_error(tune_controller, trial)
             return
-        bracket, _ = self._trial_info[trial]
-        if trial in bracket._live_trials:
-            bracket._live_trials[trial] = None
+        self.forget_result(trial)
 
     def on_trial_result(self, tune_controller: Any, trial: Trial, result: Mapping[str, Any]) -> str:
         """Ray's, but for a trial that is finished: it waits for nobody."""
@@ -78,21 +69,16 @@ class HyperBand(HyperBandScheduler):
         """A trial that waited and may go on; Ray's names one that is starting already, and the others start later."""
         if end_with_the_run(tune_controller):
             return None
-        for bracket in (bracket for band in self._hyperbands for bracket in band if bracket is not None):
+        for bracket in self.brackets():
             for trial in bracket.current_trials():
                 if trial.status == Trial.PAUSED and trial in bracket.trials_to_unpause:
                     return trial
         return None
 
-    def _create_bracket(self, s: int) -> Any:
-        """Ray counts brackets from 0; the one with most halvings comes first."""
-        return super()._create_bracket(self._halvings[s])
-
-    def _process_bracket(self, tune_controller: Any, bracket: Any) -> str:
+    def halve(self, tune_controller: Any, bracket: Any) -> str:
         """Ray's, again and again while all that are left have been trained for the next rung too."""
         while True:
-            action = super()._process_bracket(tune_controller, bracket)
-            bracket.is_being_processed = False  # Ray leaves it set: see above
+            action = super().halve(tune_controller, bracket)
             left = bracket.current_trials()
             if action == TrialScheduler.STOP or not left or not bracket.cur_iter_done():
                 break

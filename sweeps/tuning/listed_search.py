@@ -11,18 +11,30 @@ from ray.tune.search import Searcher
 
 from sweeps import stopping
 from sweeps.folds import ALPHA, race_outcome
-from sweeps.space import configuration_group
-from sweeps.store import FAILED, METRIC, MODE, read_record, read_records
+from sweeps.space import Configuration
+from sweeps.store import (
+    FAILED,
+    METRIC,
+    MODE,
+    Cell,
+    GridCell,
+    TrialRecord,
+    TuneConfig,
+    read_record,
+    read_records,
+    trial_cell,
+    trial_name,
+)
 
 
 class ListedSearch(Searcher):
     """Hands out trials in their order until there are no more, or something asks for the end of the run.
 
     Args:
-        trials: what `sweeps.execution.trainable.trial_config` made.
+        trials: what `sweeps.store.trial_config` made.
     """
 
-    def __init__(self, trials: Sequence[dict[str, Any]]) -> None:
+    def __init__(self, trials: Sequence[TuneConfig]) -> None:
         super().__init__(metric=METRIC, mode=MODE)
         self._waiting = list(trials)
 
@@ -52,24 +64,24 @@ class RaceSearch(ListedSearch):
     Args:
         trials: in the order cell by cell; those that are done already left out.
         cells: (label, fold, seed) of the whole grid in this order.
-        configurations: groups that race.
+        configurations: that race, without seeds.
         margin: dB of test PSNR.
     """
 
     def __init__(
         self,
-        trials: Sequence[dict[str, Any]],
+        trials: Sequence[TuneConfig],
         sweep: Path,
-        cells: Sequence[tuple[str, int, int]],
-        configurations: Sequence[str],
+        cells: Sequence[GridCell],
+        configurations: Sequence[Configuration],
         margin: float,
     ) -> None:
         super().__init__(trials)
         self._left = list(trials)
         self._sweep, self._cells, self._configurations, self._margin = sweep, cells, configurations, margin
-        again = {trial["trial"]["name"] for trial in trials}
-        self._records = [r for r in read_records(sweep).values() if r["name"] not in again]
-        self._cells_of: dict[str, dict[str, Any]] = {}
+        again = set(map(trial_name, trials))
+        self._records = [r for r in read_records(sweep).values() if r.name not in again]
+        self._running: dict[str, tuple[str, Cell]] = {}
         self._drop_stopped()
 
     def suggest(self, trial_id: str) -> Any:
@@ -77,19 +89,19 @@ class RaceSearch(ListedSearch):
         found = super().suggest(trial_id)
         if found != Searcher.FINISHED:
             self._left.remove(found)
-            self._cells_of[trial_id] = found["trial"]
+            self._running[trial_id] = trial_name(found), trial_cell(found)
         return found
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
         """Look at the race again."""
-        trial = self._cells_of.pop(trial_id)
-        record = read_record(self._sweep / trial["name"])
+        name, cell = self._running.pop(trial_id)
+        record = read_record(self._sweep / name)
         if record is None and error:  # its process died for good; Tune tells us before the record is written
-            record = {**trial["cell"], "status": FAILED}
+            record = TrialRecord(name=name, status=FAILED, cell=cell, identity=cell.identity)
         if record is not None:
             self._records.append(record)
             self._drop_stopped()
 
     def _drop_stopped(self) -> None:
         stopped = race_outcome(self._records, self._configurations, self._cells, ALPHA, self._margin)
-        self._waiting = [t for t in self._left if configuration_group(t["trial"]["cell"]["config"]) not in stopped]
+        self._waiting = [t for t in self._left if trial_cell(t).config.unseeded not in stopped]

@@ -8,6 +8,7 @@ settings. last.pt says which settings hold now, schedule.json says since when; R
 import json
 import os
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +19,17 @@ from deepdlt.config import CHANGEABLE, OWN, TrainConfig, config_dict
 from deepdlt.models import BEST, LAST, load_last
 from deepdlt.training import complete_transplant
 from deepdlt.training.transplant import transplant
+from sweeps.space import Configuration
+from sweeps.store import TuneConfig, trial_cell, trial_name
 
 POPULATION = "population"
 """Key of Tune's config that makes a trial a member; the changeable fields are keys beside it."""
 SCHEDULE, _GENERATIONS, _MARKER, _GIFT = "schedule.json", ".generations", "marker.json", ".gift"
+Mark = dict[str, Any]
+"""What leads to a kept state: `member`, `epoch`, `state`, a folder."""
+Entry = dict[str, Any]
+"""Of a member's history: `epoch`, the first one trained with these settings; fields with their values."""
 _KEPT = 2  # the newest, and the one that Tune knows until it has been told of that
-TuneConfig = dict[str, Any]
 
 
 def generation_epochs(epochs: int) -> int:
@@ -31,28 +37,28 @@ def generation_epochs(epochs: int) -> int:
     return max(1, epochs // 6)
 
 
-def member(trial: dict[str, Any], directory: Path, axes: list[str], epochs: int, anew: bool = False) -> TuneConfig:
+def member(trial: TuneConfig, directory: Path, axes: list[str], epochs: int, anew: bool = False) -> TuneConfig:
     """What Tune hands to the trainable: the trial and the settings that it has reached, if it has begun already.
 
     Args:
-        trial: `name` and `cell` (of `sweeps.execution.trainable.trial_config`).
+        trial: of `sweeps.store.trial_config`.
         directory: of the trial; it need not exist.
         axes: swept fields; those that may change while training are varied.
         anew: the trainable will give up what is in the directory, and so the settings that it has reached.
     """
     complete_transplant(directory)
     state = None if anew else load_last(directory)
-    start: dict[str, Any] = trial["cell"]["config"]
-    now = start | ({name: value for name, value in state["config"].items() if name in start} if state else {})
-    values = {name: now[name] for name in axes if name in CHANGEABLE}
-    begun = {"trial": trial, **values, POPULATION: {"every": generation_epochs(epochs), "adopted": {}}}
+    start = trial_cell(trial).config
+    now = start | (Configuration.of(state["config"]).only(start) if state else {})
+    values = now.only(name for name in axes if name in CHANGEABLE)
+    begun = {**trial, **values, POPULATION: {"every": generation_epochs(epochs), "adopted": {}}}
     return _with_settings(begun, now, values)
 
 
-def settings(config: TuneConfig) -> dict[str, Any]:
+def settings(config: TuneConfig) -> Configuration:
     """All fields of the TrainConfig that a trial is to train with now, a member of a population or not."""
     adopted = config.get(POPULATION, {}).get("adopted", {})
-    return {**config["trial"]["cell"]["config"], **adopted, **_values(config)}
+    return trial_cell(config).config | adopted | _values(config)
 
 
 def train_config(config: TuneConfig) -> TrainConfig:
@@ -60,7 +66,7 @@ def train_config(config: TuneConfig) -> TrainConfig:
     return TrainConfig(**settings(config))
 
 
-def inherit(own: TuneConfig, donor: TuneConfig, values: dict[str, Any]) -> TuneConfig:
+def inherit(own: TuneConfig, donor: TuneConfig, values: Mapping[str, Any]) -> TuneConfig:
     """The config of a member that takes over another's weights: its own trial, the donor's settings, new values."""
     return _with_settings(own, settings(donor), values)
 
@@ -133,7 +139,7 @@ def set_aside(donor: tune.Checkpoint, config: TuneConfig) -> None:
     with donor.as_directory() as folder:
         mark = json.loads((Path(folder) / _MARKER).read_text(encoding="utf-8"))
     state = Path(mark["state"])
-    gifts = state.parents[2] / config["trial"]["name"] / _GIFT
+    gifts = state.parents[2] / trial_name(config) / _GIFT
     shutil.rmtree(gifts, ignore_errors=True)
     gift = gifts / _gift_name(mark)
     gift.mkdir(parents=True)
@@ -147,7 +153,7 @@ def forget_generations(sweep: Path) -> None:
         shutil.rmtree(directory, ignore_errors=True)
 
 
-def history(directory: Path) -> list[dict[str, Any]]:
+def history(directory: Path) -> list[Entry]:
     """The settings of a member: [{"epoch": the first one trained with them, field: value, ...}, ...].
 
     Where weights were taken over, `from` names the member whose they were.
@@ -164,7 +170,7 @@ def is_changed(directory: Path) -> bool:
     return len(entries) > 1 or any("from" in entry for entry in entries)
 
 
-def note(directory: Path, epoch: int, now: dict[str, Any]) -> None:
+def note(directory: Path, epoch: int, now: Mapping[str, Any]) -> None:
     """Add to the history that these settings hold from this epoch on; what was noted for it and later is replaced."""
     before = [entry for entry in history(directory) if entry["epoch"] < epoch]
     changed = not before or "from" in now or any(before[-1].get(name) != value for name, value in now.items())
@@ -173,26 +179,25 @@ def note(directory: Path, epoch: int, now: dict[str, Any]) -> None:
     write_atomic(directory / SCHEDULE, json.dumps(entries, indent=1).encode())
 
 
-def _has_taken_over(directory: Path, mark: dict[str, Any], to_train: TrainConfig) -> bool:
+def _has_taken_over(directory: Path, mark: Mark, to_train: TrainConfig) -> bool:
     """Whether an earlier attempt, which died, did so already and has perhaps trained on."""
     last, state = history(directory)[-1:], load_last(directory)
     noted = [(entry.get("from"), entry["epoch"]) for entry in last] == [(mark["member"], mark["epoch"] + 1)]
     return noted and state is not None and state["config"] == config_dict(to_train)
 
 
-def _gift_name(mark: dict[str, Any]) -> str:
+def _gift_name(mark: Mark) -> str:
     return f"{mark['member']}-{mark['epoch']:06d}"
 
 
-def _values(config: TuneConfig) -> dict[str, Any]:
-    return {name: config[name] for name in CHANGEABLE if name in config}
+def _values(config: TuneConfig) -> Configuration:
+    return Configuration.of(config).only(CHANGEABLE)
 
 
-def _with_settings(own: TuneConfig, now: dict[str, Any], values: dict[str, Any]) -> TuneConfig:
+def _with_settings(own: TuneConfig, now: Configuration, values: Mapping[str, Any]) -> TuneConfig:
     """A member's config whose settings are `now`, with other values of the changeable axes."""
-    start = own["trial"]["cell"]["config"]
-    fixed = {name: value for name, value in now.items() if name not in values and name not in OWN}
-    adopted = {name: value for name, value in fixed.items() if start[name] != value}
+    start = trial_cell(own).config
+    adopted = {name: v for name, v in now.without(*values, *OWN).items() if start[name] != v}
     return {"trial": own["trial"], **values, POPULATION: {**own[POPULATION], "adopted": adopted}}
 
 

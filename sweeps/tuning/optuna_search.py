@@ -1,6 +1,5 @@
-"""Optuna's suggestions for Ray Tune, without Ray's untruths: repeated configurations, early stops as COMPLETE."""
+"""Optuna's suggestions for Ray Tune, by its ask and tell: none twice, and Optuna learns how trials really ended."""
 
-import logging
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -13,95 +12,91 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 from ray.tune.search import Searcher
-from ray.tune.search.optuna import OptunaSearch
 
 from sweeps import stopping
-from sweeps.space import Conditions, nearest, step_of, stepped, suggest
-from sweeps.space import space as search
-from sweeps.store import COMPLETE, FAILED, METRIC, MODE, PRUNED, read_record
+from sweeps.space import Configuration, SearchSpace, distinct, distribution, nearest, suggest
+from sweeps.store import COMPLETE, FAILED, METRIC, MODE, PRUNED, TrialRecord, TuneConfig, read_record, trial_name
 
 DRAWS = 100
 STATES = {COMPLETE: TrialState.COMPLETE, PRUNED: TrialState.PRUNED, FAILED: TrialState.FAIL}
 
 
-class DistinctOptunaSearch(OptunaSearch):
-    """Ray's OptunaSearch that never repeats a configuration and tells Optuna how a trial really ended.
+class DistinctOptunaSearch(Searcher):
+    """Optuna's tree-structured Parzen estimator, which here never repeats a configuration.
 
-    Ray's own tells a trial that a scheduler stopped as COMPLETE with the value at that moment; here it is PRUNED at
-    its epoch. What counts is the trial's commit record; a study is rebuilt from these records at every start, so
-    nothing in it can be stale.
+    Ray's own OptunaSearch does, and tells a trial that a scheduler stopped as COMPLETE with the value at that moment;
+    here it is PRUNED at its epoch. What counts is the trial's commit record; a study is rebuilt from these records at
+    every start, so nothing in it can be stale.
 
     Args:
-        space: field -> Tune domain or constant.
+        space: what to search; its points are not tried by themselves, see `try_first`.
         to_trial: settings -> what Tune hands to the trainable; called once for each new configuration.
         sweep: its folder; optuna.journal there is replaced.
         seed: of the sampler; the number of known trials is added, so that a resumed search does not repeat itself.
-        conditions: axes that only some configurations have.
         minimize: a second objective, `parameters` or `epoch_s`.
     """
 
     def __init__(
         self,
-        space: search.Settings,
-        to_trial: Callable[[search.Settings], search.Settings],
+        space: SearchSpace,
+        to_trial: Callable[[Configuration], TuneConfig],
         *,
         sweep: Path,
         seed: int,
-        conditions: Conditions = search.NONE,
         minimize: str | None = None,
     ) -> None:
+        super().__init__(metric=METRIC, mode=MODE)
         optuna.logging.set_verbosity(optuna.logging.ERROR)
-        logging.getLogger("ray.tune.search.optuna").setLevel(logging.ERROR)
         for stale in sweep.glob("optuna.journal*"):  # the lock of a killed run too; the sweep is locked by now
             stale.unlink()
-        self._domains, self._whole = search.domains(space), space
-        self._conditions, self._minimize = conditions, minimize
-        self._grid = search.grid(space, [], conditions)
+        self._searched, self._minimize = space, minimize
+        self._domains = space.domains
+        self._grid = space.grid([])
         self._to_trial = to_trial
         self._sweep = sweep
+        self._trials: dict[str, optuna.Trial] = {}
         self._names: dict[str, str] = {}
         self._epochs: dict[str, int] = {}
-        self._seen: set[tuple[Any, ...]] = set()
+        self._seen: set[Configuration] = set()
         self._rng = np.random.RandomState(seed)
-        self._distributions = self.convert_search_space({n: d for n, d in self._domains.items() if not step_of(d)})
-        self._distributions |= {n: stepped(d) for n, d in self._domains.items() if step_of(d)}
-        options: Any = {"multivariate": True, "group": bool(conditions)}
+        self._distributions = {name: distribution(domain) for name, domain in self._domains.items()}
+        options: Any = {"multivariate": True, "group": bool(space.conditions)}
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)  # `group` is, since 2021
             sampler = optuna.samplers.TPESampler(seed=seed, **options)
-        super().__init__(
-            space=self._define if conditions else self._distributions,
-            metric=[METRIC, minimize] if minimize else METRIC,
-            mode=[MODE, "min"] if minimize else MODE,
-            sampler=sampler,
-            study_name=sweep.name,
+        self._study = optuna.create_study(
             storage=_storage(sweep),
+            sampler=sampler,
+            pruner=optuna.pruners.NopPruner(),
+            study_name=sweep.name,
+            directions=["maximize", "minimize"] if minimize else ["maximize"],
         )
 
-    def add_known(self, settings: search.Settings, record: dict[str, Any]) -> None:
+    def add_known(self, settings: Configuration, record: TrialRecord) -> None:
         """Tell the study of a trial that an earlier run completed, stopped early, or saw fail."""
-        self._seen.add(search.key(settings))
-        metrics = record.get("metrics", {})
+        self._seen.add(settings)
+        metrics = record.metrics
         values: dict[str, Any] = {}
-        if record["status"] == COMPLETE:
+        if record.is_complete:
             values = {"values": self._values(record)}
-        elif record["status"] == PRUNED and not self._minimize:
+        elif record.status == PRUNED and not self._minimize:
             values = {"value": metrics[METRIC]}
         if metrics and not self._minimize:
             values["intermediate_values"] = {metrics["epoch"]: metrics[METRIC]}
-        distributions = {name: self._distributions[name] for name in settings}
-        settings = {name: nearest(self._domains[name], value) for name, value in settings.items()}
-        self._ot_study.add_trial(
+        self._study.add_trial(
             optuna.trial.create_trial(
-                state=STATES[record["status"]], params=settings, distributions=distributions, **values
+                state=STATES[record.status],
+                params={name: nearest(self._domains[name], value) for name, value in settings.items()},
+                distributions={name: self._distributions[name] for name in settings},
+                **values,
             )
         )
 
-    def try_first(self, configurations: Iterable[search.Settings]) -> None:
+    def try_first(self, configurations: Iterable[Configuration]) -> None:
         """Queue configurations that are suggested before the sampler's own, unless they are known."""
-        for settings in search.distinct(configurations):
-            if search.key(settings) not in self._seen:
-                self._ot_study.enqueue_trial(settings)
+        for settings in distinct(configurations):
+            if settings not in self._seen:
+                self._study.enqueue_trial(settings.to_json())
 
     def suggest(self, trial_id: str) -> Any:
         """A configuration nobody has had yet; FINISHED when a finite space is exhausted or the run is to end."""
@@ -115,7 +110,7 @@ class DistinctOptunaSearch(OptunaSearch):
         """`suggest` while there are configurations."""
         for _ in range(10):
             settings = self._suggestion(trial_id)
-            if search.key(settings) not in self._seen:
+            if settings not in self._seen:
                 break
             self._forget(trial_id)
         else:  # the sampler is certain of its favourite: take an unseen neighbour at random
@@ -123,16 +118,20 @@ class DistinctOptunaSearch(OptunaSearch):
             if unseen is None:
                 return Searcher.FINISHED
             settings = unseen
-            self._ot_study.enqueue_trial(settings)
+            self._study.enqueue_trial(settings.to_json())
             settings = self._suggestion(trial_id)
-        self._seen.add(search.key(settings))
+        self._seen.add(settings)
         trial = self._to_trial(settings)
-        self._names[trial_id] = trial["trial"]["name"]
+        self._names[trial_id] = trial_name(trial)
         return trial
 
-    def _suggestion(self, trial_id: str) -> search.Settings:
+    def _suggestion(self, trial_id: str) -> Configuration:
         """Optuna's, as values that the axes have."""
-        return {n: nearest(self._domains[n], value) for n, value in super().suggest(trial_id).items()}
+        if self._searched.conditions:
+            self._trials[trial_id] = trial = self._study.ask()
+            return self._define(trial)
+        self._trials[trial_id] = trial = self._study.ask(self._distributions)
+        return Configuration.of((name, nearest(self._domains[name], value)) for name, value in trial.params.items())
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
         """Report an intermediate value at its epoch (Ray counts reports, which restart when a trial is resumed)."""
@@ -141,7 +140,7 @@ class DistinctOptunaSearch(OptunaSearch):
         self._epochs[trial_id] = result["epoch"]
         if not self._minimize and not _is_torn():  # Optuna has no intermediate values of several objectives
             with _ends_the_run():
-                self._ot_trials[trial_id].report(result[METRIC], result["epoch"])
+                self._trials[trial_id].report(result[METRIC], result["epoch"])
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
         """Tell the study how a trial ended: COMPLETE with its values, PRUNED at its epoch, or FAIL.
@@ -155,52 +154,52 @@ class DistinctOptunaSearch(OptunaSearch):
 
     def _tell(self, trial_id: str, result: dict[str, Any] | None, error: bool) -> None:
         """`on_trial_complete` while the study can be written."""
-        trial, record = self._ot_trials[trial_id], read_record(self._sweep / self._names[trial_id])
-        if record is not None and record["status"] == COMPLETE:
-            self._ot_study.tell(trial, self._values(record))
+        trial, record = self._trials[trial_id], read_record(self._sweep / self._names[trial_id])
+        if record is not None and record.is_complete:
+            self._study.tell(trial, self._values(record))
         elif error or record is not None or not (trial_id in self._epochs or (result and METRIC in result)):
-            self._ot_study.tell(trial, state=TrialState.FAIL)
+            self._study.tell(trial, state=TrialState.FAIL)
         elif stopping.reason():
             trial.set_user_attr("interrupted", True)
-            self._ot_study.tell(trial, state=TrialState.FAIL)
+            self._study.tell(trial, state=TrialState.FAIL)
         else:  # the scheduler did, perhaps while the trial was paused, and then without a result
             self.on_trial_result(trial_id, result or {})
             if not _is_torn():
-                self._ot_study.tell(trial, state=TrialState.PRUNED)
+                self._study.tell(trial, state=TrialState.PRUNED)
 
     def save(self, checkpoint_path: str) -> None:
         """Leave an empty file: the sweep's records are the state, and Ray insists on a file."""
         Path(checkpoint_path).touch()
 
-    def _values(self, record: dict[str, Any]) -> list[float]:
-        value = record["metrics"][METRIC]
-        return [value, record[self._minimize]] if self._minimize else [value]
+    def _values(self, record: TrialRecord) -> list[float]:
+        value = record.metrics[METRIC]
+        return [value, getattr(record, self._minimize)] if self._minimize else [value]
 
-    def _define(self, trial: Any) -> None:
+    def _define(self, trial: optuna.Trial) -> Configuration:
         """Suggest the axes that the ones suggested before let count, those that others depend on first."""
-        settings: search.Settings = {}
-        waiting = dict(self._distributions)
+        settings: dict[str, Any] = {}
+        waiting = list(self._distributions)
         while waiting:
-            depends = {name: set(self._conditions.get(name, {})) & set(waiting) for name in waiting}
+            depends = {name: set(self._searched.conditions.get(name, {})) & set(waiting) for name in waiting}
             name = next((name for name in waiting if not depends[name]), next(iter(waiting)))
-            distribution = waiting.pop(name)
-            trying = search.without_idle(self._whole, {**settings, name: None}, self._conditions)
-            if name in trying:
-                settings[name] = nearest(self._domains[name], suggest(trial, name, distribution))
+            waiting.remove(name)
+            if name in self._searched.space.active({**settings, name: None}):
+                settings[name] = nearest(self._domains[name], suggest(trial, name, self._distributions[name]))
+        return Configuration.of(settings)
 
     def _forget(self, trial_id: str) -> None:
         """Take back a suggestion that was made before; Optuna has no other way to ask again."""
-        trial = self._ot_trials.pop(trial_id)
+        trial = self._trials.pop(trial_id)
         trial.set_user_attr("repeated", True)
-        self._ot_study.tell(trial, state=TrialState.FAIL)
+        self._study.tell(trial, state=TrialState.FAIL)
 
-    def _unseen(self) -> search.Settings | None:
+    def _unseen(self) -> Configuration | None:
         """At random; None when the space seems to have no further one."""
         if self._grid is not None:
-            free = [settings for settings in self._grid if search.key(settings) not in self._seen]
+            free = [settings for settings in self._grid if settings not in self._seen]
             return free[self._rng.randint(len(free))] if free else None
-        drawn = (search.draw(self._whole, self._rng, self._conditions) for _ in range(DRAWS))
-        return next((settings for settings in drawn if search.key(settings) not in self._seen), None)
+        drawn = (self._searched.draw(self._rng) for _ in range(DRAWS))
+        return next((settings for settings in drawn if settings not in self._seen), None)
 
 
 def close_study(sweep: Path) -> None:
@@ -211,9 +210,12 @@ def close_study(sweep: Path) -> None:
     if not (sweep / "optuna.journal").exists():
         return
     with suppress(Exception):  # a torn line is a ValueError, a missing one a KeyError, ...
-        study = optuna.load_study(study_name=sweep.name, storage=_storage(sweep))
+        storage = _storage(sweep)
+        study = optuna.load_study(study_name=sweep.name, storage=storage)
+        study_id = storage.get_study_id_from_name(sweep.name)
         for trial in study.get_trials(deepcopy=False, states=[TrialState.RUNNING]):
-            study._storage.set_trial_user_attr(trial._trial_id, "interrupted", True)
+            number = storage.get_trial_id_from_study_id_trial_number(study_id, trial.number)
+            storage.set_trial_user_attr(number, "interrupted", True)
             study.tell(trial.number, state=TrialState.FAIL)
 
 

@@ -13,22 +13,18 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
-import ray
-from ray.exceptions import GetTimeoutError, RayActorError
 from ray.tune.experiment import Trial
-from ray.tune.schedulers import PopulationBasedTraining, TrialScheduler
+from ray.tune.schedulers import TrialScheduler
 from ray.tune.schedulers.pb2 import PB2
 from ray.tune.search.sample import Domain
 
 from sweeps.space import ends, into, mutate, scaled, unscaled
-from sweeps.store import METRIC, MODE
 from sweeps.tuning.members import generation_epochs, inherit, set_aside
+from sweeps.tuning.ray_internals import Points, Population, has_died, let_go_on
 from sweeps.tuning.run_end import end_with_the_run
 
-ANSWERS_WITHIN_S = 5.0
 
-
-class Generations(PopulationBasedTraining):
+class Generations(Population):
     """Synchronous PBT over searcher-made trials that keep their names.
 
     Args:
@@ -39,15 +35,7 @@ class Generations(PopulationBasedTraining):
     """
 
     def __init__(self, epochs: int, domains: Mapping[str, Domain], seed: int, **options: Any) -> None:
-        super().__init__(
-            time_attr="epoch",
-            metric=METRIC,
-            mode=MODE,
-            perturbation_interval=generation_epochs(epochs),
-            synch=True,
-            log_config=False,
-            **options,
-        )
+        super().__init__(generation_epochs(epochs), **options)
         self._epochs, self._domains = epochs, dict(domains)
         self._rng = np.random.RandomState(seed)
         self._held: set[Trial] = set()
@@ -63,12 +51,12 @@ class Generations(PopulationBasedTraining):
 
         A member waits in its process, unless another one needs that: a new process costs seconds.
         """
-        epoch = int(result[self._time_attr])
+        epoch = int(result["epoch"])
         if epoch >= self._epochs or result.get("finished"):
             return TrialScheduler.STOP
-        if epoch < self._next_perturbation_sync or epoch % self._perturbation_interval:
+        if epoch < self.meeting or epoch % self.generation_epochs:
             return TrialScheduler.CONTINUE
-        self._save_trial_state(self._trial_state[trial], epoch, result, trial)
+        self.remember(trial, epoch, result)
         others = [other for other in tune_controller.get_trials() if other is not trial]
         if any(other.status == Trial.PENDING or self._is_behind(other) for other in others):
             return TrialScheduler.PAUSE
@@ -82,8 +70,8 @@ class Generations(PopulationBasedTraining):
         alive = [trial for trial in tune_controller.get_trials() if not trial.is_finished()]
         if alive and all(self._has_come(trial) for trial in alive):
             self._replace_the_worst(tune_controller)
-            newest = max(self._trial_state[trial].last_train_time for trial in alive)
-            self._next_perturbation_sync = (newest // self._perturbation_interval + 1) * self._perturbation_interval
+            newest = max(self.state(trial).last_train_time for trial in alive)
+            self.meeting = (newest // self.generation_epochs + 1) * self.generation_epochs
             self._is_over = True
         behind = [trial for trial in alive if self._is_behind(trial)]
         is_one_pending = any(trial.status == Trial.PENDING for trial in alive)
@@ -91,24 +79,24 @@ class Generations(PopulationBasedTraining):
             self._release(tune_controller)
         elif is_one_pending:
             self._give_way(tune_controller)
-        return min(behind, key=lambda trial: self._trial_state[trial].last_train_time, default=None)
+        return min(behind, key=lambda trial: self.state(trial).last_train_time, default=None)
 
     def _has_come(self, trial: Trial) -> bool:
         """Whether a member has ended this generation and waits, with its checkpoint known."""
-        here = self._trial_state[trial].last_train_time >= self._next_perturbation_sync
+        here = self.state(trial).last_train_time >= self.meeting
         return here and (trial.status == Trial.PAUSED or (trial in self._held and not trial.is_saving))
 
     def _is_behind(self, trial: Trial) -> bool:
         return trial.status == Trial.PAUSED and not self._has_come(trial)
 
     def _replace_the_worst(self, tune_controller: Any) -> None:
-        worst, best = self._quantiles()
+        worst, best = self.quantiles()
         for trial in best:
-            self._trial_state[trial].last_checkpoint = trial.checkpoint
+            self.state(trial).last_checkpoint = trial.checkpoint
         donors = [trial for trial in best if trial.checkpoint is not None]
         for trial in worst:
             donor = donors[self._rng.randint(len(donors))] if donors else trial
-            if self._trial_state[donor].last_score <= self._trial_state[trial].last_score:
+            if self.state(donor).last_score <= self.state(trial).last_score:
                 continue
             try:
                 set_aside(donor.checkpoint, trial.config)
@@ -117,18 +105,18 @@ class Generations(PopulationBasedTraining):
             if trial in self._held:
                 self._replacements.append((trial, donor))
             else:
-                self._exploit(tune_controller, trial, donor)
+                self.exploit(tune_controller, trial, donor)
 
     def _release(self, tune_controller: Any) -> None:
         """Let those that waited in their processes go on, or give the process to somebody who is pending by now."""
         replaced = {trial for trial, _ in self._replacements}
         for trial, donor in self._replacements:
-            if _has_died(trial):
-                _continue(tune_controller, trial)
+            if has_died(trial):
+                let_go_on(tune_controller, trial)
             else:
-                self._exploit(tune_controller, trial, donor)
+                self.exploit(tune_controller, trial, donor)
         for trial in sorted(self._held - replaced, key=str):
-            _continue(tune_controller, trial)
+            let_go_on(tune_controller, trial)
         self._held.clear()
         self._replacements.clear()
         self._is_over = False
@@ -142,15 +130,14 @@ class Generations(PopulationBasedTraining):
             if trial.is_saving:
                 continue
             self._held.discard(trial)
-            if _has_died(trial):
-                _continue(tune_controller, trial)
+            if has_died(trial):
+                let_go_on(tune_controller, trial)
             else:
                 tune_controller.pause_trial(trial, should_checkpoint=False)
 
-    def _get_new_config(self, trial: Trial, trial_to_clone: Trial) -> tuple[dict[str, Any], dict[str, str]]:
-        """The donor's settings under the member's own name, and what was done to each value (for Ray's log)."""
-        values = self._explored(trial, trial_to_clone)
-        return inherit(trial.config, trial_to_clone.config, values), {}
+    def new_config(self, trial: Trial, donor: Trial) -> dict[str, Any]:
+        """The donor's settings under the member's own name."""
+        return inherit(trial.config, donor.config, self._explored(trial, donor))
 
     def _explored(self, trial: Trial, donor: Trial) -> dict[str, Any]:
         return mutate(donor.config, self._domains, self._rng)
@@ -163,43 +150,30 @@ class Mutations(Generations):
         super().__init__(epochs, domains, seed, hyperparam_mutations=dict(domains))
 
 
-class Bandit(Generations, PB2):
+class Bandit(Generations, Points, PB2):
     """PB2: new values by a Gaussian process on the gains so far, in logarithms where an axis is logarithmic."""
 
     def __init__(self, epochs: int, domains: Mapping[str, Domain], seed: int) -> None:
         bounds = {name: [scaled(d, value) for value in ends(d)] for name, d in domains.items()}
         super().__init__(epochs, domains, seed, hyperparam_bounds=bounds)
 
-    def _save_trial_state(self, state: Any, time: int, result: dict[str, Any], trial: Trial) -> float:
+    def point(self, trial: Trial) -> "_Scaled":
+        """In logarithms."""
+        return _Scaled(trial, self._domains)
+
+    def remember(self, trial: Trial, epoch: int, result: Mapping[str, Any]) -> None:
+        """Enter a result as a point of the process."""
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # pandas on Ray's empty table
-            return super()._save_trial_state(state, time, result, _Scaled(trial, self._domains))
+            super().remember(trial, epoch, result)
 
     def _explored(self, trial: Trial, donor: Trial) -> dict[str, Any]:
         with warnings.catch_warnings(), _numpy_seeded(self._rng):
             warnings.simplefilter("ignore")  # the process's fits on a handful of points do not always converge
-            found, _ = PB2._get_new_config(self, _Scaled(trial, self._domains), _Scaled(donor, self._domains))
+            found = self.proposed(trial, donor)
         values = {name: into(domain, unscaled(domain, found[name])) for name, domain in self._domains.items()}
         unchanged = all(values[name] == donor.config[name] for name in values)  # too little is known yet
         return super()._explored(trial, donor) if unchanged else values
-
-
-def _continue(tune_controller: Any, trial: Trial) -> None:
-    """Let a trial go on that was told to do nothing (Tune has no public way); one that has died is retried."""
-    getattr(tune_controller, "_tune_controller", tune_controller)._schedule_trial_train(trial)
-
-
-def _has_died(trial: Trial) -> bool:
-    """Whether the process of a waiting trial is gone. Tune does not look, and would hand it to another trial, which
-    then fails without a retry.
-    """
-    try:
-        ray.get(trial.temporary_state.ray_actor.__ray_ready__.remote(), timeout=ANSWERS_WITHIN_S)
-    except RayActorError:
-        return True
-    except GetTimeoutError:  # busy
-        pass
-    return False
 
 
 class _Scaled:

@@ -11,9 +11,10 @@ from typing import Any
 
 import numpy as np
 from ray.tune.experiment import Trial
-from ray.tune.schedulers import FIFOScheduler, MedianStoppingRule, TrialScheduler
+from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 
-from sweeps.store import METRIC, MODE, read_trial
+from sweeps.store import METRIC, read_trial, trial_name
+from sweeps.tuning.ray_internals import RULES, MedianRule
 
 ETA = 3
 """About one trial in this many gets past a rung, and trains to the next one, which is this many times as far."""
@@ -80,7 +81,7 @@ class Asha(FIFOScheduler):
         return TrialScheduler.STOP if stops else TrialScheduler.CONTINUE
 
 
-class Median(MedianStoppingRule):
+class Median(MedianRule):
     """Ray's median stopping rule, for which every epoch counts once, however often it is reported.
 
     Args:
@@ -89,24 +90,22 @@ class Median(MedianStoppingRule):
 
     def __init__(self, known: Known = NOTHING) -> None:
         super().__init__(
-            time_attr="epoch",
-            metric=METRIC,
-            mode=MODE,
+            **RULES,
             grace_period=1,
             min_samples_required=3,
             min_time_slice=math.inf,  # it shall stop trials and not interrupt them
         )
         for name, values in known.items():
             if values:
-                self._results[name] = [_result(epoch, values[epoch]) for epoch in sorted(values)]
+                self.results[name] = [_result(epoch, values[epoch]) for epoch in sorted(values)]
 
     def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
         """Ray's; what an earlier run knew of the trial is its own from the first report on."""
         if METRIC not in result:
             return TrialScheduler.CONTINUE
         epoch = int(result["epoch"])
-        before = self._results.pop(_name(trial), None) or self._results.pop(trial, [])
-        self._results[trial] = [known for known in before if known["epoch"] < epoch]
+        before = self.results.pop(_name(trial), None) or self.results.pop(trial, [])
+        self.results[trial] = [known for known in before if known["epoch"] < epoch]
         return super().on_trial_result(tune_controller, trial, _result(epoch, result[METRIC]))
 
     def on_trial_complete(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> None:
@@ -123,4 +122,4 @@ def _as_logged(value: float) -> float:
 
 
 def _name(trial: Trial) -> str:
-    return trial.config["trial"]["name"]
+    return trial_name(trial.config)

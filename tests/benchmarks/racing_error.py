@@ -21,7 +21,8 @@ from pathlib import Path
 import numpy as np
 
 from sweeps.folds.race_rule import image_noise, replay
-from sweeps.store.trial_records import COMPLETE, read_records
+from sweeps.space.configuration import Configuration
+from sweeps.store.trial_record import read_records
 
 IMAGES, CONDITIONS = 208, 160
 GOAL_ERROR, GOAL_SAVING = 0.05, 2.0
@@ -69,11 +70,11 @@ def grid(tables: list[np.ndarray]) -> Grid:
 
 def real_tables(sweep: Path) -> list[list[np.ndarray]]:
     """Per label the (k, n) PSNR of each fold that every cross-validated configuration of the sweep completed."""
-    found: dict[tuple[str, int], dict[str, dict[str, float]]] = {}
+    found: dict[tuple[str, int], dict[Configuration, dict[str, float]]] = {}
     for record in read_records(sweep).values():
-        if record["kind"] == "cv" and record["status"] == COMPLETE and "test_by_image" in record:
-            values = {image: each["psnr_db"] for image, each in record["test_by_image"].items()}
-            found.setdefault((record["label"], record["fold"]), {})[repr(sorted(record["config"].items()))] = values
+        if record.is_fold and record.is_complete and record.test_by_image:
+            values = {image: each["psnr_db"] for image, each in record.test_by_image.items()}
+            found.setdefault((record.label, record.cell.fold), {})[record.config] = values
     everyone = sorted(set().union(*found.values()))
     labels: dict[str, list[np.ndarray]] = {}
     for (label, _), cell in sorted(found.items()):

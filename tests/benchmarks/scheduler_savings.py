@@ -13,20 +13,19 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-from sweeps.store.trial_records import COMPLETE, FAILED, read_records  # noqa: E402
+from sweeps.store.trial_record import FAILED, TrialRecord, read_records  # noqa: E402
 
 
-def run(scheduler: str, args: argparse.Namespace, cwd: Path) -> dict[str, dict[str, Any]]:
+def run(scheduler: str, args: argparse.Namespace, cwd: Path) -> dict[str, TrialRecord]:
     """The records of a sweep by identity."""
     command = [sys.executable, str(ROOT / "sweeps" / "run.py"), "--space", args.space, "--search", "grid"]
     command += ["--trials", str(args.trials), "--epochs", str(args.epochs), "--scheduler", scheduler]
     subprocess.run([*command, "--name", scheduler, "-q", *args.options], cwd=cwd, check=True, stdout=subprocess.DEVNULL)
-    return {i: r for i, r in read_records(cwd / "ray_results" / scheduler).items() if r["status"] != FAILED}
+    return {i: r for i, r in read_records(cwd / "ray_results" / scheduler).items() if r.status != FAILED}
 
 
 def main() -> None:
@@ -40,22 +39,20 @@ def main() -> None:
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         full = run("none", args, Path(name))
-        value = {identity: record["metrics"]["best_val_psnr_db"] for identity, record in full.items()}
+        value = {identity: record.metrics["best_val_psnr_db"] for identity, record in full.items()}
         ranking = sorted(value, key=lambda identity: -value[identity])
-        epochs = sum(int(record["metrics"]["epoch"]) for record in full.values())
+        epochs = sum(int(record.metrics["epoch"]) for record in full.values())
         print(
             "| scheduler | trial-epochs | saved | winner | place in the full grid | behind |\n|---|---|---|---|---|---|"
         )
-        print(f"| none | {epochs} | 1.0 x | {full[ranking[0]]['name']} | 1 | 0.00 dB |")
+        print(f"| none | {epochs} | 1.0 x | {full[ranking[0]].name} | 1 | 0.00 dB |")
         for scheduler in args.schedulers.split(","):
             found = run(scheduler, args, Path(name))
-            done = {i: r["metrics"]["best_val_psnr_db"] for i, r in found.items() if r["status"] == COMPLETE}
+            done = {i: r.metrics["best_val_psnr_db"] for i, r in found.items() if r.is_complete}
             best = max(done, key=lambda identity: done[identity])
-            used = sum(int(record["metrics"]["epoch"]) for record in found.values())
+            used = sum(int(record.metrics["epoch"]) for record in found.values())
             place, behind = ranking.index(best) + 1, value[ranking[0]] - value[best]
-            print(
-                f"| {scheduler} | {used} | {epochs / used:.1f} x | {found[best]['name']} | {place} | {behind:.2f} dB |"
-            )
+            print(f"| {scheduler} | {used} | {epochs / used:.1f} x | {found[best].name} | {place} | {behind:.2f} dB |")
 
 
 if __name__ == "__main__":

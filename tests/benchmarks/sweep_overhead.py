@@ -24,6 +24,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -114,9 +115,9 @@ def idle_trial(config: dict[str, Any], crops: Any, job: Any) -> None:
     """Sleeps for a second, reports once, and commits like a trial; or reports many times and measures that."""
     from ray import tune
 
-    from sweeps.store.trial_records import COMPLETE, trial_cell, write_record
+    from sweeps.store.cell import trial_cell, trial_name
+    from sweeps.store.trial_record import COMPLETE, write_record
 
-    name = config["trial"]["name"]
     metrics = {"best_val_psnr_db": 1.0, "epoch": 1, "finished": 1.0}
     reports = int(os.environ.get("REPORTS", "0"))
     seconds = 0.0
@@ -127,13 +128,15 @@ def idle_trial(config: dict[str, Any], crops: Any, job: Any) -> None:
         seconds = (time.perf_counter() - started) / reports
     else:
         time.sleep(1)
-    write_record(job.sweep / name, trial_cell(config), COMPLETE, metrics=metrics, seconds=seconds)
+    write_record(job.sweep / trial_name(config), trial_cell(config), COMPLETE, metrics=metrics, seconds=seconds)
     tune.report(metrics)
 
 
 def many(trials: int, cwd: Path) -> dict[str, float]:
     """Seconds and driver megabytes for so many sleeping trials; run in a process of its own."""
     os.chdir(cwd)
+    from ray import tune
+
     from sweeps.execution import sweep_run as ray_runs
     from sweeps.execution.session import ray_session
     from sweeps.identity import data as sweep_data
@@ -144,7 +147,8 @@ def many(trials: int, cwd: Path) -> dict[str, float]:
     options = ["--space", "exp_grid", "--search", "random", "--scheduler", "none", "--trials", str(trials)]
     args = make_parser().parse_args([*options, "-q"])
     asked = request.make_request(args)
-    asked.domains["lr"] = __import__("ray").tune.loguniform(1e-5, 1e-2)  # enough different configurations
+    fields = {**asked.search_space.fields, "lr": tune.loguniform(1e-5, 1e-2)}  # enough different configurations
+    asked = replace(asked, search_space=replace(asked.search_space, fields=fields))
     data = sweep_data.load(None, asked)
     at_a_time = 1 if os.environ.get("REPORTS") else SLEEPERS_AT_A_TIME
     share = resources.Resources(2 / max(2, at_a_time), 0, at_a_time)

@@ -38,19 +38,21 @@ def command(*arguments: str) -> Callable[[], object]:
 def race() -> Callable[[], object]:
     """10 configurations on 40 cells of 40 images, all finished."""
     from sweeps.folds.race import race_outcome
-    from sweeps.space.configurations import configuration_group
+    from sweeps.space.configuration import Configuration
+    from sweeps.store.cell import Cell
+    from sweeps.store.trial_record import TrialRecord
 
-    configs = [{"lr": 1e-3 / 2**k, "epochs": 4} for k in range(10)]
+    configs = [Configuration.of(lr=1e-3 / 2**k, epochs=4) for k in range(10)]
     labels = ("angle", "PP1", "NP", "EP1")
     cells = [(label, fold, seed) for seed in (42, 43) for label in labels for fold in range(1, 6)]
-    records = [
-        {"kind": "cv", "n_folds": 5, "status": "complete", "label": label, "fold": fold, "config": c | {"seed": seed}}
-        | {"test_by_image": {str(i): {"psnr_db": 25 - 0.01 * k + 0.1 * (i % 7)} for i in range(40)}}
-        for label, fold, seed in cells
-        for k, c in enumerate(configs)
-    ]
-    groups = [configuration_group(config) for config in configs]
-    return lambda: race_outcome(records, groups, cells)
+    records = []
+    for label, fold, seed in cells:
+        for k, config in enumerate(configs):
+            cell = Cell("cv", config | {"seed": seed}, label, fold, 5, "data")
+            tested = {str(i): {"psnr_db": 25 - 0.01 * k + 0.1 * (i % 7)} for i in range(40)}
+            done = {"status": "complete", "identity": cell.identity, "test_by_image": tested}
+            records.append(TrialRecord(name=cell.name(), cell=cell, **done))
+    return lambda: race_outcome(records, configs, cells)
 
 
 def identity() -> Callable[[], object]:

@@ -2,17 +2,21 @@
 
 import io
 import shlex
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from written_sweeps import write_sweep_json, write_trial
 
+from deepdlt.config import config_dict, make_config
 from sweeps.console.next_command import next_command, with_option
 from sweeps.console.summary import show_summary
-from sweeps.store.sweep_file import read_sweep
-from sweeps.store.tally import Tally, outside, tally_of
-from sweeps.store.trial_records import read_records
+from sweeps.space.axis import Axis
+from sweeps.space.configuration import Configuration
+from sweeps.store.sweep_file import SweepFile, read_sweep
+from sweeps.store.tally import Tally, tally_of
+from sweeps.store.trial_record import read_records
 
 RUN = "python sweeps/run.py --space exp_grid"
 
@@ -52,7 +56,7 @@ def tally(**changes: Any) -> Tally:
     ],
 )
 def test_the_next_command_adds_what_is_missing(command: str, state: dict[str, Any], expected: str) -> None:
-    assert next_command({"command": command}, tally(**state)) == expected
+    assert next_command(command, tally(**state)) == expected
 
 
 def test_paths_with_spaces_survive() -> None:
@@ -84,27 +88,26 @@ def test_the_tally_of_sweep_json_leaves_out_what_older_requests_left(tmp_path: P
     write_trial(tmp_path, 3, "failed", cv=("angle", 2), lr=1e-3, seed=43)  # of another seed
     write_trial(tmp_path, 4, "failed", cv=("angle", 2), lr=1e-3, seed=42, n_folds=3)
     records = list(read_records(tmp_path).values())
-    found = tally_of(read_sweep(tmp_path) or {}, records)
+    found = tally_of(read_sweep(tmp_path), records)
     assert found.failed == (0, 0)
     assert (found.searched, found.compared, found.space_size) == (1, 1, 2)
     assert "--retry-failed" not in summary(tmp_path)
     write_trial(tmp_path, 5, "failed", cv=("angle", 3), lr=1e-3, seed=42)
-    assert tally_of(read_sweep(tmp_path) or {}, read_records(tmp_path).values()).failed == (0, 1)
+    assert tally_of(read_sweep(tmp_path), read_records(tmp_path).values()).failed == (0, 1)
     assert "--cv --retry-failed" in summary(tmp_path)
-    asked = read_sweep(tmp_path) or {}
-    for change in ({"command": RUN}, {"cv_configurations": ['{"lr": 0.0005}']}):  # no --cv; another one is chosen
-        assert tally_of(asked | change, read_records(tmp_path).values()).failed == (0, 0)
+    asked = read_sweep(tmp_path)
+    for other in (replace(asked, command=RUN), replace(asked, cv_configurations=(Configuration.of(lr=5e-4),))):
+        assert tally_of(other, read_records(tmp_path).values()).failed == (0, 0)  # no --cv; another one is chosen
 
 
 def test_a_trial_of_an_axis_that_was_removed_is_outside_unless_it_has_what_is_left() -> None:
-    from deepdlt.config import config_dict, make_config
-
-    asked = {"axes": {"lr": [1e-3]}, "settings": {"dropout": 0.3}, "epochs": 3, "seed": 1, "protocol": "corrected"}
+    settings = Configuration.of(dropout=0.3)
+    asked = SweepFile(axes={"lr": Axis((1e-3,))}, settings=settings, epochs=3, seed=1, protocol="corrected")
     usual = {"lr": 1e-3, "dropout": 0.3, "epochs": 3, "seed": 1}
-    inside = config_dict(make_config("corrected", **usual))
-    assert outside(asked, inside) == []
-    assert outside(asked, config_dict(make_config("corrected", **usual, kernel_size=5))) == ["kernel_size"]
-    assert outside(asked, inside | {"lr": 0.5}) == ["lr"]
+    inside = Configuration.of(config_dict(make_config("corrected", **usual)))
+    assert asked.outside(inside) == []
+    assert asked.outside(inside | {"kernel_size": 5}) == ["kernel_size"]
+    assert asked.outside(inside | {"lr": 0.5}) == ["lr"]
 
 
 def test_of_a_narrower_space_the_best_inside_is_shown_and_the_rest_is_counted(tmp_path: Path) -> None:

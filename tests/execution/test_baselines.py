@@ -15,18 +15,22 @@ from sweeps.execution import baselines as sweep_baselines
 from sweeps.execution.baselines import compute_baselines, latent_sizes
 from sweeps.identity.data import SweepData
 from sweeps.request.request import Request
-from sweeps.store.trial_records import BASELINES, Cell, read_baselines, write_record
+from sweeps.space.configuration import Configuration
+from sweeps.space.search_space import SearchSpace
+from sweeps.store.baselines_file import BASELINES, read_baselines
+from sweeps.store.cell import Cell
+from sweeps.store.trial_record import TrialRecord, write_record
 
 
 def request(**changes: Any) -> Request:
     given: dict[str, Any] = {
-        "domains": {"model": "cnn_vae", "latent_dim": tune.choice([8, 32])},
+        "search_space": SearchSpace({"model": "cnn_vae", "latent_dim": tune.choice([8, 32])}),
         "cv": True,
         "cv_only": False,
         "labels": ("angle",),
         "folds": 2,
     }
-    searched = {"search": "optuna", "scheduler": "none", "trials": 1, "epochs": 1, "points": []}
+    searched = {"search": "optuna", "scheduler": "none", "trials": 1, "epochs": 1}
     given |= {"space": "s", "question": "q", "protocol": "corrected", "seed": 0, **searched}
     return Request(**{**given, **changes})
 
@@ -39,9 +43,14 @@ def data() -> SweepData:
     return SweepData(SimpleNamespace(crops=crops, fingerprint="f"), splits, "d", True, {})  # type: ignore[arg-type]
 
 
+def searched(**settings: Any) -> Cell:
+    config = Configuration.of(config_dict(request().config(Configuration.of(settings))))
+    return Cell("search", config, "angle", 0, 0, "f")
+
+
 @pytest.fixture
 def sweep(tmp_path):
-    cell = Cell("search", config_dict(request().config({"latent_dim": 8})), "angle", 0, 0, "f")
+    cell = searched(latent_dim=8)
     write_record(tmp_path / cell.name(1), cell, "complete", metrics={"best_val_psnr_db": 20.0})
     return tmp_path
 
@@ -61,15 +70,12 @@ def computed(monkeypatch):
 def test_every_split_is_computed_with_all_its_training_crops(sweep, data, computed):
     compute_baselines(request(), data, sweep, quiet=True)
     found = read_baselines(sweep)
-    assert [(s["label"], s["fold"], s["n_folds"]) for s in found["splits"]] == [
-        ("angle", 0, 0),
-        ("angle", 1, 2),
-        ("angle", 2, 2),
-    ]
+    assert [split.split for split in found.splits] == [("angle", 0, 0), ("angle", 1, 2), ("angle", 2, 2)]
     assert computed == [{"fit_crops": 40}] * 3
     split = data.splits["angle", 1]
-    assert found["splits"][1]["rows"] == baseline_table(data.patches.crops, split.train, split.test, [8, 32, 128])
-    assert (found["pixels"], found["latent_sizes"]) == (256, [8, 32])
+    table = baseline_table(data.patches.crops, split.train, split.test, [8, 32, 128])
+    assert found.of(("angle", 1, 2)).rows == tuple(table)
+    assert (found.pixels, found.latent_sizes) == (256, (8, 32))
 
 
 def test_nothing_is_computed_twice(sweep, data, computed):
@@ -87,7 +93,7 @@ def test_what_they_depend_on_renews_them(sweep, data, computed, change):
     if change == "damage":
         (sweep / BASELINES).write_bytes((sweep / BASELINES).read_bytes()[:-50])
     elif change == "sizes":
-        asked = request(domains={"model": "cnn_vae", "latent_dim": tune.choice([8, 33])})
+        asked = request(search_space=SearchSpace({"model": "cnn_vae", "latent_dim": tune.choice([8, 33])}))
     elif change == "data":
         data = replace(data, patches=SimpleNamespace(crops=data.patches.crops, fingerprint="g"))
     else:
@@ -96,7 +102,7 @@ def test_what_they_depend_on_renews_them(sweep, data, computed, change):
         expected = 4
     compute_baselines(asked, data, sweep, quiet=True)
     assert len(computed) == expected
-    assert len(read_baselines(sweep)["splits"]) == 3
+    assert len(read_baselines(sweep).splits) == 3
 
 
 def test_an_interruption_keeps_the_splits_that_are_done(sweep, data, monkeypatch, computed):
@@ -117,12 +123,12 @@ def test_a_later_search_keeps_the_baselines_of_the_folds(sweep, data):
     compute_baselines(request(), data, sweep, quiet=True)
     alone = replace(data, splits={("angle", 0): data.splits["angle", 0]})
     compute_baselines(request(cv=False, labels=()), alone, sweep, quiet=True)
-    assert len(read_baselines(sweep)["splits"]) == 3
+    assert len(read_baselines(sweep).splits) == 3
 
 
 def test_a_grid_of_folds_alone_needs_no_split_of_a_search(sweep, data):
     compute_baselines(request(cv_only=True), data, sweep, quiet=True)
-    assert [split["fold"] for split in read_baselines(sweep)["splits"]] == [1, 2]
+    assert [split.fold for split in read_baselines(sweep).splits] == [1, 2]
 
 
 def test_without_a_complete_trial_there_is_nothing_to_compare_with(tmp_path, data):
@@ -138,7 +144,7 @@ def test_progress_is_shown_unless_quiet(sweep, data, capsys):
 def test_numbers_that_are_not_finite_are_null(sweep, data):
     data.patches.crops[:] = 0
     compute_baselines(request(), data, sweep, quiet=True)
-    assert read_baselines(sweep)["splits"][0]["rows"][0]["psnr_db"] is None
+    assert read_baselines(sweep).splits[0].rows[0]["psnr_db"] is None
 
 
 @pytest.mark.parametrize(
@@ -152,5 +158,7 @@ def test_numbers_that_are_not_finite_are_null(sweep, data):
     ],
 )
 def test_the_sizes_are_those_of_all_configurations(domains, sizes):
-    best = {"config": {"latent_dim": 40}} if domains["model"] == "cnn_vae" else None  # of a range
-    assert latent_sizes(request(domains=domains), best) == sizes
+    cell = searched(latent_dim=40)
+    best = TrialRecord(name="s0001", status="complete", cell=cell, identity=cell.identity)
+    of_range = best if domains["model"] == "cnn_vae" else None
+    assert latent_sizes(request(search_space=SearchSpace(domains)), of_range) == sizes

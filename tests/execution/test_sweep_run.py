@@ -17,7 +17,9 @@ from sweeps.execution.sweep_run import SweepRun, run_sweep
 from sweeps.request.options import make_parser
 from sweeps.request.request import make_request
 from sweeps.request.resources import Resources
-from sweeps.store.trial_records import FAILED, Cell, write_record
+from sweeps.space.configuration import Configuration
+from sweeps.store.cell import trial_cell, trial_name
+from sweeps.store.trial_record import FAILED, write_record
 from sweeps.tuning.optuna_search import DistinctOptunaSearch
 
 pytestmark = pytest.mark.usefixtures("nothing_asks_for_the_end")
@@ -133,14 +135,13 @@ def test_a_race_is_run_again_while_it_gives_cells_back_and_not_when_nothing_can_
         for _ in range(at_a_time):  # of processes that die before they begin, none
             trial = searcher.suggest("t")
             if trial != Searcher.FINISHED:
-                cell = Cell(**trial["trial"]["cell"])
-                write_record(tmp_path / trial["trial"]["name"], cell, FAILED, error="diverged")
+                write_record(tmp_path / trial_name(trial), trial_cell(trial), FAILED, error="diverged")
 
-    configs = [config_dict(make_config("corrected", lr=lr)) for lr in (1e-3, 5e-4)]
+    configs = [Configuration.of(config_dict(make_config("corrected", lr=lr))) for lr in (1e-3, 5e-4)]
     monkeypatch.setattr(SweepRun, "_run", run)
     monkeypatch.setattr(SweepRun, "run_search", lambda self: None)
     monkeypatch.setattr(ray_runs, "update_sweep", lambda *_, **__: None)
-    monkeypatch.setattr(ray_runs.cross_validation, "chosen_configurations", lambda *_: configs)
+    monkeypatch.setattr(ray_runs, "chosen_configurations", lambda *_: configs)
     request = asked("--cv", "--cv-top", "2", "--race", "--labels", "PP1", "--folds", "4")
     run_sweep(request, Resources(1, 0, 1), data, tmp_path, OPTIONS, print)
     assert calls == ([8] if not at_a_time else [8, 3])

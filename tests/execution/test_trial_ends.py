@@ -10,18 +10,23 @@ import pytest
 from sweeps import stopping
 from sweeps.execution import trial_ends as progress
 from sweeps.execution.trainable import HANG_FILE
+from sweeps.execution.trial_ends import Phase
+from sweeps.identity.description import Provenance
+from sweeps.space.configuration import Configuration
+from sweeps.store.cell import Cell, trial_config
 from sweeps.store.ranking import METRIC
-from sweeps.store.trial_records import COMPLETE, FAILED, PRUNED, Cell, read_record, trial_config, write_record
+from sweeps.store.trial_record import COMPLETE, FAILED, PRUNED, TrialRecord, read_record, write_record
 
 pytestmark = pytest.mark.usefixtures("nothing_asks_for_the_end")
 
-CELL = Cell("search", {"lr": 1e-3, "epochs": 3}, "angle", 0, 0, "d")
+CELL = Cell("search", Configuration.of(lr=1e-3, epochs=3), "angle", 0, 0, "d")
 METRICS = {METRIC: 20.0, "epoch": 1, "val_loss": 0.1}
+MADE_BY = Provenance("abc", {}, None)
 
 
 @pytest.fixture
 def shown(tmp_path):
-    return progress.SweepProgress(tmp_path, total=2, done=0, code={"code": "abc"})
+    return progress.SweepProgress(tmp_path, Phase("trials", 2, 0), MADE_BY)
 
 
 def trial(**last):
@@ -35,7 +40,7 @@ def complete(tmp_path):
 def test_a_trial_that_the_scheduler_stopped_is_recorded_at_its_epoch(shown, tmp_path, capsys):
     shown.on_trial_complete(1, [], trial(**METRICS, config={}))
     record = read_record(tmp_path / CELL.name(1))
-    assert (record["status"], record["metrics"], record["code"]) == (PRUNED, METRICS, "abc")
+    assert (record.status, record.metrics, record.code) == (PRUNED, METRICS, "abc")
     assert "[1/2] s0001" in capsys.readouterr().err
 
 
@@ -71,7 +76,7 @@ def test_a_log_that_cannot_be_written_ends_the_run(shown, tmp_path, monkeypatch)
     shown.on_trial_complete(1, [], trial(**METRICS, finished=1.0))
     with pytest.raises(OSError, match="I/O error"):
         stopping.raise_storage_failure()
-    assert read_record(tmp_path / CELL.name(1))["status"] == COMPLETE
+    assert read_record(tmp_path / CELL.name(1)).status == COMPLETE
 
 
 def test_a_hang_is_told_from_another_death(shown, tmp_path, capsys):
@@ -91,8 +96,8 @@ def test_only_a_trial_that_died_as_often_as_it_may_has_failed(shown, tmp_path, c
     died.num_failures = progress.RETRIES + 1
     shown.on_trial_error(1, [], died)
     record = read_record(tmp_path / CELL.name(1))
-    assert record["status"] == FAILED
-    assert "its process died (killed, or out of memory), 4 times" in record["error"]
+    assert record.status == FAILED
+    assert "its process died (killed, or out of memory), 4 times" in record.error
 
 
 def test_the_live_line_says_how_far_it_is(shown, tmp_path):
@@ -108,7 +113,7 @@ def test_the_live_line_says_how_far_it_is(shown, tmp_path):
 def test_the_live_line_names_its_phase_and_what_follows(tmp_path, monkeypatch):
     now = [0.0]
     monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
-    shown = progress.SweepProgress(tmp_path, 12, 10, phase="search", then=20)
+    shown = progress.SweepProgress(tmp_path, Phase("search", 12, 10, then=20), MADE_BY)
     assert shown.line() == "search 10/12 · running 0 · then 20 folds"  # no pace yet
     complete(tmp_path)
     now[0] = 6.0  # one trial of one epoch
@@ -117,13 +122,13 @@ def test_the_live_line_names_its_phase_and_what_follows(tmp_path, monkeypatch):
     shown.epochs = [1, 3]  # the second was stopped after a third of its epochs
     shown.counts[COMPLETE] = 12
     assert shown.line().endswith(f"ETA {progress.span(0.8 * 90, 1.3 * 90)}")  # 20 folds of 3 epochs of 1.5 s
-    folds = progress.SweepProgress(tmp_path, 20, 3, phase="folds")
+    folds = progress.SweepProgress(tmp_path, Phase("folds", 20, 3), MADE_BY)
     assert folds.line() == "folds 3/20 · running 0"
 
 
 def test_a_resumed_search_knows_its_best(tmp_path):
-    best = {"name": "s0003-abc", "metrics": {METRIC: 27.5}}
-    shown = progress.SweepProgress(tmp_path, 4, 3, best=best)
+    best = TrialRecord(name="s0003-abc", status=COMPLETE, cell=CELL, identity=CELL.identity, metrics={METRIC: 27.5})
+    shown = progress.SweepProgress(tmp_path, Phase("search", 4, 3), MADE_BY, best=best)
     shown.on_trial_result(1, [], trial(), METRICS)
     assert "best val_psnr_db 27.50 (s0003-abc)" in shown.line()
     shown.on_trial_result(1, [], trial(), METRICS | {METRIC: 28.0})

@@ -13,13 +13,16 @@ from sweeps.execution.begun_trials import begin
 from sweeps.execution.trainable import Job, train_cell
 from sweeps.execution.trial_names import TrialNames
 from sweeps.identity import code as code_identity
+from sweeps.identity.description import Provenance
+from sweeps.space.configuration import Configuration
+from sweeps.store.cell import Cell, trial_name
 from sweeps.store.event_files import read_trial
-from sweeps.store.trial_records import CODE_FILE, COMPLETE, Cell, read_record
+from sweeps.store.trial_record import CODE_FILE, COMPLETE, read_record
 from sweeps.tuning import members as population
 
 CONFIG = TrainConfig(epochs=2, lr=1e-3, batch_size=16, kernel_size=3)
 OTHER = TrainConfig(epochs=2, lr=8e-4, batch_size=16, kernel_size=5)
-CELL = Cell("search", config_dict(CONFIG), "PP1", 0, 0, "d")
+CELL = Cell("search", Configuration.of(config_dict(CONFIG)), "PP1", 0, 0, "d")
 AXES = ["lr", "kernel_size"]
 NOW = code_identity.digest(code_identity.code_files())
 
@@ -35,7 +38,7 @@ def run(tmp_path, patches, split, monkeypatch):
     reported = []
     monkeypatch.setattr(tune, "get_checkpoint", lambda: None)
     monkeypatch.setattr(tune, "report", lambda metrics, checkpoint=None: reported.append(metrics["epoch"]))
-    job = Job(tmp_path, {("PP1", 0): split}, patches.image_id, 1, 0, {"code": NOW})
+    job = Job(tmp_path, {("PP1", 0): split}, patches.image_id, 1, 0, Provenance(NOW, {}, None))
 
     def train(config):
         reported.clear()
@@ -63,11 +66,10 @@ def weights(directory):
 def test_a_member_that_a_population_changed_starts_again_with_another_scheduler(tmp_path, patches, split, run):
     directory = interrupted_member(tmp_path, OTHER, patches, split, lr=8e-4, **{"from": "s0002-abc"})
     config = TrialNames(tmp_path).trial(CELL)
-    assert config["trial"]["name"] == directory.name
+    assert trial_name(config) == directory.name
     assert run(config) == [1, 2]
     record = read_record(directory)
-    assert (record["status"], record.get("error")) == (COMPLETE, None)
-    assert "schedule" not in record
+    assert (record.status, record.error, record.schedule) == (COMPLETE, "", ())
     assert load_checkpoint(directory / "best.pt")["config"] == CELL.config
     assert sorted(read_trial(directory).scalars["val_loss"]) == [1, 2]
 
@@ -76,7 +78,7 @@ def test_weights_of_another_configuration_give_way_though_no_history_tells(tmp_p
     directory = interrupted_member(tmp_path, OTHER, patches, split)
     (directory / population.SCHEDULE).unlink()
     assert run(TrialNames(tmp_path).trial(CELL)) == [1, 2]
-    assert read_record(directory)["status"] == COMPLETE
+    assert read_record(directory).status == COMPLETE
 
 
 def test_a_transplant_that_a_crash_cut_short_is_another_training_too(tmp_path, patches, split, run):
@@ -84,7 +86,7 @@ def test_a_transplant_that_a_crash_cut_short_is_another_training_too(tmp_path, p
     (directory / ".transplant").mkdir()
     save_checkpoint(directory / ".transplant" / "last.pt", OTHER, load_checkpoint(directory / "last.pt"))
     assert run(TrialNames(tmp_path).trial(CELL)) == [1, 2]
-    assert read_record(directory)["status"] == COMPLETE
+    assert read_record(directory).status == COMPLETE
 
 
 def test_a_member_that_nobody_changed_goes_on_with_another_scheduler(tmp_path, patches, split, run, monkeypatch):
@@ -97,8 +99,8 @@ def test_a_member_that_nobody_changed_goes_on_with_another_scheduler(tmp_path, p
     before = weights(directory)
     run(TrialNames(tmp_path).trial(CELL))
     assert all(torch.equal(value, seen[0][name]) for name, value in before.items())
-    assert read_record(directory)["status"] == COMPLETE
-    assert "schedule" not in read_record(directory)
+    assert read_record(directory).status == COMPLETE
+    assert not read_record(directory).schedule
     assert not (directory / population.SCHEDULE).exists()
 
 
@@ -109,7 +111,7 @@ def test_a_member_begun_by_other_code_starts_again_with_its_own_settings(tmp_pat
     is_new = code != NOW
     assert population.train_config(config) == (CONFIG if is_new else OTHER)
     run(config)
-    schedule = read_record(directory)["schedule"]
+    schedule = read_record(directory).schedule
     assert schedule[0] == {"epoch": 1, "lr": CONFIG.lr}
     assert len(schedule) == (1 if is_new else 2)
     assert load_checkpoint(directory / "last.pt")["config"] == config_dict(CONFIG if is_new else OTHER)

@@ -2,38 +2,42 @@
 
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from scipy import stats
-from written_contest import BEST, CELLS, HOPELESS, SMALL, group, write_cell, write_contest
+from written_contest import BEST, CELLS, HOPELESS, SMALL, configuration, write_cell, write_contest
 from written_sweeps import write_sweep_json, write_trial
 
 from sweeps.console.summary import show_summary, summary_json
 from sweeps.folds.standings import fold_findings
-from sweeps.folds.tables import fold_tables, grid_rows, image_means, over_all_folds, record_rows
-from sweeps.folds.words import average_text, p_text
+from sweeps.folds.tables import FoldResult, fold_results, fold_tables, image_means, of_grid, over_all_folds
+from sweeps.folds.texts import average_text, p_text
 from sweeps.reporting.findings import find
 from sweeps.reporting.logs import read_logs
-from sweeps.store.sweep_file import read_sweep
-from sweeps.store.trial_records import read_records
+from sweeps.space.configuration import Configuration
+from sweeps.store.sweep_file import SweepFile, read_sweep
+from sweeps.store.trial_record import read_records
 
-ASKED = {"labels": ["angle"], "folds": 5, "cv_seeds": [1, 2]}
-
-
-def row(fold: int, seed: int = 1, psnr: float = 20.0, status: str = "complete", **more: Any) -> dict[str, Any]:
-    about = {"group": "{}", "label": "angle", "fold": fold, "n_folds": 5, "seed": seed, "trial": f"f{fold}-{seed}"}
-    return {**about, "status": status, "test_psnr_db": psnr, "n_train": 80, "n_test": 10, **more}
+ASKED = SweepFile(labels=("angle",), folds=5, cv_seeds=(1, 2))
+NONE = Configuration()
 
 
-def both_seeds() -> list[dict[str, Any]]:
-    return [row(fold, seed, 20 + fold + 0.5 * seed) for fold in range(1, 6) for seed in (1, 2)]
+def result(fold: int, seed: int = 1, psnr: float = 20.0, **more: Any) -> FoldResult:
+    about = {"configuration": NONE, "label": "angle", "n_folds": 5, "trial": f"f{fold}-{seed}", "status": "complete"}
+    numbers = {"test_psnr_db": psnr}
+    return FoldResult(fold=fold, seed=seed, **{**about, "numbers": numbers, "n_train": 80, "n_test": 10, **more})
+
+
+def both_seeds() -> list[FoldResult]:
+    return [result(fold, seed, 20 + fold + 0.5 * seed) for fold in range(1, 6) for seed in (1, 2)]
 
 
 def test_seeds_are_averaged_before_folds_and_the_interval_is_nadeau_and_bengios() -> None:
-    (table,) = fold_tables(both_seeds(), ASKED, "{}")
+    (table,) = fold_tables(both_seeds(), ASKED, NONE)
     means = np.array([20.75 + fold for fold in range(1, 6)])
     half = stats.t.ppf(0.975, 4) * np.sqrt((1 / 5 + 10 / 80) * means.var(ddof=1))
     average = table.averages["test_psnr_db"]
@@ -44,58 +48,59 @@ def test_seeds_are_averaged_before_folds_and_the_interval_is_nadeau_and_bengios(
 
 @pytest.mark.parametrize("status", ["failed", "interrupted", None])
 def test_one_cell_that_is_not_complete_takes_the_average_away(status: str | None) -> None:
-    rows = both_seeds()
-    rows[7:8] = [row(4, 2, status=status)] if status else []
-    (table,) = fold_tables(rows, ASKED, "{}")
+    results = both_seeds()
+    results[7:8] = [result(4, 2, status=status)] if status else []
+    (table,) = fold_tables(results, ASKED, NONE)
     assert table.averages == {}
     assert not table.assumed
     assert table.incomplete == "incomplete, 9 of 10"
-    assert table.rows[7]["state"] == (status or "missing")
+    assert table.rows[7].state == (status or "missing")
     assert table.by_fold("test_psnr_db")[3] == (None, "1 of 2")
     assert table.by_fold("test_psnr_db")[0][0] == pytest.approx(21.75)
     assert average_text(table, "test_psnr_db", 2) == "incomplete, 9 of 10"
 
 
 def test_a_number_that_one_fold_lacks_has_no_average_but_the_others_do() -> None:
-    rows = [{**r, "test_ssim": 0.5, "used_train_loss": None if r["fold"] == 3 else 0.1} for r in both_seeds()]
-    (table,) = fold_tables(rows, ASKED, "{}")
+    results = [replace(r, numbers={"test_ssim": 0.5, "train_loss": None if r.fold == 3 else 0.1}) for r in both_seeds()]
+    (table,) = fold_tables(results, ASKED, NONE)
     assert "train_loss" not in table.averages
     assert table.averages["test_ssim"].mean == 0.5
     assert average_text(table, "train_loss", 2) == "–"
 
 
 def test_a_diverged_fold_is_not_averaged_away() -> None:
-    rows = both_seeds()
-    rows[0]["test_psnr_db"] = float("nan")
-    assert "test_psnr_db" not in fold_tables(rows, ASKED, "{}")[0].averages
+    results = both_seeds()
+    results[0] = result(1, psnr=float("nan"))
+    assert "test_psnr_db" not in fold_tables(results, ASKED, NONE)[0].averages
 
 
 def test_cells_of_other_seeds_and_other_numbers_of_folds_are_not_of_this_grid() -> None:
-    others = [row(1, 3, 99.0), row(1, 1, 99.0, n_folds=3), row(1, 1, 99.0, group='{"lr": 1}')]
-    (table,) = fold_tables([*others, *both_seeds()], ASKED, "{}")
+    others = [result(1, 3, 99.0), result(1, 1, 99.0, n_folds=3)]
+    others += [result(1, 1, 99.0, configuration=Configuration.of(lr=1))]
+    (table,) = fold_tables([*others, *both_seeds()], ASKED, NONE)
     assert table.averages["test_psnr_db"].mean == pytest.approx(23.75)
-    assert grid_rows([*others, *both_seeds()], ASKED, "{}") == both_seeds()  # whose images are averaged
+    assert of_grid([*others, *both_seeds()], ASKED, NONE) == both_seeds()  # whose images are averaged
 
 
 def test_all_labels_together_are_one_repeated_cross_validation() -> None:
     tables = [
-        fold_tables([{**r, "label": label} for r in both_seeds()], {**ASKED, "labels": [label]}, "{}")[0]
+        fold_tables([replace(r, label=label) for r in both_seeds()], replace(ASKED, labels=(label,)), NONE)[0]
         for label in ("angle", "NP")
     ]
     total = over_all_folds(tables)
     values = np.tile([20.75 + fold for fold in range(1, 6)], 2)
     half = stats.t.ppf(0.975, 9) * np.sqrt((1 / 10 + 10 / 80) * values.var(ddof=1))
     assert (total.low, total.high) == pytest.approx((values.mean() - half, values.mean() + half))
-    incomplete = fold_tables(both_seeds()[:-1], ASKED, "{}")
+    incomplete = fold_tables(both_seeds()[:-1], ASKED, NONE)
     assert over_all_folds([*tables, *incomplete]) is None
     assert over_all_folds([]) is None
 
 
 def test_images_are_averaged_over_the_complete_cells_that_tested_them() -> None:
     tested = [{"7": {"psnr_db": 20.0}, "8": {"psnr_db": 30.0}}, {"7": {"psnr_db": 22.0}}, {"8": {"psnr_db": 99.0}}]
-    rows = [row(1, test_by_image=tested[0]), row(2, test_by_image=tested[1])]
-    rows += [row(3, status="failed", test_by_image=tested[2]), row(4)]
-    assert image_means(rows) == {"7": 21.0, "8": 30.0}
+    results = [result(1, test_by_image=tested[0]), result(2, test_by_image=tested[1])]
+    results += [result(3, status="failed", test_by_image=tested[2]), result(4)]
+    assert image_means(results) == {"7": 21.0, "8": 30.0}
 
 
 @pytest.fixture(scope="module")
@@ -105,7 +110,7 @@ def sweep(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_records_and_logs_give_the_same_tables_to_the_last_bit(sweep: Path) -> None:
     records = list(read_records(sweep).values())
-    by_records = fold_findings(record_rows(records), records, read_sweep(sweep))
+    by_records = fold_findings(fold_results(records), records, read_sweep(sweep))
     by_logs = find(read_logs(sweep)).folds
     assert list(by_records.tables) == list(by_logs.tables)
     assert by_records.places == by_logs.places
@@ -161,14 +166,14 @@ def test_json_of_the_console_has_the_same_cross_validation_as_the_report(sweep: 
 
 
 def test_the_grid_of_an_earlier_best_is_shown_after_the_present_one(tmp_path: Path) -> None:
-    write_sweep_json(tmp_path, labels=["angle"], cv_configurations=[group(SMALL)], cv_seeds=[42])
+    write_sweep_json(tmp_path, labels=["angle"], cv_configurations=[configuration(SMALL).text], cv_seeds=[42])
     for settings, behind in ((BEST, 1.0), (SMALL, 0.0), (HOPELESS, 0.5)):
         for cell in CELLS[: 2 if settings is HOPELESS else 5]:
             write_cell(tmp_path, settings, cell, behind)
     records = list(read_records(tmp_path).values())
-    found = fold_findings(record_rows(records), records, read_sweep(tmp_path))
-    assert list(found.tables) == [group(SMALL), group(BEST), group(HOPELESS)]
-    assert found.incomplete == {group(HOPELESS): (2, 5)}
+    found = fold_findings(fold_results(records), records, read_sweep(tmp_path))
+    assert list(found.tables) == [configuration(SMALL), configuration(BEST), configuration(HOPELESS)]
+    assert found.incomplete == {configuration(HOPELESS): (2, 5)}
 
 
 @pytest.mark.parametrize(("p", "text"), [(None, "–"), (0.0004, "< 0.001"), (0.0346, "0.035"), (1.0, "1.000")])

@@ -1,5 +1,6 @@
 """Which sweep a command means: its name, and the sweeps beside it that it could extend."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -8,12 +9,12 @@ import pytest
 from ray import tune
 
 from sweeps.identity import description
-from sweeps.planning import plan
-from sweeps.request import cells as cross_validation
+from sweeps.request.cells import search_cell
 from sweeps.request.options import make_parser
 from sweeps.request.request import LABELS, make_request
-from sweeps.store import sweep_file
-from sweeps.store import trial_records as records
+from sweeps.space.search_space import SearchSpace
+from sweeps.store.sweep_file import check_sweep, open_sweep
+from sweeps.store.trial_record import COMPLETE, read_records, write_record
 
 CONSTANT, WIDER = 0.0, tune.choice([0.0, 0.2])
 
@@ -28,47 +29,46 @@ def data():
 def asking(dropout, *options):
     """The request of a space with this dropout, a constant or a domain."""
     request = make_request(make_parser().parse_args(["--space", "smoke", *options]))
-    request.domains["dropout"] = dropout
-    return request
+    return replace(request, search_space=SearchSpace({**request.search_space.fields, "dropout": dropout}))
 
 
 def begin(storage, request, data):
-    asked = description.asked(request, data, "")
-    sweep = storage / description.default_name(request, data)
-    sweep_file.open_sweep(sweep, asked, description.FIXED)
+    asked = description.sweep_file(request, data, "")
+    sweep = storage / description.default_name(request.space, data.name, asked)
+    open_sweep(sweep, asked)
     return sweep
 
 
 def test_a_space_whose_constant_became_an_axis_keeps_its_trials(tmp_path, data):
     narrow, wide = asking(CONSTANT), asking(WIDER)
     sweep = begin(tmp_path, narrow, data)
-    point = next(iter(plan.search.grid(narrow.domains, []) or [{}]))
-    cell = plan.search_cell(narrow, point, "angle", "d")
-    records.write_record(sweep / cell.name(1), cell, records.COMPLETE, metrics={})
-    asked = description.asked(wide, data, "")
-    sweep_file.check_sweep(sweep, asked, description.FIXED)
-    [record] = records.read_records(sweep).values()
-    assert cross_validation.in_space(wide, record)
-    elsewhere = plan.search_cell(wide, {**point, "dropout": 0.2}, "angle", "d")
-    records.write_record(sweep / elsewhere.name(2), elsewhere, records.COMPLETE, metrics={})
-    sweep_file.open_sweep(sweep, asked, description.FIXED)
-    sweep_file.check_sweep(sweep, description.asked(narrow, data, ""), description.FIXED)  # and back
-    inside = [cross_validation.in_space(narrow, r) for r in records.read_records(sweep).values()]
-    assert sorted(inside) == [False, True]
+    point = narrow.search_space.grid()[0]
+    cell = search_cell(narrow, point, "angle", "d")
+    write_record(sweep / cell.name(1), cell, COMPLETE, metrics={})
+    asked = description.sweep_file(wide, data, "")
+    check_sweep(sweep, asked)
+    [record] = read_records(sweep).values()
+    assert not wide.outside(record.config)
+    elsewhere = search_cell(wide, point | {"dropout": 0.2}, "angle", "d")
+    write_record(sweep / elsewhere.name(2), elsewhere, COMPLETE, metrics={})
+    open_sweep(sweep, asked)
+    check_sweep(sweep, description.sweep_file(narrow, data, ""))  # and back
+    outside = [narrow.outside(r.config) for r in read_records(sweep).values()]
+    assert sorted(outside) == [[], ["dropout"]]
 
 
 def test_the_automatic_name_of_an_edited_space_is_another_and_the_old_one_is_named(tmp_path, data):
     old = begin(tmp_path, asking(CONSTANT), data)
     begin(tmp_path, asking(0.1), data)  # another sweep
-    named = description.asked(asking(WIDER), data, "")
-    sweep_file.open_sweep(tmp_path / "mine", named, description.FIXED)  # the same one, under a name of its own
+    wide = asking(WIDER)
+    asked = description.sweep_file(wide, data, "")
+    open_sweep(tmp_path / "mine", asked)  # the same one, under a name of its own
     begin(tmp_path, asking(CONSTANT, "--epochs", "9"), data)
     (tmp_path / "damaged").mkdir()
     (tmp_path / "damaged" / "sweep.json").write_text("{")
-    wide = asking(WIDER)
-    new = tmp_path / description.default_name(wide, data)
+    new = tmp_path / description.default_name(wide.space, data.name, asked)
     assert new != old
-    [note] = description.extendable(new, description.asked(wide, data, ""))
+    [note] = description.extendable(new, asked)
     assert note.endswith(f"to extend that one: --name {old.name}")
     begin(tmp_path, wide, data)
-    assert not description.extendable(new, description.asked(wide, data, ""))
+    assert not description.extendable(new, asked)

@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 
 import pytest
 import torch
@@ -13,12 +14,16 @@ from sweeps.errors import SweepRefused
 from sweeps.execution.begun_trials import begin
 from sweeps.identity import code as code_identity
 from sweeps.identity import resuming
-from sweeps.planning import plan
+from sweeps.request.cells import search_cell
 from sweeps.request.options import make_parser
 from sweeps.request.request import make_request
 from sweeps.request.resources import Resources
-from sweeps.store.sweep_file import check_sweep
-from sweeps.store.trial_records import trial_config, write_record
+from sweeps.space.axis import Axis
+from sweeps.space.configuration import Configuration
+from sweeps.space.search_space import SearchSpace
+from sweeps.store.cell import trial_config
+from sweeps.store.sweep_file import SweepFile, check_sweep
+from sweeps.store.trial_record import write_record
 
 FILES = {"deepdlt/metrics/losses.py": "a" * 12, "deepdlt/metrics/similarity.py": "b" * 12}
 EDITED = FILES | {"deepdlt/metrics/losses.py": "c" * 12}
@@ -30,14 +35,10 @@ def asked():
 
 
 def commit(sweep, asked, number=1, status="complete", **content):
-    settings = {
-        "lr": 1e-3,
-        "dropout": 0.2,
-        "activation": "relu",
-        "kernel_size": 3 if number == 1 else 5,
-        "optimizer": "adam",
-    }
-    cell = plan.search_cell(asked, settings, "angle", "d")
+    settings = Configuration.of(
+        lr=1e-3, dropout=0.2, activation="relu", kernel_size=3 if number == 1 else 5, optimizer="adam"
+    )
+    cell = search_cell(asked, settings, "angle", "d")
     return write_record(sweep / cell.name(number), cell, status, metrics={}, **content)
 
 
@@ -66,11 +67,12 @@ def test_every_version_of_the_code_stays_on_record(tmp_path):
 def test_an_edited_space_is_told_in_exact_counts(tmp_path, asked):
     commit(tmp_path, asked, 1)
     commit(tmp_path, asked, 2)
-    before = {"axes": {"kernel_size": [3, 5], "lr": [1e-3]}}
-    (tmp_path / "sweep.json").write_text(json.dumps(before))
+    before = SweepFile(axes={"kernel_size": Axis((3, 5)), "lr": Axis((1e-3,))})
+    (tmp_path / "sweep.json").write_text(json.dumps(before.to_json()))
     narrow = make_request(make_parser().parse_args(["--space", "exp_grid", "--set", "optimizer=adam"]))
-    narrow.domains["kernel_size"] = tune.choice([3, 7])
-    now = {"axes": {"kernel_size": [3, 7], "lr": [1e-3]}}
+    fields = {**narrow.search_space.fields, "kernel_size": tune.choice([3, 7])}
+    narrow = replace(narrow, search_space=SearchSpace(fields))
+    now = SweepFile(axes={"kernel_size": Axis((3, 7)), "lr": Axis((1e-3,))})
     [line] = resuming.notes(narrow, Resources(1, 0, 1), tmp_path, now, on_cluster=True)
     assert "added: kernel_size=7; removed: kernel_size=5" in line
     assert "1 finished trial(s) are outside it now: kept, marked, not counted" in line
@@ -78,31 +80,29 @@ def test_an_edited_space_is_told_in_exact_counts(tmp_path, asked):
 
 
 def test_another_number_of_threads_is_noticed(tmp_path, asked):
-    precision = str(resolve_precision(asked.config({}), torch.device("cpu"))).removeprefix("torch.")
+    precision = str(resolve_precision(asked.config(), torch.device("cpu"))).removeprefix("torch.")
     commit(tmp_path, asked, environment=code_identity.environment(1, "cpu", precision))
-    now = {"axes": {}}
-    assert not resuming.notes(asked, Resources(1, 0, 1), tmp_path, now, on_cluster=False)
-    [line] = resuming.notes(asked, Resources(2, 0, 1), tmp_path, now, on_cluster=False)
+    assert not resuming.notes(asked, Resources(1, 0, 1), tmp_path, SweepFile(), on_cluster=False)
+    [line] = resuming.notes(asked, Resources(2, 0, 1), tmp_path, SweepFile(), on_cluster=False)
     assert re.match(r"1 finished trial\(s\) are not comparable to the last bit: threads: 1 before, 2 now", line)
 
 
 def test_changed_labels_are_named_in_the_refusal(tmp_path):
     before = {"labels": ["NP"], "images": {"a.png": ["s1", 10], "b.png": ["s2", 20]}}
     now = {"labels": ["NP"], "images": {"a.png": ["s1", 20], "b.png": ["s2", 20]}}
-    sweep = {"data_fingerprint": "x", "images": before}
-    (tmp_path / "sweep.json").write_text(json.dumps(sweep))
+    (tmp_path / "sweep.json").write_text(json.dumps({"data_fingerprint": "x", "images": before}))
     with pytest.raises(SweepRefused, match=r"a\.png: label NP changed from 10 to 20"):
-        check_sweep(tmp_path, {"data_fingerprint": "y", "images": now}, ("data_fingerprint",), resuming.data_changes)
+        check_sweep(tmp_path, SweepFile(data_fingerprint="y", images=now), resuming.data_changes)
 
 
 def test_a_trial_that_other_code_has_begun_starts_again_and_that_is_said(tmp_path, asked):
     folder = tmp_path / "s0001-abc"
-    config = trial_config(plan.search_cell(asked, {}, "angle", "d"), folder.name)
+    config = trial_config(search_cell(asked, Configuration(), "angle", "d"), folder.name)
     begin(config, folder, "old")
-    save_checkpoint(folder / "last.pt", asked.config({}), {"epoch": 1})
+    save_checkpoint(folder / "last.pt", asked.config(), {"epoch": 1})
     begin(config, folder, "old")
     assert (folder / "last.pt").exists()
-    [line] = resuming.notes(asked, Resources(1, 0, 1), tmp_path, {"axes": {}}, on_cluster=True)
+    [line] = resuming.notes(asked, Resources(1, 0, 1), tmp_path, SweepFile(), on_cluster=True)
     assert line == "s0001-abc: begun by other code, it starts again"
     begin(config, folder, "new")
     assert not (folder / "last.pt").exists()
@@ -111,5 +111,5 @@ def test_a_trial_that_other_code_has_begun_starts_again_and_that_is_said(tmp_pat
 def test_a_damaged_record_is_named(tmp_path, asked):
     (tmp_path / "s0001-abc").mkdir()
     (tmp_path / "s0001-abc" / "trial.json").write_text("{")
-    [line] = resuming.notes(asked, Resources(1, 0, 1), tmp_path, {"axes": {}}, on_cluster=True)
+    [line] = resuming.notes(asked, Resources(1, 0, 1), tmp_path, SweepFile(), on_cluster=True)
     assert line == "s0001-abc: its trial.json is damaged; the trial is run again"

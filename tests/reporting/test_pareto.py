@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sweeps.reporting.pareto import pareto_front
+from sweeps.reporting.findings import pareto_front
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 numbers = st.integers(0, 6).map(float)  # few, so that ties are frequent

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from written_contest import BEHIND, BEST, CELLS, HOPELESS, LABELS, SMALL, group, write_cell, write_contest
+from written_contest import BEHIND, BEST, CELLS, HOPELESS, LABELS, SMALL, configuration, write_cell, write_contest
 from written_sweeps import write_sweep_json, write_trial
 
 from sweeps import report
@@ -18,8 +18,8 @@ from sweeps.reporting.answers import how_sure, which_autoencoder, which_surfaces
 from sweeps.reporting.findings import Findings, find
 from sweeps.reporting.logs import read_logs
 from sweeps.reporting.write import make_report
-from sweeps.space.configurations import configuration_group
-from sweeps.store.trial_records import read_records
+from sweeps.space.configuration import Configuration
+from sweeps.store.trial_record import read_records
 
 
 @pytest.fixture(scope="module")
@@ -41,15 +41,15 @@ def image_values(sweep: Path, settings: dict[str, Any]) -> dict[str, float]:
     """Image -> mean over the cells that tested it, straight from the records."""
     values: dict[str, list[float]] = {}
     for record in read_records(sweep).values():
-        if record["kind"] == "cv" and configuration_group(record["config"]) == group(settings):
-            for image, numbers in record["test_by_image"].items():
+        if record.is_fold and record.configuration == configuration(settings):
+            for image, numbers in record.test_by_image.items():
                 values.setdefault(image, []).append(numbers["psnr_db"])
     return {image: float(np.mean(found)) for image, found in values.items()}
 
 
 def test_the_leaderboard_ranks_by_mean_test_psnr_over_images_and_marks_ties(sweep: Path, found: Findings) -> None:
     places = found.folds.places
-    assert [place.group for place in places] == [group(s) for s in (BEST, SMALL, BEHIND)]
+    assert [place.configuration for place in places] == [configuration(s) for s in (BEST, SMALL, BEHIND)]
     assert [place.standing.tied for place in places] == [True, True, False]
     for place, settings in zip(places, (BEST, SMALL, BEHIND), strict=True):
         assert place.standing.mean == pytest.approx(np.mean(list(image_values(sweep, settings).values())))
@@ -60,21 +60,21 @@ def test_the_leaderboard_ranks_by_mean_test_psnr_over_images_and_marks_ties(swee
 
 
 def test_the_difference_over_folds_has_the_corrected_interval_of_fold_differences(sweep: Path, found: Findings) -> None:
-    means: dict[str, list[float]] = {}
+    means: dict[Configuration, list[float]] = {}
     for label, fold, _ in CELLS:
         for record in read_records(sweep).values():
-            if record["kind"] == "cv" and (record["label"], record["fold"]) == (label, fold):
-                means.setdefault(configuration_group(record["config"]), []).append(record["test"]["psnr_db"])
-    differences = np.subtract(means[group(BEHIND)], means[group(BEST)])
+            if record.is_fold and (record.label, record.cell.fold) == (label, fold):
+                means.setdefault(record.configuration, []).append(record.test["psnr_db"])
+    differences = np.subtract(means[configuration(BEHIND)], means[configuration(BEST)])
     apart = found.folds.places[2].over_folds
     assert (apart.mean, apart.low, apart.high) == pytest.approx(corrected_interval(differences, 24, 6))
 
 
 def test_the_smallest_tied_configuration_is_suggested(found: Findings, pages: Path) -> None:
     smallest = found.folds.smallest_tied
-    assert smallest.group == group(SMALL)
+    assert smallest.configuration == configuration(SMALL)
     assert "with 150,000 instead of 400,000 parameters" in which_autoencoder(found).detail
-    assert "tied with the best</b>, smallest" in (pages / "report.html").read_text()
+    assert "tied with the best, smallest</b>" in (pages / "report.html").read_text()
 
 
 def test_no_smaller_one_is_suggested_where_the_tied_have_one_size(tmp_path: Path) -> None:
@@ -92,21 +92,21 @@ def test_the_leaderboards_first_leads_the_report_and_its_luck_is_named(tmp_path:
     # In the search SMALL is better, over folds BEST is.
     sweep = write_contest(tmp_path / "s")
     found = find(read_logs(sweep))
-    assert found.ranked["group"].iloc[0] == group(BEST)
+    assert found.ranked[0].configuration == configuration(BEST)
     write_trial(sweep, 0, content={"parameters": 150_000}, **SMALL, batch_size=16)
     for cell in CELLS:
         write_cell(sweep, {**SMALL, "batch_size": 16}, cell, -0.5)
     found = find(read_logs(sweep))
-    assert next(iter(found.groups)) == group({**SMALL, "batch_size": 16})
+    assert next(iter(found.tables)) == configuration({**SMALL, "batch_size": 16})
     answer = which_autoencoder(found)
     assert "a little better than it is" in answer.detail
-    assert found.best["group"] == next(iter(found.groups))
-    assert found.hardest[0]["psnr_db"] > 25
+    assert found.best.configuration == next(iter(found.tables))
+    assert found.hardest[0].psnr_db > 25
     assert "lr 0.001" in answer.headline
 
 
 def test_who_was_stopped_is_listed_with_rival_lead_and_cells_and_what_it_saved(found: Findings, pages: Path) -> None:
-    stop = found.folds.stops[group(HOPELESS)]
+    stop = found.folds.stops[configuration(HOPELESS)]
     assert found.folds.epochs_saved == 3 * (len(CELLS) - 3)
     for name in ("report.html", "report.md"):
         text = (pages / name).read_text()
@@ -122,18 +122,18 @@ def test_cells_that_ran_beyond_the_stop_do_not_count(sweep: Path, tmp_path: Path
         write_cell(beyond, HOPELESS, cell, -9.0)
     one, other = (find(read_logs(folder)) for folder in (sweep, beyond))
     assert one.folds.stops == other.folds.stops
-    table = other.groups[group(HOPELESS)][0]
-    stop = one.folds.stops[group(HOPELESS)]
-    assert [row["state"] for row in table.rows] == ["complete"] * stop.cells + ["stopped"] * (5 - stop.cells)
-    assert [place.group for place in one.folds.places] == [place.group for place in other.folds.places]
+    table = other.tables[configuration(HOPELESS)][0]
+    stop = one.folds.stops[configuration(HOPELESS)]
+    assert [row.state for row in table.rows] == ["complete"] * stop.cells + ["stopped"] * (5 - stop.cells)
+    assert [place.configuration for place in one.folds.places] == [place.configuration for place in other.folds.places]
     assert other.folds.epochs_saved == 3 * 3  # what ran was not saved
 
 
 def test_an_incomplete_configuration_is_listed_below_the_leaderboard_without_an_average(tmp_path: Path) -> None:
     sweep = write_contest(tmp_path / "s", race=None)
     found = find(read_logs(sweep))
-    assert found.folds.incomplete == {group(HOPELESS): (3, 10)}
-    assert group(HOPELESS) not in [place.group for place in found.folds.places]
+    assert found.folds.incomplete == {configuration(HOPELESS): (3, 10)}
+    assert configuration(HOPELESS) not in [place.configuration for place in found.folds.places]
     html = (make_report(sweep) / "report.html").read_text()
     assert "incomplete: 3 of 10 cells are done" in html
     assert "Fold racing" not in html
@@ -152,7 +152,7 @@ def test_without_any_complete_configuration_nobody_is_ranked(tmp_path: Path) -> 
 
 
 def test_a_better_one_that_lost_a_fold_is_named_beside_the_first(tmp_path: Path) -> None:
-    write_sweep_json(tmp_path, cv_configurations=[group(BEST), group(BEHIND)])
+    write_sweep_json(tmp_path, cv_configurations=[configuration(BEST).text, configuration(BEHIND).text])
     for settings, behind, cells in ((BEST, 0.0, CELLS[:9]), (BEHIND, 2.0, CELLS)):
         for cell in cells:
             write_cell(tmp_path, settings, cell, behind)
@@ -163,7 +163,7 @@ def test_a_better_one_that_lost_a_fold_is_named_beside_the_first(tmp_path: Path)
 
 def test_configurations_of_an_earlier_number_of_folds_are_shown_and_not_compared(tmp_path: Path) -> None:
     """Five folds train on more images than three."""
-    write_sweep_json(tmp_path, folds=3, cv_configurations=[group(BEHIND), group(SMALL)])
+    write_sweep_json(tmp_path, folds=3, cv_configurations=[configuration(BEHIND).text, configuration(SMALL).text])
     for cell in CELLS:
         write_cell(tmp_path, BEST, cell, 0.0)
     for settings, behind in ((BEHIND, 0.06), (SMALL, 0.005)):
@@ -171,17 +171,17 @@ def test_configurations_of_an_earlier_number_of_folds_are_shown_and_not_compared
             for fold in (1, 2, 3):
                 write_cell(tmp_path, settings, (label, fold, 42), behind, n_folds=3)
     found = find(read_logs(tmp_path))
-    assert {place.group for place in found.folds.places} == {group(BEHIND), group(SMALL)}
-    assert list(found.groups)[-1] == group(BEST)
-    assert found.folds.earlier == [group(BEST)]
-    assert group(BEST) not in found.folds.incomplete
+    assert {place.configuration for place in found.folds.places} == {configuration(BEHIND), configuration(SMALL)}
+    assert list(found.tables)[-1] == configuration(BEST)
+    assert found.folds.earlier == [configuration(BEST)]
+    assert configuration(BEST) not in found.folds.incomplete
     html = (make_report(tmp_path) / "report.html").read_text()
     assert "not compared: it ran an earlier grid (5 folds)" in html
 
 
 def test_labels_that_are_no_longer_asked_for_neither_count_nor_compare(tmp_path: Path) -> None:
     """The better one on PP1 has whole folds of angle that are 2 dB harder, and two of NP: none of them is asked for."""
-    write_sweep_json(tmp_path, labels=["PP1"], cv_configurations=[group(BEST), group(BEHIND)])
+    write_sweep_json(tmp_path, labels=["PP1"], cv_configurations=[configuration(BEST).text, configuration(BEHIND).text])
     cells = [cell for cell in CELLS if cell[0] == "PP1"]
     for settings, behind in ((BEST, 0.0), (BEHIND, 0.2)):
         for cell in cells:
@@ -189,7 +189,7 @@ def test_labels_that_are_no_longer_asked_for_neither_count_nor_compare(tmp_path:
     for cell in [c for c in CELLS if c[0] == "angle"] + [["NP", 1, 42], ["NP", 2, 42]]:
         write_cell(tmp_path, BEST, cell, 2.0)
     found = find(read_logs(tmp_path))
-    assert [place.group for place in found.folds.places] == [group(BEST), group(BEHIND)]
+    assert [place.configuration for place in found.folds.places] == [configuration(BEST), configuration(BEHIND)]
     assert found.folds.places[1].standing.difference == pytest.approx(-0.2, abs=0.1)
     assert found.folds.incomplete == {}
     assert [(table.label, table.asked) for table in found.leading] == [("PP1", True), ("NP", False), ("angle", False)]
@@ -197,7 +197,7 @@ def test_labels_that_are_no_longer_asked_for_neither_count_nor_compare(tmp_path:
 
 
 def test_whose_interval_it_is_when_the_searchs_best_was_not_cross_validated(tmp_path: Path) -> None:
-    write_sweep_json(tmp_path, labels=["angle"], cv_configurations=[group(SMALL)])
+    write_sweep_json(tmp_path, labels=["angle"], cv_configurations=[configuration(SMALL).text])
     write_trial(tmp_path, 0, **BEST)
     for cell in CELLS[:5]:
         write_cell(tmp_path, SMALL, cell, 0.0)
@@ -227,8 +227,8 @@ def test_process_conditions_are_the_units_of_the_test_when_the_sweep_knows_them(
 
 
 def test_how_sure_is_the_corrected_interval_over_all_folds_of_the_leader(sweep: Path, found: Findings) -> None:
-    records = [r for r in read_records(sweep).values() if r["kind"] == "cv"]
-    psnr = [r["test"]["psnr_db"] for r in records if configuration_group(r["config"]) == group(BEST)]
+    records = [r for r in read_records(sweep).values() if r.is_fold]
+    psnr = [r.test["psnr_db"] for r in records if r.configuration == configuration(BEST)]
     mean, low, high = corrected_interval(psnr, 24, 6)
     assert how_sure(found).headline == f"{mean:.2f} dB, 95 % interval {low:.2f} to {high:.2f} dB"
 
@@ -239,7 +239,7 @@ def test_a_failed_fold_leaves_its_label_out_of_the_interval_and_says_so(tmp_path
         write_cell(tmp_path, BEST, cell, 0.0)
     write_trial(tmp_path, 0, "failed", cv=("PP1", 5), content={"error": "no space"}, seed=42, **BEST)
     found = find(read_logs(tmp_path))
-    assert found.leading[1].rows[4]["state"] == "failed"
+    assert found.leading[1].rows[4].state == "failed"
     assert "Not in it: PP1 (incomplete, 4 of 5)" in how_sure(found).detail
     html = (make_report(tmp_path) / "report.html").read_text()
     assert "--retry-failed" in html
@@ -253,10 +253,10 @@ def test_seeds_of_a_fold_are_averaged_first_and_each_is_shown(tmp_path: Path) ->
             write_cell(tmp_path, BEST, ("angle", fold, seed), 0.2 * seed)
     found = find(read_logs(tmp_path))
     (table,) = found.leading
-    assert [(row["fold"], row["seed"]) for row in table.rows[:3]] == [(1, 1), (1, 2), (2, 1)]
+    assert [(row.fold, row.seed) for row in table.rows[:3]] == [(1, 1), (1, 2), (2, 1)]
     tests: dict[int, list[float]] = {}
     for record in read_records(tmp_path).values():
-        tests.setdefault(record["fold"], []).append(record["test"]["psnr_db"])
+        tests.setdefault(record.cell.fold, []).append(record.test["psnr_db"])
     means = [np.mean(tests[fold]) for fold in sorted(tests)]
     average = table.averages["test_psnr_db"]
     assert (average.mean, average.sd) == pytest.approx((np.mean(means), np.std(means, ddof=1)))
@@ -285,12 +285,12 @@ def test_a_training_loss_that_was_lost_with_its_event_file_has_no_average(tmp_pa
     file = next(folder.glob("events*"))
     file.write_bytes(file.read_bytes()[:100])
     table = find(read_logs(tmp_path)).leading[0]
-    assert table.rows[4]["from_record"]
+    assert table.rows[4].from_record
     assert table.complete
     assert set(table.averages) >= {"val_loss", "test_loss", "test_psnr_db"}
     assert "train_loss" not in table.averages
     html = (make_report(tmp_path) / "report.html").read_text()
-    assert re.search(r'<tr><td>Mean<br><small>± sd</small></td>\s*<td class="n">–<br><small>± –</small></td>', html)
+    assert re.search(r'>Mean<br><small>± sd</small></td>\s*<td class="n">–<br><small>± –</small></td>', html)
 
 
 def test_a_loss_that_is_no_number_leaves_its_average_out_of_the_page(tmp_path: Path) -> None:
@@ -353,7 +353,7 @@ def test_trials_outside_the_present_space_are_kept_and_marked_but_not_ranked(tmp
     found = find(read_logs(tmp_path))
     assert (len(found.ranked), len(found.outside)) == (1, 2)
     html = (make_report(tmp_path) / "report.html").read_text()
-    assert [f"{name} ‡</td>" in html for name in (*found.outside["trial"], *found.ranked["trial"])] == [
+    assert [f"{name} ‡</td>" in html for name in (t.name for t in (*found.outside, *found.ranked))] == [
         True,
         True,
         False,
@@ -369,7 +369,7 @@ def test_a_field_that_a_trial_does_not_sweep_is_a_dash(tmp_path: Path) -> None:
     write_trial(tmp_path, 1, model="cnn_vae", latent_dim=32)
     pages = make_report(tmp_path)
     text = (pages / "report.md").read_text()
-    assert re.search(r"\| 1 \| s0000-\w+ \| cnn_ae \| 5 \| – \|", text)
+    assert re.search(r"\| 1 \| \*\*s0000-\w+\*\* \| cnn_ae \| 5 \| – \|", text)
     assert re.search(r"\| 2 \| s0001-\w+ \| cnn_vae \| – \| 32 \|", text)
     answer = which_autoencoder(find(read_logs(tmp_path)))
     assert answer.headline == "model cnn_ae, kernel_size 5"
@@ -381,7 +381,7 @@ def test_a_schedule_shows_its_last_settings_and_says_that_it_is_one(tmp_path: Pa
     steps = [{"epoch": 1, "lr": 1e-3, "dropout": 0.2}, {"epoch": 3, "lr": 5e-4, "dropout": 0.1}]
     trial = write_trial(tmp_path, 0, lr=1e-3, dropout=0.2, content={"schedule": steps})
     logs = read_logs(tmp_path)
-    assert (logs.trials["lr"].iloc[0], logs.trials["dropout"].iloc[0]) == (5e-4, 0.1)
+    assert (logs.trials[0].config["lr"], logs.trials[0].config["dropout"]) == (5e-4, 0.1)
     html = (make_report(tmp_path) / "report.html").read_text()
     assert f"{trial.name} §</td>" in html
     assert "epoch 1: dropout 0.2, lr 0.001; epoch 3: dropout 0.1, lr 0.0005" in html

@@ -6,7 +6,6 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -15,13 +14,18 @@ from written_sweeps import EVIL, HARD, image_psnr, rows, write_everything, write
 
 from deepdlt.config import config_dict, make_config
 from sweeps import report
-from sweeps.reporting.answers import HARD_AT, fold_note, how_sure, which_autoencoder, which_surfaces
+from sweeps.folds.tables import FoldResult
+from sweeps.reporting.answers import HARD_AT, how_sure, which_autoencoder, which_surfaces
+from sweeps.reporting.cross_validation import fold_note
 from sweeps.reporting.findings import find
 from sweeps.reporting.logs import read_logs
-from sweeps.reporting.tables import bootstrap_interval, class_table
+from sweeps.reporting.surfaces import ClassResult, bootstrap_interval, class_results
 from sweeps.reporting.write import _csv, make_report
+from sweeps.space.configuration import Configuration
+from sweeps.store.cell import Cell
 from sweeps.store.event_files import TrialLog
-from sweeps.store.trial_records import Cell, write_record
+from sweeps.store.sweep_file import SweepFile
+from sweeps.store.trial_record import write_record
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -45,10 +49,10 @@ def test_the_report_folder_holds_pages_tables_and_figures(pages: Path) -> None:
 
 def test_search_trials_are_ranked_by_validation_psnr_and_only_the_complete_ones(sweep: Path) -> None:
     found = find(read_logs(sweep))
-    psnr = found.ranked["val_psnr_db"].tolist()
+    psnr = [trial.numbers["val_psnr_db"] for trial in found.ranked]
     assert psnr == sorted(psnr, reverse=True)
     assert len(psnr) == 5
-    assert found.ranked["status"].unique().tolist() == ["complete"]
+    assert {trial.status for trial in found.ranked} == {"complete"}
     assert found.counts == {"complete": 14, "pruned": 1, "failed": 1, "interrupted": 1}
     headline = which_autoencoder(found).headline
     assert headline == "lr 0.001, kernel_size 3, activation relu"
@@ -60,9 +64,9 @@ def test_of_a_narrower_space_the_best_inside_leads_and_the_rest_is_listed_withou
     gone = write_trial(tmp_path, 0, lr=1e-3).name  # the best of all
     best, second = (write_trial(tmp_path, number, lr=lr).name for number, lr in ((1, 5e-4), (2, 1e-4)))
     found = find(read_logs(tmp_path))
-    assert found.ranked["trial"].tolist() == [best, second]
-    assert found.outside["trial"].tolist() == [gone]
-    assert found.outside["val_psnr_db"].iloc[0] > found.ranked["val_psnr_db"].iloc[0]
+    assert [trial.name for trial in found.ranked] == [best, second]
+    assert [trial.name for trial in found.outside] == [gone]
+    assert found.outside[0].numbers["val_psnr_db"] > found.ranked[0].numbers["val_psnr_db"]
     assert which_autoencoder(found).headline == "lr 0.0005"
     pages = make_report(tmp_path)
     html, markdown = ((pages / name).read_text() for name in ("report.html", "report.md"))
@@ -70,7 +74,7 @@ def test_of_a_narrower_space_the_best_inside_leads_and_the_rest_is_listed_withou
         r'<td class="n">(\S+)</td><td class="name">([^\s<]+)', html.partition("<caption>All 2 complete")[2]
     )
     assert places == [("1", best), ("2", second), ("–", gone)]
-    assert f"| – | {gone}‡ |" in markdown
+    assert f"| – | {gone} ‡ |" in markdown
     assert "1 trial, " + gone + ", of an earlier version of it; kept, not ranked." in html
     assert {row["trial"]: row["rank"] for row in rows(pages / "trials.csv")} == {best: "1", second: "2", gone: ""}
 
@@ -94,7 +98,7 @@ def test_fold_averages_are_those_of_numpy_and_name_the_missing_fold(sweep: Path,
         if n_done == 5:
             assert tables[label].averages["test_loss"].mean == pytest.approx(np.mean(losses), rel=1e-12)
             assert tables[label].averages["test_loss"].sd == pytest.approx(np.std(losses, ddof=1), rel=1e-12)
-    assert tables["PP1"].rows[3]["state"] == "missing"
+    assert tables["PP1"].rows[3].state == "missing"
     assert tables["PP1"].averages == {}  # never the average of a part
     assert "incomplete, 4 of 5: no average" in (pages / "report.html").read_text()
     assert [row["state"] for row in rows(pages / "cv.csv")].count("missing") == 1
@@ -103,35 +107,35 @@ def test_fold_averages_are_those_of_numpy_and_name_the_missing_fold(sweep: Path,
 def test_the_loss_in_a_fold_table_is_of_the_weights_that_met_the_test_set(one: Callable[..., Path]) -> None:
     sweep = one()
     for fold, evaluate in ((1, "best"), (2, "last")):
-        config = config_dict(make_config("corrected", epochs=2, evaluate=evaluate))
+        config = Configuration.of(config_dict(make_config("corrected", epochs=2, evaluate=evaluate)))
         cell = Cell("cv", config, "angle", fold, 2, "data")
         with TrialLog(sweep / cell.name()) as log:
             log.session_start(cell.name(), {**config, "kind": "cv", "label": "angle", "fold": fold})
             log.scalars({"val_loss": 0.25, "train_loss": 0.5, "val_psnr_db": 20, "val_ssim": 0.5}, 1)
             log.scalars({"val_loss": 0.75, "train_loss": 0.125, "val_psnr_db": 19, "val_ssim": 0.5}, 2)
         write_record(sweep / cell.name(), cell, "complete", metrics={"epoch": 2})
-    trials = read_logs(sweep).trials.sort_values("fold")
-    assert trials["used_val_loss"].tolist() == [0.25, 0.75]
-    assert trials["used_train_loss"].tolist() == [0.5, 0.125]
-    assert trials["best_epoch"].tolist() == [1, 1]
+    trials = sorted(read_logs(sweep).trials, key=lambda trial: trial.record.cell.fold)
+    assert [trial.numbers["used_val_loss"] for trial in trials] == [0.25, 0.75]
+    assert [trial.numbers["used_train_loss"] for trial in trials] == [0.5, 0.125]
+    assert [trial.numbers["best_epoch"] for trial in trials] == [1, 1]
 
 
 def test_classes_are_averaged_over_images_of_the_folds_of_their_own_label(sweep: Path) -> None:
-    table = {(row["label"], row["class"]): row for row in find(read_logs(sweep)).classes.popitem()[1]}
+    table = {(row.label, row.name): row for row in find(read_logs(sweep)).classes.popitem()[1]}
     hard = table["angle", "12"]
-    assert hard["psnr_db"] == pytest.approx(np.mean([image_psnr(i) for i in HARD]))
-    assert (hard["n_images"], hard["of"]) == (4, 4)
+    assert hard.psnr_db == pytest.approx(np.mean([image_psnr(i) for i in HARD]))
+    assert (hard.n_images, hard.of) == (4, 4)
     untested = set(range(3, 30, 5))  # the missing fold of PP1
     tested = [i for i in range(15) if i not in untested]
-    assert table["PP1", "H"]["n_images"] == len(tested) == 12
-    assert table["PP1", "H"]["psnr_db"] == pytest.approx(np.mean([image_psnr(i) for i in tested]))
+    assert table["PP1", "H"].n_images == len(tested) == 12
+    assert table["PP1", "H"].psnr_db == pytest.approx(np.mean([image_psnr(i) for i in tested]))
 
 
 def test_the_hard_class_and_the_hardest_image_are_named(sweep: Path) -> None:
     found = find(read_logs(sweep))
-    assert found.hardest[0]["image_id"] == "20"
-    assert found.hardest[0]["classes"] == {"angle": "12", "PP1": EVIL}
-    assert {row["image_id"] for row in found.hardest[:4]} == {str(i) for i in HARD}
+    assert found.hardest[0].image_id == "20"
+    assert found.hardest[0].classes == {"angle": "12", "PP1": EVIL}
+    assert {row.image_id for row in found.hardest[:4]} == {str(i) for i in HARD}
     answer = which_surfaces(found)
     assert answer.headline == "angle = 12"
     assert "image 20" in answer.detail
@@ -143,11 +147,13 @@ def test_no_class_is_called_hard_when_its_interval_includes_the_average(one: Cal
     assert which_surfaces(find(read_logs(sweep))).headline == "None stands out"
 
 
-def _hardness(values: dict[int, float], classes: dict[str, list[int]], **asked: Any) -> list[dict[str, Any]]:
-    """Rows of `class_table` for images with these values."""
+def _hardness(values: dict[int, float], classes: dict[str, list[int]], **asked: Any) -> list[ClassResult]:
+    """Of images with these values."""
     tested = {str(image): {"psnr_db": value} for image, value in values.items()}
-    cell = {"label": "NP", "status": "complete", "test_by_image": tested}
-    return class_table(SimpleNamespace(asked={"classes": {"NP": classes}, **asked}), [cell])  # type: ignore[arg-type]
+    cell = FoldResult(
+        configuration=Configuration(), label="NP", fold=1, n_folds=1, seed=0, status="complete", test_by_image=tested
+    )
+    return class_results(SweepFile(classes={"NP": classes}, **asked), [cell])
 
 
 def test_that_a_class_is_harder_is_welchs_t_test() -> None:
@@ -157,7 +163,7 @@ def test_that_a_class_is_harder_is_welchs_t_test() -> None:
     classes = {"1": list(range(8)), "2": list(range(8, 30))}
     easy = _hardness(dict(enumerate(draw)), classes)
     oracle = ttest_ind(draw[:8], draw[8:], equal_var=False, alternative="less").pvalue
-    assert [row["p_harder"] for row in easy] == pytest.approx([oracle, 1 - oracle])
+    assert [row.p_harder for row in easy] == pytest.approx([oracle, 1 - oracle])
 
 
 def test_one_of_many_equal_classes_rarely_stands_out() -> None:
@@ -168,7 +174,7 @@ def test_one_of_many_equal_classes_rarely_stands_out() -> None:
     rng, out = np.random.default_rng(0), 0
     for _ in range(100):
         table = _hardness(dict(enumerate(rng.normal(25, 2, sum(sizes)))), classes)
-        out += any(len(table) * row["p_harder"] < HARD_AT for row in table)
+        out += any(len(table) * row.p_harder < HARD_AT for row in table)
     assert out <= 11  # of a binomial with p = 0.05 in 99.5 % of cases
 
 
@@ -178,8 +184,8 @@ def test_repeated_images_of_a_surface_are_no_independent_evidence() -> None:
     conditions = [surfaces.get(image, str(image)) for image in range(60)]
     values = {image: 25 + rng.normal() - 0.7 * (image < 20) for image in range(60)}
     classes = {"hard": list(range(20)), "rest": list(range(20, 60))}
-    assert _hardness(values, classes)[0]["p_harder"] < 0.01
-    assert _hardness(values, classes, conditions_of_images=conditions)[0]["p_harder"] > 0.01
+    assert _hardness(values, classes)[0].p_harder < 0.01
+    assert _hardness(values, classes, conditions_of_images=tuple(conditions))[0].p_harder > 0.01
 
 
 def test_no_surface_is_called_hard_before_a_label_has_all_its_folds(one: Callable[..., Path]) -> None:
@@ -227,19 +233,20 @@ def test_the_report_says_whether_its_folds_leak(one: Callable[..., Path], settin
 def test_two_cross_validated_configurations_are_kept_apart_the_better_first(one: Callable[..., Path]) -> None:
     folds = [{"number": n, "cv": ("angle", fold), "lr": lr} for n, lr in ((3, 1e-4), (0, 1e-3)) for fold in (1, 2)]
     found = find(read_logs(one(*folds, labels=["angle"])))
-    assert [json.loads(group)["lr"] for group in found.groups] == [1e-3, 1e-4]
-    assert [tables[0].n_done for tables in found.groups.values()] == [2, 2]
+    assert [configuration["lr"] for configuration in found.tables] == [1e-3, 1e-4]
+    assert [tables[0].n_done for tables in found.tables.values()] == [2, 2]
 
 
 def test_an_event_file_that_was_cut_is_a_warning_and_the_record_gives_the_numbers(one: Callable[..., Path]) -> None:
     sweep = one({})
     file = next(sweep.glob("s0000-*/events*"))
-    whole = read_logs(sweep).trials.iloc[0]
+    (whole,) = read_logs(sweep).trials
     file.write_bytes(file.read_bytes()[:1900])
     logs = read_logs(sweep)
-    assert logs.trials.iloc[0]["from_record"]
-    assert logs.trials.iloc[0]["val_psnr_db"] == pytest.approx(whole["val_psnr_db"], rel=1e-6)
-    assert logs.trials.iloc[0]["test_loss"] == pytest.approx(whole["test_loss"], rel=1e-6)
+    (cut,) = logs.trials
+    assert cut.from_record
+    assert cut.numbers["val_psnr_db"] == pytest.approx(whole.numbers["val_psnr_db"], rel=1e-6)
+    assert cut.numbers["test_loss"] == pytest.approx(whole.numbers["test_loss"], rel=1e-6)
     assert "event file damaged" in logs.warnings[0]
 
 
@@ -259,13 +266,13 @@ def test_an_event_file_that_disagrees_with_the_record_is_a_warning(
 ) -> None:
     logs = read_logs(one(trial))
     assert problem in logs.warnings[0]
-    assert logs.trials.iloc[0]["from_record"]
+    assert logs.trials[0].from_record
 
 
 def test_sound_files_give_no_warning(sweep: Path) -> None:
     logs = read_logs(sweep)
     assert logs.warnings == []
-    assert not logs.trials["from_record"].any()
+    assert not any(trial.from_record for trial in logs.trials)
 
 
 def test_a_record_that_does_not_verify_leaves_the_trial_unranked(one: Callable[..., Path]) -> None:
@@ -274,8 +281,8 @@ def test_a_record_that_does_not_verify_leaves_the_trial_unranked(one: Callable[.
     record.write_text(record.read_text().replace('"status": "complete"', '"status": "complete "'))
     found = find(read_logs(sweep))
     assert found.counts["interrupted"] == 1
-    assert found.ranked["trial"].str.startswith("s0001-").tolist() == [True]
-    assert "does not verify" in found.logs.trials.iloc[0]["error"]
+    assert [trial.name[:6] for trial in found.ranked] == ["s0001-"]
+    assert "does not verify" in found.logs.trials[0].record.error
 
 
 def test_a_trial_that_lies_there_twice_counts_once(one: Callable[..., Path]) -> None:
@@ -330,7 +337,7 @@ def test_the_order_is_which_then_how_sure_then_which_surfaces(pages: Path) -> No
 def test_numbers_on_the_page_are_those_of_the_tables(sweep: Path, pages: Path) -> None:
     html = (pages / "report.html").read_text()
     found = find(read_logs(sweep))
-    assert f"{found.ranked.iloc[0]['val_psnr_db']:.2f} dB" in html
+    assert f"{found.ranked[0].numbers['val_psnr_db']:.2f} dB" in html
     average = found.leading[0].averages["test_loss"]
     assert f"<b>{average.mean:.6f} ± {average.sd:.6f}</b>" in html
     assert f"[{average.low:.6f}, {average.high:.6f}]" in html
@@ -341,8 +348,8 @@ def test_trials_csv_has_every_trial_with_its_settings_and_full_precision(sweep: 
     assert len(table) == 17
     first = table[0]
     assert (first["rank"], first["lr"], first["kernel_size"]) == ("1", "0.001", "3")
-    best = find(read_logs(sweep)).ranked.iloc[0]
-    assert float(first["val_psnr_db"]) == best["val_psnr_db"]
+    best = find(read_logs(sweep)).ranked[0]
+    assert float(first["val_psnr_db"]) == best.numbers["val_psnr_db"]
 
 
 def test_no_cell_of_a_csv_is_taken_for_a_formula(one: Callable[..., Path], tmp_path: Path) -> None:

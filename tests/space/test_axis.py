@@ -7,8 +7,9 @@ import pytest
 from ray import tune
 
 from sweeps.space.axis import Axis
-from sweeps.space.configurations import axes_of, outside_space
 from sweeps.space.domains import axis_of, values
+from sweeps.space.space import Space
+from sweeps.store.sweep_file import SweepFile
 
 DOMAINS = {
     "texts": tune.choice(["adam", "sgd"]),
@@ -51,12 +52,13 @@ def test_only_multiples_between_the_ends_are_on_an_axis(axis, on_it, beside_it):
 
 
 def test_a_step_decides_alike_in_the_file_of_the_sweep():
-    asked = {"axes": {"dropout": axis_of(tune.quniform(0, 0.3, 0.1)).to_json(), "lr": [0.001, 0.01]}}
-    assert outside_space(asked, {"dropout": 0.1, "lr": 0.001}) == []
-    assert outside_space(asked, {"dropout": 0.15, "lr": 0.001}) == ["dropout"]
+    asked = SweepFile(axes={"dropout": axis_of(tune.quniform(0, 0.3, 0.1)), "lr": Axis((0.001, 0.01))})
+    for space in (asked.present_space, SweepFile.from_json(asked.to_json()).present_space, Space(asked.axes)):
+        assert space.off_axis({"dropout": 0.1, "lr": 0.001}) == []
+        assert space.off_axis({"dropout": 0.15, "lr": 0.001}) == ["dropout"]
 
 
 def test_a_range_of_an_older_sweep_is_read_as_continuous():
-    [axis] = axes_of({"axes": {"dropout": {"low": 0.0, "high": 0.3}}}).values()
+    [axis] = SweepFile.from_json({"axes": {"dropout": {"low": 0.0, "high": 0.3}}}).axes.values()
     assert axis.has(0.15)
     assert axis.size is None

@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,12 +10,15 @@ from ray import tune
 from ray.tune.search import Searcher
 
 from sweeps.planning import plan
+from sweeps.request.cells import search_cell
 from sweeps.request.options import make_parser
 from sweeps.request.request import make_request
-from sweeps.space import domains as search_axes
-from sweeps.space import space as search
+from sweeps.space.configuration import Configuration
+from sweeps.space.domains import values as values_of
+from sweeps.space.search_space import SearchSpace
+from sweeps.store.cell import Cell
 from sweeps.store.ranking import METRIC
-from sweeps.store.trial_records import COMPLETE, PRUNED
+from sweeps.store.trial_record import COMPLETE, PRUNED, TrialRecord
 from sweeps.tuning.optuna_search import DistinctOptunaSearch
 
 pytestmark = pytest.mark.usefixtures("nothing_asks_for_the_end")
@@ -34,8 +38,15 @@ STEPS = {
 each = pytest.mark.parametrize(("domain", "values"), STEPS.values(), ids=STEPS.keys())
 
 
-def optuna(sweep, space, **options):
-    return DistinctOptunaSearch(space, lambda s: {"trial": {"name": "s1", **s}}, sweep=sweep, seed=0, **options)
+def optuna(sweep, fields, conditions=None):
+    space = SearchSpace(fields, conditions or {})
+    return DistinctOptunaSearch(space, lambda s: {"trial": {"name": "s1", **s}}, sweep=sweep, seed=0)
+
+
+def record(status, cell=None):
+    cell = cell or Cell("search", Configuration(), "angle", 0, 0, "d")
+    metrics = {METRIC: 20.0, "epoch": 1}
+    return TrialRecord(name=cell.name(1), status=status, cell=cell, identity=cell.identity, metrics=metrics)
 
 
 def suggestions(searcher, most=20):
@@ -45,19 +56,20 @@ def suggestions(searcher, most=20):
 
 @each
 def test_a_range_with_a_step_is_listed(domain, values):
-    assert [s["x"] for s in search.grid({"x": domain}, [])] == values
-    assert {type(s["x"]) for s in search.grid({"x": domain}, [])} == {type(values[0])}
+    assert [s["x"] for s in SearchSpace({"x": domain}).grid()] == values
+    assert {type(s["x"]) for s in SearchSpace({"x": domain}).grid()} == {type(values[0])}
 
 
 @each
 def test_all_that_is_listed_and_nothing_else_is_drawn_and_is_in_the_space(domain, values):
     rng = np.random.RandomState(0)
-    drawn = [search.draw({"x": domain}, rng) for _ in range(300)]
+    space = SearchSpace({"x": domain})
+    drawn = [space.draw(rng) for _ in range(300)]
     assert {s["x"] for s in drawn} == set(values)
-    assert all(search.contains({"x": domain}, s) for s in drawn)
+    assert all(space.space.holds(s) for s in drawn)
     between = [(a + b) / 2 for a, b in zip(sorted(values), sorted(values)[1:], strict=False)]
     beyond = [min(values) - 1, max(values) + 1]
-    assert not any(search.contains({"x": domain}, {"x": value}) for value in [*between, *beyond])
+    assert not any(space.space.holds({"x": value}) for value in [*between, *beyond])
 
 
 @each
@@ -69,19 +81,19 @@ def test_optuna_suggests_every_value_once_and_ends(tmp_path, domain, values):
 def test_optuna_goes_on_with_known_values(tmp_path, domain, values):
     searcher = optuna(tmp_path, {"x": domain})
     for value, status in zip(values[:2], [COMPLETE, PRUNED], strict=True):
-        searcher.add_known({"x": value}, {"status": status, "metrics": {METRIC: 20.0, "epoch": 1}})
-    searcher.try_first([{"x": value} for value in values])
+        searcher.add_known(Configuration.of(x=value), record(status))
+    searcher.try_first([Configuration.of(x=value) for value in values])
     assert [s["x"] for s in suggestions(searcher)] == values[2:]
 
 
 def test_what_floating_point_made_of_a_value_is_that_value(tmp_path):
     space = {"x": tune.quniform(0.0, 0.3, 0.1)}
-    made = {"x": 3 * 0.1}
+    made = Configuration.of(x=3 * 0.1)
     assert made["x"] > 0.3
-    assert search.contains(space, made)
-    assert len(search.grid(space, [made])) == 4
+    assert SearchSpace(space).space.holds(made)
+    assert len(SearchSpace(space, points=[made]).grid()) == 4
     searcher = optuna(tmp_path, space)
-    searcher.add_known(made, {"status": PRUNED, "metrics": {METRIC: 20.0, "epoch": 1}})
+    searcher.add_known(made, record(PRUNED))
     assert sorted(s["x"] for s in suggestions(searcher)) == [0.0, 0.1, 0.2]
 
 
@@ -92,29 +104,27 @@ def test_steps_under_conditions(tmp_path):
         "model": tune.choice(["cnn_ae", "cnn_vae"]),
     }
     conditions = {"latent_dim": {"model": ["cnn_vae"]}}
-    listed = search.grid(space, [], conditions)
+    listed = SearchSpace(space, conditions).grid()
     assert len(listed) == 3 + 3 * 4
-    found = suggestions(optuna(tmp_path, space, conditions=conditions))
-    assert {search.key(s) for s in found} == {search.key(s) for s in listed}
+    found = suggestions(optuna(tmp_path, space, conditions))
+    assert {Configuration.of(s) for s in found} == set(listed)
     assert len(found) == len(listed)
 
 
 def test_what_is_continuous_or_beyond_all_measure_is_not_listed():
-    assert search_axes.values(tune.uniform(0, 1)) is None
-    assert search_axes.values(tune.qrandn(0, 1, 0.1)) is None
-    assert search_axes.values(tune.randint(0, 10**9)) is None
-    assert search.grid({"x": tune.quniform(0, 1, 1e-7)}, []) is None
-    assert search.grid({"x": tune.quniform(0, 1, 0.001), "y": tune.randint(0, 1000)}, []) is None
-    assert search.contains({"x": tune.randint(0, 10**9)}, {"x": 123456789})
+    assert values_of(tune.uniform(0, 1)) is None
+    assert values_of(tune.qrandn(0, 1, 0.1)) is None
+    assert values_of(tune.randint(0, 10**9)) is None
+    assert SearchSpace({"x": tune.quniform(0, 1, 1e-7)}).grid() is None
+    assert SearchSpace({"x": tune.quniform(0, 1, 0.001), "y": tune.randint(0, 1000)}).grid() is None
+    assert SearchSpace({"x": tune.randint(0, 10**9)}).space.holds({"x": 123456789})
 
 
 def test_unlikely_values_are_drawn_in_the_end():
     space = {"x": tune.qloguniform(1e-6, 1, 1e-6), "y": tune.choice([1])}
-    assert search.grid(space, []) is None  # 10^6 values
-    rare = {"x": tune.lograndint(1, 3000)}
-    listed = search.random_configurations(rare, [], 5000, seed=0)
-    assert len(listed) == 2999
-    few = search.random_configurations({"x": tune.choice([1, 2])}, [{"x": 2}], 5, seed=0)
+    assert SearchSpace(space).grid() is None  # 10^6 values
+    assert len(SearchSpace({"x": tune.lograndint(1, 3000)}).random(5000, seed=0)) == 2999
+    few = SearchSpace({"x": tune.choice([1, 2])}, points=[Configuration.of(x=2)]).random(5, seed=0)
     assert few == [{"x": 2}, {"x": 1}]
 
 
@@ -122,11 +132,7 @@ def test_unlikely_values_are_drawn_in_the_end():
 def asked():
     def request(*options):
         args = make_parser().parse_args(["--space", "smoke", "--trials", "12", *options])
-        found = make_request(args)
-        found.domains.clear()
-        found.domains["dropout"] = tune.quniform(0.0, 0.2, 0.1)
-        found.points.clear()
-        return found
+        return replace(make_request(args), search_space=SearchSpace({"dropout": tune.quniform(0.0, 0.2, 0.1)}))
 
     return request
 
@@ -135,21 +141,17 @@ def asked():
 def test_the_plan_counts_the_values_that_there_are(asked, kind):
     request = asked("--search", kind)
     assert plan.planned_trials(request) == (3, 0)
-    settings = [{"dropout": d} for d in (0.0, 0.1, 0.2)]
     records = {}
-    for s in settings:
-        cell = plan.search_cell(request, s, "angle", "d")
-        config = json.loads(json.dumps(cell.config))
-        metrics = {METRIC: 1.0}
-        record = {"kind": "search", "status": COMPLETE, "config": config, "metrics": metrics, "name": cell.name(1)}
-        records[cell.identity] = record
+    for dropout in (0.0, 0.1, 0.2):
+        cell = search_cell(request, Configuration.of(dropout=dropout), "angle", "d")
+        records[cell.identity] = record(COMPLETE, Cell.from_json(json.loads(json.dumps(cell.to_json()))))
     assert plan.missing_trials(request, records, "d", retry=False) == (0, 0)
     if kind == "random":
         assert {s["dropout"] for s in plan.searched_settings(request)} == {0.0, 0.1, 0.2}
 
 
 def test_numbers_of_steps_are_exact_where_floats_are_not():
-    values = search_axes.values(tune.quniform(0.0, 1.0, 0.01))
+    values = values_of(tune.quniform(0.0, 1.0, 0.01))
     assert len(values) == 101
     assert all(value == round(value, 2) for value in values)
     assert math.isclose(values[-1], 1.0)

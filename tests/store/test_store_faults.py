@@ -15,21 +15,14 @@ import pytest
 from faulty_system import Fault, LightProcess, faulty_system, killed
 
 from deepdlt.atomic import remove_unfinished, write_atomic
-from sweeps.store.sweep_file import open_sweep, read_sweep
-from sweeps.store.trial_records import (
-    COMPLETE,
-    FAILED,
-    Cell,
-    forget_failure,
-    read_baselines,
-    read_record,
-    read_records,
-    write_baselines,
-    write_record,
-)
+from sweeps.space.configuration import Configuration
+from sweeps.store.baselines_file import Baselines, SplitBaselines, read_baselines, write_baselines
+from sweeps.store.cell import Cell
+from sweeps.store.sweep_file import SweepFile, open_sweep, read_sweep
+from sweeps.store.trial_record import COMPLETE, FAILED, forget_failure, read_record, read_records, write_record
 
 ROOT = Path(__file__).parents[2]
-CELL = Cell("search", {"lr": 1e-3, "epochs": 2}, "angle", 0, 0, "data1")
+CELL = Cell("search", Configuration.of(lr=1e-3, epochs=2), "angle", 0, 0, "data1")
 LARGE = {"test_by_image": {str(i): {"loss": i / 7, "psnr_db": 20 + i / 3} for i in range(400)}}  # 30 kB: many writes
 
 
@@ -61,15 +54,16 @@ def forget(folder):
 
 
 def ask_little(folder):
-    open_sweep(folder, {"data": "a", "trials": 2}, ("data",))
+    open_sweep(folder, SweepFile(space="a", trials=2))
 
 
 def ask_more(folder):
-    open_sweep(folder, {"data": "a", "trials": 9, "classes": LARGE}, ("data",))
+    open_sweep(folder, SweepFile(space="a", trials=9, codes=LARGE))
 
 
 def save_baselines(folder):
-    write_baselines(folder, {"pixels": 4096, "latent_sizes": [32], "splits": [LARGE]})
+    rows = tuple({"baseline": "PCA", "numbers": k, "psnr_db": 20 + k / 7} for k in range(400))
+    write_baselines(folder, Baselines(4096, (32,), (SplitBaselines("angle", 0, 0, "key", rows),)))
 
 
 COMMITS = {
@@ -147,10 +141,12 @@ def test_an_error_at_every_call_of_a_commit_is_told_and_leaves_the_old_or_the_ne
 COMMIT = """
 import secrets, sys
 from pathlib import Path
-from sweeps.store.trial_records import COMPLETE, Cell, write_record
+from sweeps.space.configuration import Configuration
+from sweeps.store.cell import Cell
+from sweeps.store.trial_record import COMPLETE, write_record
 
 secrets.token_hex = lambda count: "known"  # strace is told the names to watch
-cell = Cell("search", {"lr": 1e-3, "epochs": 2}, "angle", 0, 0, "data1")
+cell = Cell("search", Configuration.of(lr=1e-3, epochs=2), "angle", 0, 0, "data1")
 write_record(Path(sys.argv[1]), cell, COMPLETE, metrics={"val_loss": 0.5})
 """
 
@@ -182,8 +178,8 @@ def test_a_kill_at_every_system_call_of_a_commit_leaves_the_old_or_the_new(tmp_p
         assert done.returncode == (-signal.SIGKILL if n <= times else 0), f"{call} {n}: {done.stderr}"
         record = read_record(trial)
         assert record is not None, f"killed at {call} {n}: neither the old nor the new is there"
-        assert record["status"] == FAILED or record["metrics"] == {"val_loss": 0.5}
-    assert record["status"] == COMPLETE
+        assert record.status == FAILED or record.metrics == {"val_loss": 0.5}
+    assert record.status == COMPLETE
 
 
 def test_every_length_of_a_torn_record_is_no_record(tmp_path):
@@ -229,7 +225,7 @@ def test_a_foreign_record_is_no_record(tmp_path, content):
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
 def test_a_number_that_is_not_finite_comes_back_from_a_record(tmp_path, value):
     write_record(tmp_path, CELL, FAILED, metrics={"val_loss": value})
-    assert repr(read_record(tmp_path)["metrics"]["val_loss"]) == repr(value)
+    assert repr(read_record(tmp_path).metrics["val_loss"]) == repr(value)
 
 
 class Store:
@@ -237,7 +233,7 @@ class Store:
 
     def __init__(self, sweep, seed, light):
         self.sweep, self.rng, self.light = sweep, np.random.default_rng(seed), light
-        self.cells = [Cell("search", {"lr": 1 / (k + 1)}, "angle", 0, 0, "data1") for k in range(12)]
+        self.cells = [Cell("search", Configuration.of(lr=1 / (k + 1)), "angle", 0, 0, "data1") for k in range(12)]
         self.expected, self.damaged = {}, set()
 
     def directory(self, cell):
@@ -275,7 +271,7 @@ class Store:
         content = self.content(cell)
         attempt(partial(write_record, cell=cell, status=COMPLETE, **content), self.directory(cell))
         found = read_record(self.directory(cell))
-        assert found is None or found["metrics"] == content["metrics"]
+        assert found is None or found.metrics == content["metrics"]
         if found is not None:
             self.expected[cell.identity] = found
             self.damaged.discard(cell.identity)
@@ -302,7 +298,7 @@ class Store:
         found = read_records(self.sweep)
         assert found == self.expected
         directories = [path.parent for path in self.sweep.glob("*/trial.json") if read_record(path.parent)]
-        assert sorted(read_record(directory)["identity"] for directory in directories) == sorted(found)
+        assert sorted(read_record(directory).identity for directory in directories) == sorted(found)
         if self.rng.random() < 0.3:
             for directory in self.sweep.glob("*/"):
                 remove_unfinished(directory)

@@ -19,8 +19,9 @@ from waiting import HANG_GUARD_S, wait_for
 from sweeps.execution import session as ray_session
 from sweeps.execution import sweep_run as ray_runs
 from sweeps.run import main
+from sweeps.store.baselines_file import read_baselines
 from sweeps.store.event_files import read_trial
-from sweeps.store.trial_records import COMPLETE, read_baselines, read_records
+from sweeps.store.trial_record import COMPLETE, read_records
 
 ROOT = Path(__file__).parents[2]
 RUN = [sys.executable, str(ROOT / "sweeps" / "run.py")]
@@ -87,7 +88,7 @@ def table(path):
 
 def test_every_planned_trial_is_there_and_complete(sweep):
     records = list(read_records(sweep).values())
-    assert sorted((r["kind"], r["label"], r["fold"]) for r in records) == [
+    assert sorted((r.cell.kind, r.label, r.cell.fold) for r in records) == [
         ("cv", "PP1", 1),
         ("cv", "PP1", 2),
         ("cv", "angle", 1),
@@ -95,7 +96,7 @@ def test_every_planned_trial_is_there_and_complete(sweep):
         ("search", "angle", 0),
         ("search", "angle", 0),
     ]
-    assert {r["status"] for r in records} == {COMPLETE}
+    assert {r.status for r in records} == {COMPLETE}
 
 
 def test_the_tables_hold_the_numbers_of_the_event_files(sweep):
@@ -108,8 +109,8 @@ def test_the_tables_hold_the_numbers_of_the_event_files(sweep):
 
 
 def test_the_folds_average_is_the_mean_of_the_folds(sweep, finished):
-    records = [r for r in read_records(sweep).values() if r["kind"] == "cv" and r["label"] == "PP1"]
-    losses = [r["test"]["loss"] for r in records]
+    records = [r for r in read_records(sweep).values() if r.is_fold and r.label == "PP1"]
+    losses = [r.test["loss"] for r in records]
     line = next(line for line in finished[1].stdout.splitlines() if line.startswith("PP1"))
     mean, sd = (float(x) for x in re.search(r"(\d\.\d+) ± (\d\.\d+)", line).groups())
     assert mean == pytest.approx(np.mean(losses), abs=6e-5)
@@ -118,17 +119,17 @@ def test_the_folds_average_is_the_mean_of_the_folds(sweep, finished):
 
 def test_cross_validation_is_of_the_best_configuration(sweep):
     records = list(read_records(sweep).values())
-    search = [r for r in records if r["kind"] == "search"]
-    best = max(search, key=lambda r: r["metrics"]["best_val_psnr_db"])
-    assert all(r["config"] == best["config"] for r in records if r["kind"] == "cv")
-    assert search[0]["config"] != search[1]["config"]
+    search = [r for r in records if r.is_search]
+    best = max(search, key=lambda r: r.metrics["best_val_psnr_db"])
+    assert all(r.config == best.config for r in records if r.is_fold)
+    assert search[0].config != search[1].config
 
 
 def test_every_split_has_baselines_that_the_report_shows(sweep):
     found = read_baselines(sweep)
-    places = {(split["label"], split["fold"], split["n_folds"]) for split in found["splits"]}
+    places = {split.split for split in found.splits}
     assert places == {("angle", 0, 0), *((label, fold, 2) for label in ("PP1", "angle") for fold in (1, 2))}
-    assert found["latent_sizes"] == [4096]
+    assert found.latent_sizes == (4096,)
     html = (sweep / "report" / "report.html").read_text(encoding="utf-8")
     assert "What an autoencoder must beat" in html
     assert html.count("<td>DCT-128</td>") == 2
@@ -137,15 +138,15 @@ def test_every_split_has_baselines_that_the_report_shows(sweep):
 
 
 def test_spectra_of_the_test_crops_are_in_the_tables(sweep):
-    records = [r for r in read_records(sweep).values() if r["kind"] == "cv" and r["label"] == "PP1"]
+    records = [r for r in read_records(sweep).values() if r.is_fold and r.label == "PP1"]
     rows = {r["fold"]: float(r["test_spectrum_db"]) for r in table(sweep / "report" / "cv.csv") if r["label"] == "PP1"}
-    spectra = [r["test"]["spectrum_db"] for r in records]
+    spectra = [r.test["spectrum_db"] for r in records]
     assert [rows["1"], rows["2"], rows["mean"]] == pytest.approx([*spectra, np.mean(spectra)], rel=1e-6)
 
 
 def test_every_image_is_tested_once_per_label(sweep):
-    records = [r for r in read_records(sweep).values() if r["kind"] == "cv" and r["label"] == "angle"]
-    tested = [int(image) for r in records for image in r["test_by_image"]]
+    records = [r for r in read_records(sweep).values() if r.is_fold and r.label == "angle"]
+    tested = [int(image) for r in records for image in r.test_by_image]
     assert sorted(tested) == list(range(12))
 
 
@@ -181,7 +182,7 @@ def test_the_terms_of_a_vaes_elbo_are_in_the_ranking_and_in_the_hparams_tab(
         assert float(row[name]) == scalars[name][1]
         assert name.encode() in next(sweep.glob("events*")).read_bytes()
     assert "| Bits/dim | KL (nats) | Active units |" in (sweep / "report" / "report.md").read_text(encoding="utf-8")
-    assert read_baselines(sweep)["latent_sizes"] == [128]
+    assert read_baselines(sweep).latent_sizes == (128,)
 
 
 def processes():
@@ -221,14 +222,15 @@ def test_wider_options_extend_a_sweep_and_what_is_damaged_is_run_again(extended)
     """More trials; a trial whose record was damaged under its old name; folds of another number, averaged alone."""
     whole, done, sweep = extended
     records = read_records(sweep)
-    search = [r for r in records.values() if r["kind"] == "search"]
-    assert len({r["identity"] for r in search}) == len(search) == 3
+    search = [r for r in records.values() if r.is_search]
+    assert len({r.identity for r in search}) == len(search) == 3
     assert len(list(sweep.glob("s0*"))) == 3
-    assert records[whole["identity"]]["metrics"]["val_loss"] == whole["metrics"]["val_loss"]
+    assert records[whole["identity"]].metrics["val_loss"] == whole["metrics"]["val_loss"]
     assert "its trial.json is damaged; the trial is run again" in done.stderr
     assert "to run: 2 search + 3 folds; 1 done already" in done.stderr
     assert len(re.findall(r"complete, epoch", done.stderr)) == 5
-    folds = [r["test"]["loss"] for r in records.values() if (r["kind"], r["label"], r["n_folds"]) == ("cv", "PP1", 3)]
+    found = [r for r in records.values() if (r.cell.kind, r.label, r.cell.n_folds) == ("cv", "PP1", 3)]
+    folds = [r.test["loss"] for r in found]
     row = json.loads(done.stdout)["cv"][0]
     assert (row["folds"], row["complete"], len(folds)) == (3, 3, 3)
     assert row["mean"]["test_loss"] == pytest.approx(np.mean(folds))
@@ -275,11 +277,11 @@ def test_a_terminated_sweep_goes_on_where_it_was(tmp_path, image_folder):
     assert done.returncode == 0, done.stderr
     records = read_records(sweep)
     assert len(records) == 3
-    assert {r["status"] for r in records.values()} == {COMPLETE}
+    assert {r.status for r in records.values()} == {COMPLETE}
     assert all(path.read_bytes() == raw for path, raw in before.items())
-    assert begun <= {r["name"] for r in records.values()}  # the begun trial was finished, not replaced
+    assert begun <= {r.name for r in records.values()}  # the begun trial was finished, not replaced
     for record in records.values():
-        assert sorted(read_trial(sweep / record["name"]).scalars["val_loss"]) == [1, 2]
+        assert sorted(read_trial(sweep / record.name).scalars["val_loss"]) == [1, 2]
 
 
 def test_a_trial_that_diverges_fails_alone_and_is_never_ranked(tmp_path, image_folder, call_here, shared_ray):

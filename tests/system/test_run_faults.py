@@ -16,13 +16,13 @@ from running_sweep import NET, RUN, RunningSweep, kill, left_running
 from waiting import HANG_GUARD_S
 
 from sweeps.store.event_files import read_trial
-from sweeps.store.trial_records import COMPLETE, FAILED, read_records
+from sweeps.store.trial_record import COMPLETE, FAILED, read_records
 
 pytestmark = pytest.mark.slow
 SMALL = ["--space", "exp_grid", *NET, "--set", "kernel_size=3", "--scheduler", "none"]
 SMALL += ["--search", "grid", "--name", "t"]
 LONG = [*SMALL, "--trials", "2", "--epochs", "40", "--max-concurrent", "1"]
-WALL_CLOCK = ("seconds", "epoch_s", "sha256", "git_commit")
+WALL_CLOCK = ("seconds", "epoch_s", "git_commit")
 
 
 def sweep_in(cwd):
@@ -41,15 +41,15 @@ def epochs_of(sweep):
 def epochs_by_trial(sweep):
     """Of each complete trial, the epochs that its event files have."""
     records = read_records(sweep).values()
-    return [sorted(read_trial(sweep / record["name"]).scalars["val_loss"]) for record in records]
+    return [sorted(read_trial(sweep / record.name).scalars["val_loss"]) for record in records]
 
 
 def ledger(sweep):
     """All that the records say, without wall-clock times."""
     found = {}
     for identity, record in read_records(sweep).items():
-        metrics = {name: v for name, v in record["metrics"].items() if name not in ("epoch_s", "images_per_s")}
-        found[identity] = {**{k: v for k, v in record.items() if k not in WALL_CLOCK}, "metrics": metrics}
+        metrics = {name: v for name, v in record.metrics.items() if name not in ("epoch_s", "images_per_s")}
+        found[identity] = {**{k: v for k, v in record.to_json().items() if k not in WALL_CLOCK}, "metrics": metrics}
     return found
 
 
@@ -117,7 +117,7 @@ def test_a_reader_that_leaves_does_not_end_the_run(tmp_path, image_folder, lines
     done = subprocess.run(["bash", "-c", shell], cwd=tmp_path, capture_output=True, text=True, timeout=HANG_GUARD_S)
     assert done.returncode == 0, done.stdout
     assert len(done.stdout.splitlines()) == lines
-    assert {r["status"] for r in read_records(sweep_in(tmp_path)).values()} == {COMPLETE}
+    assert {r.status for r in read_records(sweep_in(tmp_path)).values()} == {COMPLETE}
     assert (sweep_in(tmp_path) / "report" / "report.html").is_file()
 
 
@@ -148,15 +148,15 @@ def test_a_worker_that_always_dies_fails_its_trial_and_the_others_go_on(tmp_path
     code, _, err = running.end()
     assert code == 1
     assert err.count("retry") == 3
-    records = {r["name"][:5]: r for r in read_records(sweep).values()}
-    assert (records["s0001"]["status"], records["s0002"]["status"]) == (FAILED, COMPLETE)
-    assert "its process died" in records["s0001"]["error"]
+    records = {r.name[:5]: r for r in read_records(sweep).values()}
+    assert (records["s0001"].status, records["s0002"].status) == (FAILED, COMPLETE)
+    assert "its process died" in records["s0001"].error
     again = finished(arguments, tmp_path)
     assert again[0] == 1  # a failed trial stays failed
     assert len(list(sweep.glob("s0*"))) == 2
     code, _, err = finished([*arguments, "--retry-failed"], tmp_path)
     assert code == 0, err
-    assert {r["status"] for r in read_records(sweep).values()} == {COMPLETE}
+    assert {r.status for r in read_records(sweep).values()} == {COMPLETE}
     assert len(list(sweep.glob("s0*"))) == 2
 
 
@@ -227,9 +227,9 @@ def test_when_a_node_is_lost_its_trials_go_on_elsewhere(tmp_path, image_folder):
     assert code == 0, err
     assert "retry 1 of 3" in err
     records = read_records(sweep_in(tmp_path)).values()
-    assert [r["status"] for r in records] == [COMPLETE] * 3
+    assert [r.status for r in records] == [COMPLETE] * 3
     for record in records:
-        assert sorted(read_trial(sweep_in(tmp_path) / record["name"]).scalars["val_loss"]) == list(range(1, 11))
+        assert sorted(read_trial(sweep_in(tmp_path) / record.name).scalars["val_loss"]) == list(range(1, 11))
 
 
 KILLS = int(os.environ.get("DEEPDLT_KILLS", "4"))
@@ -260,7 +260,7 @@ def test_kill_9_at_random_moments_loses_nothing_and_repeats_nothing(tmp_path, im
         running.end()
         assert not left_running(workers)  # no trial is trained on, and written twice
         now = {
-            i: Path(sweep_in(killed) / r["name"] / "trial.json").stat().st_mtime_ns
+            i: Path(sweep_in(killed) / r.name / "trial.json").stat().st_mtime_ns
             for i, r in read_records(sweep_in(killed)).items()
         }
         assert seen.items() <= now.items()  # complete trials stay, and are not written again

@@ -6,14 +6,15 @@ from ray.tune.search import Searcher
 
 from deepdlt.config import config_dict, make_config
 from sweeps import stopping
-from sweeps.folds.tables import configuration_group
-from sweeps.store.trial_records import COMPLETE, FAILED, Cell, trial_config, write_record
+from sweeps.space.configuration import Configuration
+from sweeps.store.cell import Cell, trial_cell, trial_config, trial_name
+from sweeps.store.trial_record import COMPLETE, FAILED, write_record
 from sweeps.tuning.listed_search import ListedSearch, RaceSearch
 
 pytestmark = pytest.mark.usefixtures("nothing_asks_for_the_end")
 
 CELLS = [("angle", fold, 0) for fold in (1, 2, 3, 4, 5)] + [("NP", fold, 0) for fold in (1, 2, 3, 4, 5)]
-CONFIGS = [config_dict(make_config("corrected", lr=lr)) for lr in (1e-3, 5e-4, 1e-4)]
+CONFIGS = [Configuration.of(config_dict(make_config("corrected", lr=lr))) for lr in (1e-3, 5e-4, 1e-4)]
 BEHIND = (0.0, 0.0, 3.0)  # dB: two that tie, one without a chance
 
 
@@ -43,25 +44,25 @@ def test_an_end_that_is_asked_for_leaves_the_rest():
 
 def commit(sweep, trial, behind, status=COMPLETE):
     """The record that the trainable would write: 12 images whose difficulty all configurations share."""
-    cell = Cell(**trial["trial"]["cell"])
+    cell = trial_cell(trial)
     rng = np.random.default_rng([cell.fold, len(cell.label)])
     values = 20 + rng.normal(size=12) + 0.01 * np.random.default_rng(int(cell.identity[:8], 16)).normal(size=12)
     images = {str(i): {"psnr_db": float(v - behind)} for i, v in enumerate(values)}
-    write_record(sweep / trial["trial"]["name"], cell, status, test_by_image=images if status == COMPLETE else {})
+    write_record(sweep / trial_name(trial), cell, status, test_by_image=images if status == COMPLETE else {})
 
 
 def race(sweep, done=()):
     trials = [trial_config(cell, cell.name()) for cell in grid()]
-    trials = [t for t in trials if t["trial"]["name"] not in done]
-    return RaceSearch(trials, sweep, CELLS, [configuration_group(c) for c in CONFIGS], 0.0)
+    trials = [t for t in trials if trial_name(t) not in done]
+    return RaceSearch(trials, sweep, CELLS, [c.unseeded for c in CONFIGS], 0.0)
 
 
 def run(sweep, searcher, limit=100):
     names = []
     while len(names) < limit and (trial := searcher.suggest(f"t{len(names)}")) != Searcher.FINISHED:
-        commit(sweep, trial, BEHIND[CONFIGS.index(trial["trial"]["cell"]["config"])])
+        commit(sweep, trial, BEHIND[CONFIGS.index(trial_cell(trial).config)])
         searcher.on_trial_complete(f"t{len(names)}", {"epoch": 1})
-        names.append(trial["trial"]["name"])
+        names.append(trial_name(trial))
     return names
 
 
@@ -99,11 +100,11 @@ def test_who_was_stopped_by_one_that_fails_later_races_on(tmp_path):
     """The third is stopped by the first two, which both lose a cell at the end."""
     searcher, late = race(tmp_path), []
     while (trial := searcher.suggest(f"t{len(late)}")) != Searcher.FINISHED:
-        cell, which = Cell(**trial["trial"]["cell"]), CONFIGS.index(trial["trial"]["cell"]["config"])
+        cell, which = trial_cell(trial), CONFIGS.index(trial_cell(trial).config)
         fails = which < 2 and (cell.label, cell.fold) == ("NP", 3)
         commit(tmp_path, trial, BEHIND[which], FAILED if fails else COMPLETE)
         searcher.on_trial_complete(f"t{len(late)}", {"epoch": 1})
-        late.append(trial["trial"]["name"])
+        late.append(trial_name(trial))
     assert sorted(late) == sorted(cell.name() for cell in grid())
     third = [late.index(cell.name()) for cell in grid() if cell.config == CONFIGS[2]]
     assert third[4] > late.index(grid()[3 * CELLS.index(("NP", 3, 0)) + 1].name())  # it came late

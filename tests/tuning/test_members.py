@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from dataclasses import asdict, replace
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -16,9 +16,10 @@ from deepdlt.config import TrainConfig, config_dict
 from deepdlt.dataset.stratified_split import plain_split
 from deepdlt.models.checkpoint import load_checkpoint
 from deepdlt.training.fit import fit
+from sweeps.space.configuration import Configuration
 from sweeps.space.mutation import into, mutate
+from sweeps.store.cell import Cell, trial_config, trial_name
 from sweeps.store.ranking import METRIC
-from sweeps.store.trial_records import Cell
 from sweeps.tuning import members as population
 from sweeps.tuning.populations import Mutations
 
@@ -33,7 +34,7 @@ def split(patches):
 
 
 def trial(name, config=CONFIG):
-    return {"name": name, "cell": asdict(Cell("search", config_dict(config), "PP1", 0, 0, "data"))}
+    return trial_config(Cell("search", Configuration.of(config_dict(config)), "PP1", 0, 0, "data"), name)
 
 
 def begin(sweep, name, config=CONFIG):
@@ -55,7 +56,7 @@ class Member:
     """What the trainable does, epoch by epoch, without Ray."""
 
     def __init__(self, sweep, config, patches, split):
-        self.config, self.directory = config, sweep / config["trial"]["name"]
+        self.config, self.directory = config, sweep / trial_name(config)
         self.to_train = population.train_config(config)
         self.told = population.take_over(config, self.directory, self.to_train)
         self.epochs = fit(self.to_train, patches.crops, split, self.directory)
@@ -78,7 +79,7 @@ def two(tmp_path, patches, split, told):
 
 
 def test_a_trial_that_is_no_member_trains_its_cell_and_reports_no_checkpoint(tmp_path, told):
-    config = {"trial": trial("s0001")}
+    config = trial("s0001")
     assert population.train_config(config) == CONFIG
     assert population.take_over(config, tmp_path, CONFIG) == 0
     assert population.checkpoint(config, tmp_path, METRICS) is None
@@ -253,10 +254,11 @@ def test_the_worst_are_replaced_by_states_that_are_there(monkeypatch, is_there):
 
     monkeypatch.setattr("sweeps.tuning.populations.set_aside", set_aside)
     generations = Mutations(6, DOMAINS, seed=0)
-    monkeypatch.setattr(generations, "_exploit", lambda _, worst, best: replaced.append((best.score, worst.score)))
+    monkeypatch.setattr(generations, "exploit", lambda _, worst, best: replaced.append((best.score, worst.score)))
     for score in (3, 1, 4, 2):
-        state = SimpleNamespace(last_score=score, last_checkpoint=None)
-        generations._trial_state[Scored(score)] = state
+        member = Scored(score)
+        generations.on_trial_add(None, member)
+        generations.state(member).last_score = score
     generations._replace_the_worst(None)
     assert replaced == [(4, 1)] * is_there
     assert aside == [("mark of 4", 1)] * is_there
@@ -300,7 +302,7 @@ class Controller:
 def three(monkeypatch):
     """A scheduler, its controller and members A, B, C: A and B wait in their processes for C, whose node is lost."""
     dead = set()
-    monkeypatch.setattr("sweeps.tuning.populations._has_died", lambda trial: trial.trial_id in dead)
+    monkeypatch.setattr("sweeps.tuning.populations.has_died", lambda trial: trial.trial_id in dead)
     generations, controller = Mutations(6, DOMAINS, seed=0), Controller([Waiting(name) for name in "ABC"])
     for trial in controller.trials:
         generations.on_trial_add(controller, trial)
@@ -361,9 +363,9 @@ def test_a_process_that_has_died_is_handed_to_nobody(three):
 def test_a_member_whose_process_has_died_is_not_replaced(monkeypatch, has_died):
     replaced = []
     monkeypatch.setattr("sweeps.tuning.populations.set_aside", lambda mark, config: None)
-    monkeypatch.setattr("sweeps.tuning.populations._has_died", lambda trial: has_died and trial.trial_id == "A")
+    monkeypatch.setattr("sweeps.tuning.populations.has_died", lambda trial: has_died and trial.trial_id == "A")
     generations, controller = Mutations(6, DOMAINS, seed=0), Controller([Waiting(name) for name in "ABCD"])
-    monkeypatch.setattr(generations, "_exploit", lambda _, trial, donor: replaced.append((str(trial), str(donor))))
+    monkeypatch.setattr(generations, "exploit", lambda _, trial, donor: replaced.append((str(trial), str(donor))))
     for trial in controller.trials:
         generations.on_trial_add(controller, trial)
     for score, trial in enumerate(controller.trials):

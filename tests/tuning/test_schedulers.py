@@ -5,7 +5,7 @@ import math
 import os
 import signal
 import time
-from dataclasses import asdict, replace
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -19,31 +19,33 @@ from deepdlt.config import TrainConfig, config_dict
 from deepdlt.dataset.stratified_split import plain_split
 from deepdlt.models.checkpoint import load_checkpoint
 from sweeps import stopping
-from sweeps.space import space as search
+from sweeps.space.configuration import Configuration
+from sweeps.space.search_space import SearchSpace
+from sweeps.store.cell import Cell, trial_cell, trial_config, trial_name
 from sweeps.store.ranking import METRIC
-from sweeps.store.trial_records import Cell
 from sweeps.tuning import members as population
 from sweeps.tuning import schedulers
 from sweeps.tuning.hyperband import HyperBand, brackets
 from sweeps.tuning.listed_search import ListedSearch
-from sweeps.tuning.populations import _has_died
 from sweeps.tuning.pruning import NOTHING
+from sweeps.tuning.ray_internals import has_died
 from sweeps.tuning.run_end import AtNextEpoch
 
 EPOCHS = 9
 CONFIG = TrainConfig(epochs=EPOCHS)
 SPACE = {"lr": tune.loguniform(1e-5, 1e-2), "kernel_size": tune.choice([3, 5])}
+DOMAINS = SearchSpace(SPACE).domains
 
 
 def test_every_name_that_is_offered_makes_a_scheduler():
-    made = {name: schedulers.make_scheduler(name, 9, 12, search.domains(SPACE), 0) for name in schedulers.NAMES}
+    made = {name: schedulers.make_scheduler(name, 9, 12, DOMAINS, 0) for name in schedulers.NAMES}
     assert made.pop("none") is None
     assert len({type(scheduler) for scheduler in made.values()}) == 5
 
 
 @pytest.mark.parametrize("name", schedulers.NAMES)
 def test_a_usual_space_suits_every_scheduler(name):
-    assert schedulers.problems(name, search.domains(SPACE), CONFIG, epochs=9, trials=12) == []
+    assert schedulers.problems(name, DOMAINS, CONFIG, epochs=9, trials=12) == []
 
 
 @pytest.mark.parametrize(
@@ -61,13 +63,13 @@ def test_a_usual_space_suits_every_scheduler(name):
 )
 def test_what_cannot_work_is_refused_with_a_remedy(name, changes, epochs, trials, reason):
     space = {key: domain for key, domain in {**SPACE, **changes}.items() if domain is not None}
-    (problem,) = schedulers.problems(name, search.domains(space), CONFIG, epochs, trials)
+    (problem,) = schedulers.problems(name, SearchSpace(space).domains, CONFIG, epochs, trials)
     assert reason in problem
 
 
 def test_a_schedule_that_is_not_swept_is_refused_too():
     config = replace(CONFIG, schedule="onecycle", warmup=0.1)
-    problems = schedulers.problems("pbt", search.domains(SPACE), config, 9, 12)
+    problems = schedulers.problems("pbt", DOMAINS, config, 9, 12)
     assert len(problems) == 2
     assert "onecycle" in problems[0]
 
@@ -117,7 +119,7 @@ def test_a_share_that_is_larger_than_a_node_would_wait_for_ever():
 
 @pytest.mark.parametrize("name", schedulers.PAUSING)
 def test_a_trial_that_is_finished_waits_for_nobody(name):
-    scheduler = schedulers.make_scheduler(name, 9, 12, search.domains(SPACE), 0)
+    scheduler = schedulers.make_scheduler(name, 9, 12, DOMAINS, 0)
     result = {"epoch": 3, "finished": 1.0, METRIC: 20.0}  # early stopping; 3 is a rung
     assert scheduler.on_trial_result(None, object(), result) == TrialScheduler.STOP
 
@@ -173,9 +175,9 @@ def test_hyperband_puts_a_trial_that_is_retried_where_it_was(dies_at):
         assert controller.tell(trial, 1, 11.0 + k) == TrialScheduler.PAUSE  # they wait for it
     assert controller.tell(worst, 1, 10.0) == TrialScheduler.STOP
     assert controller.stopped == others[:1]
-    assert [trial for trial in others if trial in scheduler._hyperbands[0][0].trials_to_unpause] == others[1:]
-    assert scheduler._hyperbands[0][1].current_trials() == trials[4:]
-    assert len(scheduler._hyperbands) == 1
+    first, second = scheduler.brackets()
+    assert [trial for trial in others if trial in first.trials_to_unpause] == others[1:]
+    assert second.current_trials() == trials[4:]
 
 
 def test_hyperband_no_longer_waits_for_a_trial_that_has_failed():
@@ -213,10 +215,10 @@ def run(name, trainable, trials, root, epochs=EPOCHS, end_after=math.inf, known=
         tune_config=tune.TuneConfig(
             search_alg=ListedSearch(trials),
             num_samples=n,
-            scheduler=schedulers.make_scheduler(name, epochs, n, search.domains(SPACE), seed=0, known=known),
+            scheduler=schedulers.make_scheduler(name, epochs, n, DOMAINS, seed=0, known=known),
             max_concurrent_trials=schedulers.max_concurrent_trials(name, n, 2),
             reuse_actors=True,
-            trial_dirname_creator=lambda trial: trial.config["trial"]["name"],
+            trial_dirname_creator=lambda trial: trial_name(trial.config),
         ),
         run_config=tune.RunConfig(
             name=name,
@@ -339,8 +341,8 @@ def test_a_run_that_is_to_end_begins_nothing_new(shared_ray, tmp_path):
 def members(root, lrs, config):
     """Trials of a population that is spread over learning rates."""
     for k, lr in enumerate(lrs):
-        cell = Cell("search", config_dict(replace(config, lr=lr)), "PP1", 0, 0, "data")
-        yield population.member({"name": f"t{k}", "cell": asdict(cell)}, root / f"t{k}", list(SPACE), config.epochs)
+        cell = Cell("search", Configuration.of(config_dict(replace(config, lr=lr))), "PP1", 0, 0, "data")
+        yield population.member(trial_config(cell, f"t{k}"), root / f"t{k}", list(SPACE), config.epochs)
 
 
 def train_members(name, trials, patches, root, faults=None, end_after=math.inf):
@@ -350,7 +352,7 @@ def train_members(name, trials, patches, root, faults=None, end_after=math.inf):
     def train(config):
         from deepdlt.training.fit import fit
 
-        directory, to_train = root / config["trial"]["name"], population.train_config(config)
+        directory, to_train = root / trial_name(config), population.train_config(config)
         told = population.take_over(config, directory, to_train)
         for metrics in fit(to_train, crops, split, directory):
             epoch, fault = int(metrics["epoch"]), faults.get(directory.name, (None, None))
@@ -365,7 +367,7 @@ def train_members(name, trials, patches, root, faults=None, end_after=math.inf):
                 os._exit(1)
             tune.report({**metrics, "epoch": epoch}, checkpoint=population.checkpoint(config, directory, metrics))
 
-    run(name, train, trials, root, trials[0]["trial"]["cell"]["config"]["epochs"], end_after)
+    run(name, train, trials, root, trial_cell(trials[0]).config["epochs"], end_after)
     logs = {path.parent.name: path.read_text().splitlines() for path in sorted(root.glob("t*/log"))}
     return {member: [json.loads(line) for line in lines] for member, lines in logs.items()}
 
@@ -410,9 +412,9 @@ def test_a_waiting_process_that_was_killed_is_noticed(shared_ray):
     actor = Worker.remote()
     trial = SimpleNamespace(temporary_state=SimpleNamespace(ray_actor=actor))
     process = ray.get(actor.process.remote())
-    assert not _has_died(trial)
+    assert not has_died(trial)
     os.kill(process, signal.SIGKILL)
-    wait_for(lambda: _has_died(trial))
+    wait_for(lambda: has_died(trial))
 
 
 def best_so_far(rows, epoch):

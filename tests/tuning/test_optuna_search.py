@@ -1,4 +1,4 @@
-"""Grid, random and Optuna: the right configurations, none twice, the truth about early stops."""
+"""Optuna: the right configurations, none twice, the truth about early stops."""
 
 import errno
 from pathlib import Path
@@ -10,48 +10,19 @@ from optuna.storages.journal import JournalFileBackend
 from ray import tune
 from ray.tune.search import Searcher
 
-import search_spaces
 from sweeps import stopping
-from sweeps.space import space as search
 from sweeps.space.axis import Axis
+from sweeps.space.configuration import Configuration
+from sweeps.space.search_space import SearchSpace
+from sweeps.store.cell import Cell
 from sweeps.store.ranking import METRIC
-from sweeps.store.trial_records import COMPLETE, FAILED, PRUNED, Cell, write_record
+from sweeps.store.trial_record import COMPLETE, FAILED, PRUNED, TrialRecord, write_record
 from sweeps.tuning.optuna_search import DistinctOptunaSearch, close_study
 
 pytestmark = pytest.mark.usefixtures("nothing_asks_for_the_end")
 
-SPACE = {"lr": tune.choice([1e-3, 1e-4]), "kernel_size": tune.choice([3, 5, 7]), "model": "cnn_ae"}
-POINT = {"lr": 1e-4, "kernel_size": 5}
-
-
-def test_the_main_grid_has_72_configurations_and_the_reports_experiments_come_first():
-    module = search_spaces.load("exp_grid")
-    grid = search.grid(module.SPACE, module.POINTS)
-    assert len(grid) == len({search.key(g) for g in grid}) == 72
-    assert grid[:3] == module.POINTS
-    experiments = [(p["optimizer"], p["lr"], p["dropout"], p["activation"], p["kernel_size"]) for p in grid[:3]]
-    assert experiments == [("adam", 1e-3, 0.3, "relu", 3), ("sgd", 1e-4, 0.2, "elu", 3), ("adam", 5e-4, 0.2, "relu", 5)]
-
-
-def test_a_continuous_space_has_no_grid():
-    assert search.grid({"lr": tune.loguniform(1e-5, 1e-2)}, []) is None
-
-
-def test_random_configurations_are_distinct_seeded_and_start_with_the_points():
-    first = search.random_configurations(SPACE, [POINT], 5, seed=1)
-    assert first == search.random_configurations(SPACE, [POINT], 5, seed=1)
-    assert first != search.random_configurations(SPACE, [POINT], 5, seed=2)
-    assert first[0] == POINT
-    assert len({search.key(s) for s in first}) == 5
-    assert len(search.random_configurations(SPACE, [], 50, seed=1)) == 6
-
-
-def test_random_values_of_a_range_are_plain_numbers_inside_it():
-    space = {"lr": tune.loguniform(1e-5, 1e-2), "latent_dim": tune.randint(8, 64)}
-    for settings in search.random_configurations(space, [], 20, seed=0):
-        assert type(settings["lr"]) is float
-        assert type(settings["latent_dim"]) is int
-        assert 1e-5 <= settings["lr"] <= 1e-2
+SPACE = SearchSpace({"lr": tune.choice([1e-3, 1e-4]), "kernel_size": tune.choice([3, 5, 7]), "model": "cnn_ae"})
+POINT = Configuration.of(lr=1e-4, kernel_size=5)
 
 
 @pytest.fixture
@@ -73,10 +44,15 @@ def suggested(searcher, trial_id):
     return found if found == Searcher.FINISHED else {k: v for k, v in found["trial"].items() if k != "name"}
 
 
+def record(status, metrics):
+    cell = Cell("search", Configuration(), "angle", 0, 0, "d")
+    return TrialRecord(name="s0001", status=status, cell=cell, identity=cell.identity, metrics=metrics)
+
+
 def ends(searcher, sweep, trial_id, status=COMPLETE, value=1.0, epoch=3, **content):
     """The trial commits its record, as the trainable does, and Tune tells the searcher."""
     metrics = {METRIC: value, "epoch": epoch}
-    cell = Cell("search", {"id": trial_id}, "angle", 0, 0, "d")
+    cell = Cell("search", Configuration.of(id=trial_id), "angle", 0, 0, "d")
     if status in (COMPLETE, FAILED):
         write_record(sweep / searcher._names[trial_id], cell, status, metrics=metrics, **content)
     searcher.on_trial_complete(trial_id, metrics)
@@ -95,7 +71,7 @@ def test_no_configuration_is_suggested_twice_and_a_finite_space_ends(searcher, t
         seen.append(suggested(searcher, f"t{k}"))
         ends(searcher, tmp_path, f"t{k}", value=30.0 if seen[-1] == POINT else 1.0)  # a favourite invites repetition
     assert seen[0] == POINT
-    assert len({search.key(s) for s in seen}) == 6
+    assert len({Configuration.of(s) for s in seen}) == 6
     assert suggested(searcher, "t6") == Searcher.FINISHED
 
 
@@ -127,39 +103,39 @@ def test_a_run_that_ends_leaves_nothing_running_in_the_study(searcher, tmp_path)
 
 
 def test_known_trials_are_in_the_study_and_not_suggested_again(searcher, tmp_path):
-    known = search.grid(SPACE, [])[:5]
+    known = SPACE.grid()[:5]
     for settings, status in zip(known, [COMPLETE, COMPLETE, PRUNED, FAILED, COMPLETE], strict=True):
         metrics = {} if status == FAILED else {METRIC: 20.0, "epoch": 2}
-        searcher.add_known(settings, {"status": status, "metrics": metrics})
-    assert suggested(searcher, "t0") == search.grid(SPACE, [])[5]
+        searcher.add_known(settings, record(status, metrics))
+    assert suggested(searcher, "t0") == SPACE.grid()[5]
     trials = told(tmp_path)[:5]
     assert [t.state.name for t in trials] == ["COMPLETE", "COMPLETE", "PRUNED", "FAIL", "COMPLETE"]
     assert trials[2].intermediate_values == {2: 20.0}
 
 
-CONDITIONAL = {
-    "kernel_size": tune.choice([3, 5]),
-    "latent_dim": tune.randint(8, 65),
-    "lr": tune.loguniform(1e-4, 1e-2),
-    "model": tune.choice(["cnn_ae", "cnn_vae"]),
-}
-CONDITIONS = {"kernel_size": {"model": ["cnn_ae"]}, "latent_dim": {"model": ["cnn_vae"]}}
+CONDITIONAL = SearchSpace(
+    {
+        "kernel_size": tune.choice([3, 5]),
+        "latent_dim": tune.randint(8, 65),
+        "lr": tune.loguniform(1e-4, 1e-2),
+        "model": tune.choice(["cnn_ae", "cnn_vae"]),
+    },
+    conditions={"kernel_size": {"model": ["cnn_ae"]}, "latent_dim": {"model": ["cnn_vae"]}},
+)
 
 
 def test_conditional_axes_are_suggested_only_where_they_count(tmp_path):
-    searcher = make_searcher(tmp_path, CONDITIONAL, conditions=CONDITIONS)
-    searcher.add_known(
-        {"model": "cnn_ae", "kernel_size": 5, "lr": 1e-3},
-        {"status": COMPLETE, "metrics": {METRIC: 1, "epoch": 3}},
-    )
-    searcher.try_first([{"model": "cnn_vae", "latent_dim": 8, "lr": 2e-3}])
+    searcher = make_searcher(tmp_path, CONDITIONAL)
+    known = Configuration.of(model="cnn_ae", kernel_size=5, lr=1e-3)
+    searcher.add_known(known, record(COMPLETE, {METRIC: 1, "epoch": 3}))
+    searcher.try_first([Configuration.of(model="cnn_vae", latent_dim=8, lr=2e-3)])
     seen = []
     for k in range(30):
         seen.append(suggested(searcher, f"t{k}"))
         ends(searcher, tmp_path, f"t{k}", value=25.0 - abs(seen[-1].get("latent_dim", 100) - 40) / 10)
     assert seen[0] == {"model": "cnn_vae", "latent_dim": 8, "lr": 2e-3}
     assert {s["model"] for s in seen} == {"cnn_ae", "cnn_vae"}
-    assert all(search.contains(CONDITIONAL, s, CONDITIONS) for s in seen)
+    assert all(CONDITIONAL.space.holds(s) for s in seen)
     late = [s["latent_dim"] for s in seen[15:] if s["model"] == "cnn_vae"]
     assert len(late) > 7  # it has found which model is better, and about where
     assert np.median(np.abs(np.array(late) - 40)) < 15
@@ -179,39 +155,17 @@ def test_two_objectives_make_a_pareto_front(tmp_path):
     assert [d.name for d in study.directions] == ["MAXIMIZE", "MINIMIZE"]
 
 
-def test_a_configuration_belongs_to_a_space_or_not():
-    assert search.contains(SPACE, POINT)
-    assert not search.contains(SPACE, {**POINT, "lr": 5e-4})
-    assert not search.contains(SPACE, {"lr": 1e-4})
-    assert search.contains({"lr": tune.loguniform(1e-5, 1e-2)}, {"lr": 3e-4})
-    assert not search.contains({"lr": tune.loguniform(1e-5, 1e-2)}, {"lr": 0.1})
-
-
-def test_logged_numbers_find_their_choice_again():
-    value = search.as_value(tune.choice([3, 5]), 3.0)
-    assert value == 3
-    assert type(value) is int
-    assert search.as_value(tune.choice(["relu"]), "relu") == "relu"
-    assert type(search.as_value(tune.randint(1, 9), 4.0)) is int
-
-
 def test_whole_numbers_without_their_upper_end_are_a_finite_space(tmp_path):
-    space = {"latent_dim": tune.randint(8, 11)}
-    assert [s["latent_dim"] for s in search.grid(space, [])] == [8, 9, 10]
-    assert search.contains(space, {"latent_dim": 10})
-    assert not search.contains(space, {"latent_dim": 11})
-    assert search.axes(space)["latent_dim"] == Axis(low=8, high=10, step=1, integer=True)
+    space = SearchSpace({"latent_dim": tune.randint(8, 11)})
+    assert [s["latent_dim"] for s in space.grid()] == [8, 9, 10]
+    assert space.space.holds({"latent_dim": 10})
+    assert not space.space.holds({"latent_dim": 11})
+    assert space.axes["latent_dim"] == Axis(low=8, high=10, step=1, integer=True)
     searcher, seen = make_searcher(tmp_path, space), []
     while (found := suggested(searcher, f"t{len(seen)}")) != Searcher.FINISHED:
         ends(searcher, tmp_path, f"t{len(seen)}")
         seen.append(found["latent_dim"])
     assert sorted(seen) == [8, 9, 10]
-
-
-def test_values_beside_the_steps_of_a_range_are_not_in_it():
-    space = {"dropout": tune.quniform(0.0, 0.5, 0.1)}
-    assert search.contains(space, {"dropout": 0.3})
-    assert not search.contains(space, {"dropout": 0.25})
 
 
 def test_a_trial_that_was_stopped_while_it_waited_is_pruned(searcher, tmp_path):

@@ -1,6 +1,5 @@
 """How averages over folds, intervals and p-values are written, for people and for scripts."""
 
-import json
 import math
 from dataclasses import asdict
 from typing import Any
@@ -32,7 +31,7 @@ def folds_json(found: FoldFindings) -> dict[str, Any]:
     """`cv`: every configuration and label with its averages; `leaderboard`; `race`. Missing numbers are null."""
     tables = [
         {
-            "configuration": json.loads(table.group),
+            "configuration": table.configuration.to_json(),
             "label": table.label,
             "folds": table.n_folds,
             "cells": len(table.rows),
@@ -48,7 +47,7 @@ def folds_json(found: FoldFindings) -> dict[str, Any]:
     ]
     places = [
         {
-            "configuration": json.loads(place.group),
+            "configuration": place.configuration.to_json(),
             "test_psnr_db": place.standing.mean,
             "low": place.low,
             "high": place.high,
@@ -63,9 +62,9 @@ def folds_json(found: FoldFindings) -> dict[str, Any]:
         for place in found.places
     ]
     stops = [
-        {"configuration": json.loads(group), "cells": stop.cells, "rival": json.loads(stop.rival)}
+        {"configuration": configuration.to_json(), "cells": stop.cells, "rival": stop.rival.to_json()}
         | {"behind_db": stop.difference, "p": stop.p}
-        for group, stop in found.stops.items()
+        for configuration, stop in found.stops.items()
     ]
     race = {"cells": len(found.cells), "stopped": stops, "trial_epochs_saved": found.epochs_saved}
     return {"cv": tables, "leaderboard": places, "race": race if found.raced else None}

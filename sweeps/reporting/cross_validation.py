@@ -1,0 +1,157 @@
+"""How sure? Every fold of every cross-validated configuration, in tables with the baselines under them."""
+
+from collections.abc import Mapping
+
+from sweeps.folds import FoldTable
+from sweeps.reporting import blocks
+from sweeps.reporting.baselines import OTHER_DEFINITION, Baseline, fold_baselines, fold_notes, is_standard, strongest
+from sweeps.reporting.blocks import DB, SSIM, UNKNOWN, Block, Entry, Heading, Name, Number, Row, Table, Text, Write
+from sweeps.reporting.findings import Findings
+from sweeps.reporting.logs import OPTIONAL, settings
+from sweeps.reporting.standings import race
+from sweeps.reporting.trial_notes import FROM_RECORD
+from sweeps.store import COMPLETE
+
+COLUMNS = {
+    "train_loss": "Train loss",
+    "val_loss": "Val loss",
+    "test_loss": "Test loss",
+    "test_psnr_db": "PSNR (dB)",
+    "test_ssim": "SSIM",
+    "test_spectrum_db": "Spectrum (dB)",
+}
+NOTES = {
+    "test_spectrum_db": "Spectrum: distance of the radial power spectra of original and reconstruction, lower is"
+    " better.",
+    "val_loss_floor": "Floor: outputs in [0, 1] cannot have a lower validation loss.",
+}
+Writes = Mapping[str, Write]
+"""Column -> how its numbers are written."""
+
+
+def fold_blocks(found: Findings, loss: Write, said: list[str]) -> list[Block]:
+    """The tables of all configurations, what they mean, and the race.
+
+    Args:
+        loss: how losses are written.
+        said: notes about baselines that the page has already.
+    """
+    logs = found.logs
+    styles = {"test_psnr_db": DB, "test_ssim": SSIM, "test_spectrum_db": DB}
+    writes = {name: styles.get(name, loss) for name in COLUMNS if name not in OPTIONAL or logs.has(name)}
+    parts: list[Block] = [Text(fold_note(found))]
+    under = []
+    for configuration, tables in found.tables.items():
+        baselines = [fold_baselines(logs, table) for table in tables]
+        under += baselines
+        if len(found.tables) > 1 or found.ranked or found.outside:
+            parts.append(Heading(found.titles[configuration], 3))
+        pairs = zip(tables, baselines, strict=True)
+        each = [_fold_table(table, own, writes, is_standard(logs)) for table, own in pairs]
+        parts += [_loss_table(tables, baselines, loss), blocks.Beside(each)]
+    notes = ["Losses are of the weights that met the test set. ±: standard deviation over folds (n − 1)."]
+    notes += [_interval_note(found), *(note for name, note in NOTES.items() if logs.has(name))]
+    more = [note for note in fold_notes(logs, under) if note not in said]
+    return [*parts, *(Text(note, "note") for note in (" ".join(notes), *more)), *race(found)]
+
+
+def fold_note(found: Findings) -> str:
+    """What the test images of a fold have to do with its training images."""
+    folds = [trial for trial in found.logs.trials if trial.record.is_fold]
+    units = settings(folds, "split_unit")
+    if units == {"crop"}:
+        note = "These folds leak, as the report's do: crops are split, not images. In the report's setting 67 % of the"
+        note += " test crops overlap a training crop, so the spread says little about surfaces never seen."
+    elif units and units <= {"image", "condition"}:
+        kept = "surfaces (process conditions)" if units == {"condition"} else "images"
+        note = f"Tested {kept} were never trained on: all crops of one stay on one side of each split."
+    else:
+        note = "Folds of different kinds are mixed here (split_unit); compare with care."
+    if settings(folds, "metrics") == {"report"}:
+        note += " PSNR and SSIM follow the report's own formulas; do not compare them with other work."
+    if found.ranked:
+        chosen = "Configurations were" if len(found.tables) > 1 else "The configuration was"
+        note += f" {chosen} chosen by a search on the same images, which makes the averages a little optimistic."
+    return note
+
+
+def _interval_note(found: Findings) -> str:
+    """What the intervals over folds mean."""
+    note = "Intervals: 95 %, for other training images of this kind; wider than folds that shared no training images"
+    note += " would make them (Nadeau and Bengio)."
+    seeds = max((table.n_seeds for table in found.leading), default=1)
+    note += f" The {seeds} trainings of a fold are averaged first." if seeds > 1 else ""
+    if any(table.assumed for tables in found.tables.values() for table in tables):
+        note += " Trials of this sweep do not say how many images they trained on and tested: their intervals take"
+        note += " the widest case, 1 / (folds - 1)."
+    return f"{note} A label with a missing or failed cell has no average."
+
+
+def _loss_table(tables: list[FoldTable], baselines: list[list[Baseline]], loss: Write) -> Table:
+    """Test loss, label x fold, with the best linear code where losses can be compared."""
+    codes, rows = [strongest(own) for own in baselines], []
+    for table, code in zip(tables, codes, strict=True):
+        cells: list[Entry | str] = [
+            loss(value) if s == COMPLETE else _gap(s) for value, s in table.by_fold("test_loss")
+        ]
+        average = table.averages.get("test_loss")
+        if average:
+            sd = f" ± {loss(average.sd)}" if average.sd is not None else ""
+            cells += [
+                Entry(Number(loss(average.mean) + sd), look="bold"),
+                blocks.interval(average.low, average.high, loss),
+            ]
+        else:
+            cells += [Entry(UNKNOWN, span=2) if table.complete else _gap(table.incomplete, 2)]
+        linear = Number(f"{code.name}: {loss(code.mean['test_loss'])}") if code else ""
+        rows.append(Row((table.label, *cells, *([linear] if any(codes) else []))))
+    folds = (f"Fold {fold}" for fold in range(1, tables[0].n_folds + 1))
+    titles = ("Stratified by", *folds, "Mean ± sd", "95 % interval", *(["Linear code"] if any(codes) else []))
+    return Table(titles, rows, name="Test loss, label × fold")
+
+
+def _fold_table(table: FoldTable, baselines: list[Baseline], writes: Writes, standard: bool) -> Table:
+    """A label's folds, their averages, and what to compare them with."""
+    rows = []
+    for row in table.rows:
+        seed, sign = f"seed {row.seed}" if table.n_seeds > 1 else "", FROM_RECORD if row.from_record else ""
+        name = Entry(Name(f"{row.fold}/{table.n_folds}"), " ".join(filter(None, (seed, sign))))
+        numbers = [write(row.numbers.get(column)) for column, write in writes.items()]
+        rows.append(Row((name, *(numbers if row.state == COMPLETE else [_gap(row.state, len(writes))]))))
+    if table.complete:
+        foot = _averages(table, writes)
+    else:
+        foot = [Row(("Mean", _gap(f"{table.incomplete}: no average", len(writes))), "first")]
+    if floor := table.averages.get("val_loss_floor"):
+        cells = (write(floor.mean) if column == "val_loss" else "" for column, write in writes.items())
+        foot.append(Row(("Floor", *cells), "reference"))
+    if baselines and not standard:
+        other = f"{OTHER_DEFINITION.capitalize()}, not comparable with the rows above:"
+        foot.append(Row([Entry(other, span=len(writes) + 1)], "reference"))
+    foot += [_baseline_row(baseline, writes) for baseline in baselines]
+    caption = " · ".join(filter(None, ("" if table.asked else "of an earlier grid", table.incomplete)))
+    titles = ("Fold", *(COLUMNS[column] for column in writes))
+    return Table(titles, rows, foot, f"Cross-validation, label {table.label}", caption, "narrow")
+
+
+def _averages(table: FoldTable, writes: Writes) -> list[Row]:
+    """Mean with standard deviation, and its interval."""
+    known = [(table.averages.get(column), write) for column, write in writes.items()]
+    means = (blocks.spread(average, write) for average, write in known)
+    bounds = (Entry(write(of and of.low), write(of and of.high), " to ", below=True) for of, write in known)
+    return [
+        Row((Entry("Mean", "± sd", below=True), *means), "first"),
+        Row((Entry("95 %", "interval", below=True), *bounds), "bounds"),
+    ]
+
+
+def _baseline_row(baseline: Baseline, writes: Writes) -> Row:
+    numbers = ((baseline.mean.get(column), baseline.sd.get(column), write) for column, write in writes.items())
+    cells = (
+        Entry(write(mean), f"± {write(sd)}", below=True) if blocks.known(mean) else "" for mean, sd, write in numbers
+    )
+    return Row((baseline.name, *cells), "reference")
+
+
+def _gap(why: str, span: int = 1) -> Entry:
+    return Entry(Number(why), look="gap", span=span)

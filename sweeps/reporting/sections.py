@@ -1,0 +1,257 @@
+"""The report as blocks: what it says, in which order."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from sweeps.reporting import blocks
+from sweeps.reporting.answers import answers, how_to_cross_validate
+from sweeps.reporting.baselines import contest, search_notes
+from sweeps.reporting.blocks import DB, NATS, RATIO, SSIM, UNKNOWN, Block, Heading, Name, Row, Table, Text, Write, shown
+from sweeps.reporting.cross_validation import fold_blocks
+from sweeps.reporting.findings import Findings, Trade
+from sweeps.reporting.logs import INTERRUPTED, OPTIONAL, SweepLogs, Trial
+from sweeps.reporting.standings import leaderboard
+from sweeps.reporting.surfaces import RESAMPLES, ClassResult, ImageResult
+from sweeps.reporting.trial_notes import FROM_RECORD, TrialNotes, trial_notes
+from sweeps.space import describe, show
+from sweeps.store import COMPLETE, FAILED, PRUNED, DataSummary, SweepFile
+
+LEADERS = 10
+LISTED = 20  # trials without a result
+WARNINGS = 10
+ERROR_LENGTH = 300
+FEW_IMAGES = 100  # fewer are named as a limit of the result
+SEARCH_NOTES = {
+    "val_loss_floor": "Loss floor: inputs are in [-1, 1], and outputs in [0, 1] cannot have a lower validation loss.",
+    "val_bits_per_dim": "Bits/dim: bits per pixel that the ELBO needs, lower is better. KL: how much the latent vector"
+    " says about a crop. Active units: latent numbers that differ from crop to crop. All of validation crops.",
+}
+Figures = Mapping[str, blocks.Figure]
+
+
+def compose(found: Findings, figures: Figures, sweep: Path) -> blocks.Report:
+    """The whole report.
+
+    Args:
+        figures: of `make_figures`.
+    """
+    known = [value for trial in found.logs.trials if not np.isnan(value := trial.number("val_loss"))]
+    loss = blocks.losses(abs(float(np.median(known))) if known else np.nan)
+    asked, counts = found.logs.asked, [f"{n} {s}" for s, n in found.counts.items() if n or s == COMPLETE]
+    pictures = _shown(figures, "training_curves", "reconstruction_val", "reconstruction_test")
+    parts = [
+        *_opening(found),
+        *(Heading("Which autoencoder?"), *_search(found, figures, loss)),
+        *(Heading("How sure?"), *_folds(found, loss)),
+        *(Heading("Which surfaces stay hard?"), *_surfaces(found, figures)),
+        *([Heading("Training and reconstructions"), *pictures] if pictures else []),
+        *(Heading("How it was made"), _how_made(found.logs, sweep)),
+    ]
+    subtitle = f"{_data(asked)} · protocol {asked.protocol or 'not known'} · {', '.join(counts)}"
+    return blocks.Report(sweep.resolve().name, subtitle, parts)
+
+
+def _opening(found: Findings) -> list[Block]:
+    """The answers, and what to beware of."""
+    remark, warnings = _remark(found.logs.asked.data), found.warnings
+    more = f"and {len(warnings) - WARNINGS} more: see from_record in trials.csv, or --json"
+    listed = [*warnings[:WARNINGS], *([more] if len(warnings) > WARNINGS else [])]
+    opening: list[Block] = [Text(remark, "remark")] if remark else []
+    return [*opening, blocks.Answers(answers(found)), *([blocks.Items(listed, "Warnings")] if listed else [])]
+
+
+def _search(found: Findings, figures: Figures, loss: Write) -> list[Block]:
+    """The leaderboard, the ranking of the search, what has no result, cost against quality."""
+    notes = trial_notes(found.logs, found.fields_outside)
+    parts = [*leaderboard(found), *_shown(figures, "standings")]
+    if found.ranked or found.outside:
+        said = [*notes.notes, *(note for column, note in SEARCH_NOTES.items() if found.logs.has(column))]
+        parts += [Heading("The search", 3)] if found.contested else []
+        parts += [_ranking(found, notes, loss), *(Text(note, "note") for note in said)]
+        parts += contest(found.logs, _first(found))
+    elif found.contested:
+        parts += [Text("No search: these configurations were cross-validated as they are.")]
+    elif found.tables:
+        of = "one configuration" if len(found.tables) == 1 else f"{len(found.tables)} configurations"
+        parts += [Text(f"No search: the tables below are of {of}."), blocks.Items([*found.titles.values()])]
+    else:
+        parts += [Text("No trial is complete, so there is nothing to rank.")]
+    parts += [*_without_result(found.logs), *([Text(notes.retry, "note")] if notes.retry else [])]
+    parts += _shown(figures, "axis_effects")
+    if found.trade_off:
+        parts += [Heading("Small or fast against good", 3), *_shown(figures, "pareto")]
+        parts += [_front(found.trade_off, found.logs, notes)]
+    return parts
+
+
+def _first(found: Findings) -> Trial | None:
+    """The trial that stands beside the baselines: the best, where it is one of the search."""
+    best = found.best
+    return best if found.ranked and best and best.record.is_search else None
+
+
+def _ranking(found: Findings, notes: TrialNotes, loss: Write) -> Table:
+    """The first search trials, then those outside the present space, which have no place."""
+    logs, n = found.logs, len(found.ranked)
+    columns: dict[str, tuple[str, Write]] = {
+        "best_epoch": ("Best epoch", shown),
+        "val_loss": ("Val loss", loss),
+        "val_loss_floor": ("Loss floor", loss),
+        "val_psnr_db": ("Val PSNR (dB)", DB),
+        "val_ssim": ("Val SSIM", SSIM),
+        "val_bits_per_dim": ("Bits/dim", SSIM),
+        "val_kl_nats": ("KL (nats)", NATS),
+        "val_active_units": ("Active units", shown),
+        "test_psnr_db": ("Test PSNR (dB)", DB),
+        "parameters": ("Parameters", shown),
+    }
+    columns = {name: column for name, column in columns.items() if name not in OPTIONAL or logs.has(name)}
+    places: list[tuple[int | None, Trial]] = [*enumerate(found.ranked[:LEADERS], 1)]
+    rows = []
+    for place, trial in [*places, *((None, trial) for trial in found.outside[:LEADERS])]:
+        numbers = (write(trial.numbers.get(name)) for name, (_, write) in columns.items())
+        cells = (shown(place), Name(notes.name(trial)), *_settings(logs, trial), *numbers)
+        rows.append(Row(cells, "first" if place == 1 else ""))
+    which = f"The first {LEADERS} of {n}" if n > LEADERS else f"All {n}"
+    caption = f"{which} complete search trials, by validation PSNR at the epoch with the lowest validation loss."
+    titles = ("#", "Trial", *logs.axes, *(title for title, _ in columns.values()))
+    return Table(titles, rows, caption=f"{caption} All trials: trials.csv.", width="close")
+
+
+def _front(trade: Trade, logs: SweepLogs, notes: TrialNotes) -> Table:
+    """The trials on the front."""
+    costs = (trade.title.capitalize(), "Val PSNR (dB)", "Less than the best (dB)", "Times cheaper")
+    rows = []
+    for each in trade.front:
+        numbers = shown(each.cost), DB(each.trial.number("val_psnr_db")), DB(each.behind), RATIO(each.times)
+        rows.append(Row((Name(notes.name(each.trial)), *_settings(logs, each.trial), *numbers)))
+    caption = f"The front: of {len(trade.points)} complete search trials, those than which none has both a higher"
+    caption += f" validation PSNR and fewer {trade.title}."
+    return Table(("Trial", *logs.axes, *costs), rows, caption=caption, width="close")
+
+
+def _settings(logs: SweepLogs, trial: Trial) -> list[str]:
+    """The values of the sweep's axes, a dash where an axis does not count."""
+    settings = logs.asked.present_space.shown(trial.config)
+    return [shown(settings.get(name)) for name in logs.axes]
+
+
+def _without_result(logs: SweepLogs) -> list[Block]:
+    """Failed, interrupted and pruned trials, in this order, the first ones listed."""
+    trials = [t for status in (FAILED, INTERRUPTED, PRUNED) for t in logs.trials if t.status == status]
+    rows = []
+    for trial in trials[:LISTED]:
+        cell, settings = trial.record.cell, logs.asked.present_space.shown(trial.config)
+        what = f"{cell.label} fold {cell.fold}" if trial.record.is_fold else describe(settings, logs.axes)
+        done = shown(trial.numbers["epochs_done"])
+        rows.append(Row((trial.status, Name(trial.name), what, done, _short(trial.record.error))))
+    more = f" {len(trials) - LISTED} more are in trials.csv." if len(trials) > LISTED else ""
+    caption = f"Trials without a result: neither ranked nor averaged.{more}"
+    return [Table(("Status", "Trial", "Settings or split", "Epochs", "Why"), rows, caption=caption)] if rows else []
+
+
+def _short(error: str) -> str:
+    """The error itself: of a traceback its last line."""
+    lines = [line for line in error.strip().splitlines() if line.strip()]
+    if not lines:
+        return ""
+    text = lines[-1].strip() if lines[0].startswith("Traceback") else " ".join(lines)
+    return text if len(text) <= ERROR_LENGTH else text[: ERROR_LENGTH - 1] + "…"
+
+
+def _folds(found: Findings, loss: Write) -> list[Block]:
+    """Every fold, or how to get them; and what the sign of trial.json means."""
+    add = f"There is no cross-validation in this sweep. {how_to_cross_validate(found.logs)}"
+    said = search_notes(found.logs, _first(found))
+    sign = f"{FROM_RECORD} From trial.json: the event file is damaged or incomplete, see the warnings."
+    signed = any(trial.from_record for trial in found.logs.trials)
+    parts = fold_blocks(found, loss, said) if found.tables else [Text(add)]
+    return [*parts, *([Text(sign, "note")] if signed else [])]
+
+
+def _surfaces(found: Findings, figures: Figures) -> list[Block]:
+    """Classes and images, of the leading configuration."""
+    if not found.hardest:
+        needs = "This needs complete cross-validation folds: only then is each surface tested without having been"
+        return [Text(f"{needs} trained on. {how_to_cross_validate(found.logs)}")]
+    classes = next(iter(found.classes.values()), [])
+    tables = [_class_table(classes)] if classes else []
+    return [*_shown(figures, "class_errors"), *tables, _image_table(found.hardest, [*found.logs.asked.classes])]
+
+
+def _class_table(classes: Sequence[ClassResult]) -> Table:
+    rows, label = [], ""
+    for each in classes:
+        n = shown(each.n_images) + ("" if each.n_images == each.of else f" of {each.of}")
+        bounds = UNKNOWN if each.low is None else f"{DB(each.low)} to {DB(each.high)}"
+        numbers = map(blocks.Number, (n, DB(each.psnr_db), bounds, SSIM(each.means.get("ssim"))))
+        rows.append(Row(("" if each.label == label else each.label, each.name, *numbers)))
+        label = each.label
+    caption = (
+        f"Test PSNR and SSIM, mean over images, with a 95 % bootstrap interval over images ({RESAMPLES} resamples; of"
+        " fewer than 5 images it is a rough guide). Each label is judged by the folds stratified by it."
+    )
+    titles = ("Label", "Class", "Images tested", "PSNR (dB)", "95 % interval", "SSIM")
+    return Table(titles, rows, caption=caption)
+
+
+def _image_table(images: Sequence[ImageResult], labels: Sequence[str]) -> Table:
+    rows = [
+        Row((i.title, *(i.classes.get(label, UNKNOWN) for label in labels), DB(i.psnr_db), SSIM(i.ssim)))
+        for i in images
+    ]
+    caption = f"The {len(images)} hardest images, over all folds of this configuration"
+    return Table(("Image", *labels, "PSNR (dB)", "SSIM"), rows, caption=caption)
+
+
+def _shown(figures: Figures, *names: str) -> list[Block]:
+    return [figures[name] for name in names if name in figures]
+
+
+def _data(asked: SweepFile) -> str:
+    """`30 synthetic images, 960 crops of 64x64 px, seed 42`, as far as known."""
+    data, size = asked.data, asked.data.crop_size
+    known = {
+        f"{data.images} {'synthetic images' if data.synthetic else 'images'}": data.images,
+        f"{data.crops} crops" + (f" of {size}x{size} px" if size else ""): data.crops,
+        f"seed {asked.seed}": asked.seed,
+    }
+    return ", ".join(text for text, value in known.items() if value is not None) or "data not described (no sweep.json)"
+
+
+def _remark(data: DataSummary) -> str:
+    """What the data cannot show, or ''."""
+    if data.synthetic:
+        return (
+            "These images are synthetic. The ranking shows that the system works and how settings behave on such"
+            " structures; which autoencoder suits real micrographs, only those can tell (--data FOLDER)."
+        )
+    if data.images is not None and data.images < FEW_IMAGES:
+        return f"Only {data.images} images: intervals are wide, and a class may consist of a few images."
+    return ""
+
+
+def _how_made(logs: SweepLogs, sweep: Path) -> Table:
+    """Name and value, as far as known."""
+    asked, records = logs.asked, logs.records
+    names = ("space", "question", "search", "scheduler", "trials", "epochs", "folds", "seed", "git_commit", "created")
+    values = {name.replace("_", " "): getattr(asked, name) for name in names}
+    values["versions"] = ", ".join(f"{name} {version}" for name, version in asked.versions.items())
+    values["data fingerprint"] = asked.data.fingerprint[:16]
+    for name, field in (("device", "device"), ("precision", "precision"), ("threads per trial", "threads")):
+        values[name] = ", ".join(sorted(map(show, {getattr(record, field) for record in records} - {None})))
+    seconds = [record.seconds for record in records if record.seconds is not None]
+    if seconds:
+        values["time"] = f"{_duration(sum(seconds))} of trials, {_duration(float(np.median(seconds)))} each (median)"
+    commands = {"command": asked.command, "compare trials": f"tensorboard --logdir {sweep}"}
+    rows = [Row((name, str(value))) for name, value in values.items() if value not in (None, "")]
+    rows += [Row((name, blocks.Entry(text, look="code"))) for name, text in commands.items() if text]
+    return Table(("", ""), rows, width="keys")
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"

@@ -1,0 +1,153 @@
+"""trial.json, the commit record of a trial: what was trained, how it ended, what came out.
+
+A trial is complete if and only if its trial.json verifies. It is written last, whole or not at all.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from sweeps.space import Configuration
+from sweeps.store.cell import CV, SEARCH, Cell, GridCell
+from sweeps.store.sealed import read_sealed, write_sealed
+
+COMPLETE, PRUNED, FAILED = "complete", "pruned", "failed"
+CODE_FILE = "code.txt"  # in a trial's folder: the digest of the code that began it
+RECORD = "trial.json"
+OF_A_SCHEDULE = ("epoch", "from")  # beside the settings
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrialRecord:
+    """A trial that has ended. What one that failed, or one of an older version, does not say is None or empty."""
+
+    name: str
+    """Of its folder."""
+    status: str
+    """`complete`, `pruned` or `failed`."""
+    cell: Cell
+    identity: str
+    """Of the cell, as it was when the record was written."""
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    """Of the last epoch, with the best validation values so far."""
+    test: Mapping[str, float] = field(default_factory=dict)
+    test_by_image: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    """Image -> metric -> mean over its crops."""
+    parameters: int | None = None
+    seconds: float | None = None
+    """Of the run that finished it."""
+    epoch_s: float | None = None
+    threads: int | None = None
+    device: str | None = None
+    precision: str | None = None
+    environment: Mapping[str, Any] = field(default_factory=dict)
+    """On what the numbers were computed."""
+    units: str | None = None
+    """`images`, or `crops`: what n_train and n_test count."""
+    n_train: int | None = None
+    n_test: int | None = None
+    schedule: tuple[Mapping[str, Any], ...] = ()
+    """Of population based training: the settings from each `epoch` on."""
+    code: str | None = None
+    """Digest of what trained it."""
+    versions: Mapping[str, str] = field(default_factory=dict)
+    git_commit: str | None = None
+    error: str = ""
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> "TrialRecord":
+        """What `to_json` made, of this version or an older one; other keys are left alone.
+
+        Raises:
+            KeyError, TypeError, ValueError: it is no record.
+        """
+        known = {f.name: content[f.name] for f in fields(cls) if content.get(f.name) is not None and f.name != "cell"}
+        schedule = tuple(step for step in known.pop("schedule", ()) if isinstance(step, Mapping))
+        return cls(cell=Cell.from_json(content), schedule=schedule, **known)
+
+    def to_json(self) -> dict[str, Any]:
+        """The fields that have a value, with those of the cell among them."""
+        own = {name: value for name, value in vars(self).items() if name != "cell" and _says(value)}
+        return {**own, **self.cell.to_json(), **({"schedule": list(self.schedule)} if self.schedule else {})}
+
+    @property
+    def is_search(self) -> bool:
+        """Of the search, not a fold."""
+        return self.cell.kind == SEARCH
+
+    @property
+    def is_fold(self) -> bool:
+        """Of the cross-validation."""
+        return self.cell.kind == CV
+
+    @property
+    def is_complete(self) -> bool:
+        """It was trained to its end and tested."""
+        return self.status == COMPLETE
+
+    @property
+    def config(self) -> Configuration:
+        """That it began with."""
+        return self.cell.config
+
+    @property
+    def label(self) -> str:
+        """Of the split."""
+        return self.cell.label
+
+    @property
+    def place(self) -> GridCell:
+        """Of a fold: its label, fold and seed."""
+        return self.cell.place
+
+    @property
+    def last_settings(self) -> Configuration:
+        """Of population based training: the hyperparameters that the trial ended with; empty for all others."""
+        merged = {name: value for step in self.schedule for name, value in step.items()}
+        return Configuration.of(merged).without(*OF_A_SCHEDULE)
+
+    @property
+    def ended_with(self) -> Configuration:
+        """The configuration at the end of the training."""
+        return self.config | self.last_settings
+
+    @property
+    def configuration(self) -> Configuration:
+        """The same without its seed: what repetitions have in common."""
+        return self.ended_with.unseeded
+
+
+def write_record(directory: Path, cell: Cell, status: str, **content: Any) -> TrialRecord:
+    """Commit a trial: `trial.json` with the cell, its status and results, and a sha256 over all of it."""
+    content["schedule"] = tuple(content.get("schedule", ()))
+    record = TrialRecord(name=directory.name, status=status, cell=cell, identity=cell.identity, **content)
+    directory.mkdir(parents=True, exist_ok=True)
+    write_sealed(directory / RECORD, record.to_json())
+    return record
+
+
+def read_record(directory: Path) -> TrialRecord | None:
+    """The trial's commit record; None when there is none or it does not verify (the trial is then run again)."""
+    content = read_sealed(directory / RECORD)
+    try:
+        return None if content is None else TrialRecord.from_json(content)
+    except (KeyError, TypeError, ValueError):
+        return None
+
+
+def forget_failure(directory: Path) -> None:
+    """Remove the record of a failed trial, which is about to be tried again."""
+    record = read_record(directory)
+    if record is not None and record.status == FAILED:
+        (directory / RECORD).unlink()
+
+
+def read_records(sweep: Path) -> dict[str, TrialRecord]:
+    """All verified records of a sweep by identity, in the order of their names."""
+    found = (read_record(path.parent) for path in sorted(sweep.glob(f"*/{RECORD}")))
+    return {record.identity: record for record in found if record}
+
+
+def _says(value: Any) -> bool:
+    return value is not None and value != "" and not (isinstance(value, Mapping | tuple) and not value)
