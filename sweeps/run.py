@@ -85,16 +85,16 @@ def _run(args: Namespace) -> int:
     resources = requests.check_resources(args.cpus_per_trial, args.gpus_per_trial, args.max_concurrent, args.address)
     requests.check_address(args.address)
     data = identity.load(args.data, request)
-    asked = identity.sweep_file(request, data, _command())
-    name = args.name or identity.default_name(request.space, data.name, asked)
+    sweep_file = identity.make_sweep_file(request, data, _command())
+    name = args.name or identity.default_name(request.space, data.name, sweep_file)
     sweep = args.storage.expanduser().resolve() / name
-    store.check_sweep(sweep, asked, identity.data_changes)
-    plan = planning.describe(request, resources, asked, sweep, args.retry_failed)
+    store.check_sweep(sweep, sweep_file, identity.data_changes)
+    plan = planning.describe(request, resources, sweep_file, sweep, args.retry_failed)
     requests.check_storage(sweep, plan.missing_mb)
     if not plan.is_done:
-        identity.check_code(sweep, asked.code["files"], args.allow_code_change)
-        notes = identity.notes(request, resources, sweep, asked, args.address is not None)
-        notes += identity.extendable(sweep, asked) if args.name is None else []
+        identity.check_code(sweep, sweep_file.code["files"], args.allow_code_change)
+        notes = identity.notes(request, resources, sweep, sweep_file, args.address is not None)
+        notes += identity.extendable(sweep, sweep_file) if args.name is None else []
         plan = replace(plan, notes=tuple(notes))
     if args.plan or not (plan.is_done or args.quiet):  # training steps are timed: seconds
         listed = planning.searched_settings(request) if plan.tally.to_run[0] else None
@@ -108,7 +108,7 @@ def _run(args: Namespace) -> int:
         with unread(sys.stderr):
             console.show_plan(plan, file=sys.stderr)
     with store.sweep_lock(sweep):
-        store.open_sweep(sweep, replace(asked, codes=identity.known_codes(sweep, asked.code["files"])))
+        store.open_sweep(sweep, replace(sweep_file, codes=identity.known_codes(sweep, sweep_file.code["files"])))
         try:
             execution.run_sweep(request, resources, data, sweep, args, _ray_lost)
         except RayFailed as error:
@@ -118,7 +118,7 @@ def _run(args: Namespace) -> int:
             return INTERRUPTED
         if not stopping.reason():
             execution.compute_baselines(request, data, sweep, args.quiet)
-        return _finish(request, asked, sweep, args)
+        return _finish(request, sweep_file, sweep, args)
 
 
 def _budget(text: str | None) -> float | None:
@@ -141,11 +141,11 @@ def _check_space(name: str | None) -> None:
         raise SweepRefused(f"{problem}; spaces: {', '.join(search_spaces.names())}")
 
 
-def _finish(request: "Request", asked: "SweepFile", sweep: Path, args: Namespace) -> int:
+def _finish(request: "Request", sweep_file: "SweepFile", sweep: Path, args: Namespace) -> int:
     """Write the report, print the summary on stdout, return the exit code."""
     report = reporting.make_report(sweep) / "report.html"
     retry = args.retry_failed and bool(stopping.reason())  # a run that came to its end has repeated them
-    tally = planning.tally(request, store.read_records(sweep), asked.data_fingerprint, retry)
+    tally = planning.tally(request, store.read_records(sweep), sweep_file.data_fingerprint, retry)
     with unread(sys.stdout):
         if args.json:
             print(console.summary_json(sweep, report))

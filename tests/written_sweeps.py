@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from deepdlt.config import config_dict, make_config
-from sweeps.store.event_files import TrialLog
 from sweeps.space.configuration import Configuration
 from sweeps.store.baselines_file import Baselines, SplitBaselines, write_baselines
 from sweeps.store.cell import Cell
+from sweeps.store.event_files import TrialLog
 from sweeps.store.trial_record import write_record
 
 LABELS = ("angle", "PP1")

@@ -17,15 +17,15 @@ def show_plan(plan: Plan, as_json: bool = False, file: TextIO | None = None) -> 
         print(json.dumps(plan.to_json(), indent=1))
         return
     console = console_to(file or sys.stdout)
-    resources, data = plan.resources, plan.asked.data
+    resources, data = plan.resources, plan.sweep_file.data
     table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
     n_search, n_cv = plan.tally.planned
     rows = {
         "question": plan.request.question,
         "axes": ", ".join(f"{name} {axis}" for name, axis in plan.axes.items()) or "none",
         "data": f"{data.images} images, {data.crops} crops" + (" (synthetic, small)" if data.synthetic else ""),
-        "protocol": plan.asked.protocol,
-        "leakage": _leakage(plan.asked.leakage),
+        "protocol": plan.sweep_file.protocol,
+        "leakage": _leakage(plan.sweep_file.leakage),
         "trials": f"{n_search} search + {n_cv} cross-validation, {plan.request.epochs} epochs each; {_left(plan)}",
         "resources": f"{resources.cpus_per_trial:g} CPU + {resources.gpus_per_trial:g} GPU per trial,"
         f" {resources.max_concurrent} at a time",

@@ -35,16 +35,16 @@ def show_summary(sweep: Path, file: TextIO, tally: Tally | None = None) -> None:
     Args:
         tally: of the request; without it what sweep.json says of it.
     """
-    asked, records = read_sweep(sweep) or SweepFile(), list(read_records(sweep).values())
-    found, console, ranked = _findings(asked, records), console_to(file), _ranked(records, asked)
-    tables = [_leaders(ranked, asked), _fold_averages(found, asked, ranked), _leaderboard(found, asked)]
+    sweep_file, records = read_sweep(sweep) or SweepFile(), list(read_records(sweep).values())
+    found, console, ranked = _findings(sweep_file, records), console_to(file), _ranked(records, sweep_file)
+    tables = [_leaders(ranked, sweep_file), _fold_averages(found, sweep_file, ranked), _leaderboard(found, sweep_file)]
     for table in (table for table in tables if table.row_count):
         console.print(table)
         console.print()
     beyond = len(best_first(records)) - len(ranked)
     if beyond:
-        console.print(f"outside the present search space: {beyond} complete (kept, not ranked)")
-    texts = _texts(found, asked)
+        console.print(f"outside the current search space: {beyond} complete (kept, not ranked)")
+    texts = _texts(found, sweep_file)
     for configuration, stop in found.stops.items():
         console.print(
             f"stopped after {stop.cells} of {len(found.cells)} cells: {texts.get(configuration, UNKNOWN)},"
@@ -56,32 +56,32 @@ def show_summary(sweep: Path, file: TextIO, tally: Tally | None = None) -> None:
         console.print(f"smallest of the tied: {texts[smallest.configuration]}, {sizes}")
     counts = _counts(records)
     console.print("trials: " + (", ".join(f"{n} {status}" for status, n in counts.items() if n) or "none"))
-    command = next_command(asked.command, tally or tally_of(asked, records))
+    command = next_command(sweep_file.command, tally or tally_of(sweep_file, records))
     if command:
         console.print(f"next: {command}", soft_wrap=True)
 
 
 def summary_json(sweep: Path, report: Path) -> str:
     """The same for scripts."""
-    asked, records = read_sweep(sweep) or SweepFile(), list(read_records(sweep).values())
-    searched = _ranked(records, asked)
+    sweep_file, records = read_sweep(sweep) or SweepFile(), list(read_records(sweep).values())
+    searched = _ranked(records, sweep_file)
     content = {
         "sweep": str(sweep),
         "report": str(report),
         "trials": _counts(records),
         "best": searched[0].to_json() if searched else None,
-        **folds_json(_findings(asked, records)),
+        **folds_json(_findings(sweep_file, records)),
     }
     return json.dumps(content, indent=1)
 
 
-def _findings(asked: SweepFile, records: Sequence[TrialRecord]) -> FoldFindings:
-    return fold_findings(fold_results(records), records, asked, _leader(_ranked(records, asked)))
+def _findings(sweep_file: SweepFile, records: Sequence[TrialRecord]) -> FoldFindings:
+    return fold_findings(fold_results(records), records, sweep_file, _leader(_ranked(records, sweep_file)))
 
 
-def _ranked(records: Sequence[TrialRecord], asked: SweepFile) -> list[TrialRecord]:
-    """Complete search trials of the present space, best first."""
-    return best_first(r for r in records if r.is_search and not asked.outside(r.config))
+def _ranked(records: Sequence[TrialRecord], sweep_file: SweepFile) -> list[TrialRecord]:
+    """Complete search trials of the current space, best first."""
+    return best_first(r for r in records if r.is_search and not sweep_file.outside(r.config))
 
 
 def _leader(ranked: Sequence[TrialRecord]) -> Configuration | None:
@@ -89,11 +89,11 @@ def _leader(ranked: Sequence[TrialRecord]) -> Configuration | None:
     return ranked[0].configuration if ranked else None
 
 
-def _leaders(ranked: Sequence[TrialRecord], asked: SweepFile) -> Table:
-    axes = list(asked.axes)
+def _leaders(ranked: Sequence[TrialRecord], sweep_file: SweepFile) -> Table:
+    axes = list(sweep_file.axes)
     table = _table("trial", *axes, "val PSNR dB", "val SSIM", "val loss", "test PSNR dB")
     for r in ranked[:LEADERS]:
-        m, settings = r.metrics, asked.present_space.shown(r.ended_with)
+        m, settings = r.metrics, sweep_file.current_space.shown(r.ended_with)
         numbers = (
             f"{m['best_val_psnr_db']:.2f}",
             f"{m['best_val_ssim']:.3f}",
@@ -104,12 +104,12 @@ def _leaders(ranked: Sequence[TrialRecord], asked: SweepFile) -> Table:
     return table
 
 
-def _fold_averages(found: FoldFindings, asked: SweepFile, ranked: Sequence[TrialRecord]) -> Table:
+def _fold_averages(found: FoldFindings, sweep_file: SweepFile, ranked: Sequence[TrialRecord]) -> Table:
     """Mean, standard deviation and interval of each configuration and label."""
     named = len(found.tables) > 1 or (bool(ranked) and _leader(ranked) not in found.tables)  # an earlier best's, say
     head = ["configuration"] if named else []
     table = _table(*head, "stratified by", "folds", "test loss", "test PSNR dB", "test SSIM")
-    texts = _texts(found, asked)
+    texts = _texts(found, sweep_file)
     for configuration, tables in found.tables.items():
         title = [texts[configuration]] if named else []
         for t in tables:
@@ -123,10 +123,10 @@ def _fold_averages(found: FoldFindings, asked: SweepFile, ranked: Sequence[Trial
     return table
 
 
-def _leaderboard(found: FoldFindings, asked: SweepFile) -> Table:
+def _leaderboard(found: FoldFindings, sweep_file: SweepFile) -> Table:
     unit = "conditions" if found.by_condition else "images"
     table = _table("#", "configuration", f"test PSNR dB over {unit}", "behind the best", "p (Holm)", "", "parameters")
-    texts = _texts(found, asked)
+    texts = _texts(found, sweep_file)
     for number, place in enumerate(found.places, 1):
         s = place.standing
         mark = "best" if number == 1 else "tied" if s.tied else ""
@@ -138,10 +138,10 @@ def _leaderboard(found: FoldFindings, asked: SweepFile) -> Table:
     return table
 
 
-def _texts(found: FoldFindings, asked: SweepFile) -> dict[Configuration, str]:
+def _texts(found: FoldFindings, sweep_file: SweepFile) -> dict[Configuration, str]:
     """The cross-validated configurations by the axes in which they differ: lines are short."""
-    differ = [name for name in asked.swept if len({repr(each.get(name)) for each in found.tables}) > 1]
-    return asked.present_space.words(found.tables, differ or asked.swept)
+    differ = [name for name in sweep_file.swept if len({repr(each.get(name)) for each in found.tables}) > 1]
+    return sweep_file.current_space.texts(found.tables, differ or sweep_file.swept)
 
 
 def _setting(value: Any) -> str:

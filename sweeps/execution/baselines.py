@@ -46,15 +46,15 @@ def compute_baselines(request: Request, data: SweepData, sweep: Path, quiet: boo
     before = read_baselines(sweep) or Baselines()
     sizes = latent_sizes(request, next(iter(best_first(records)), None))
     now = replace(before, pixels=data.patches.crops[0].size, latent_sizes=tuple(sizes))
-    asked = sorted(size for size in {REFERENCE_SIZE, *sizes} if size < now.pixels)
+    linear_sizes = sorted(size for size in {REFERENCE_SIZE, *sizes} if size < now.pixels)
     splits = {split.split: split for split in before.splits}
-    keys = {place: _key(data, split, asked) for place, split in _wanted(request, data).items()}
+    keys = {place: _key(data, split, linear_sizes) for place, split in _wanted(request, data).items()}
     missing = [place for place, key in keys.items() if place not in splits or splits[place].key != key]
     with progress_bar("computing baselines", "splits") as progress:
         if missing and not quiet:
             progress(0, len(missing))
         for done, place in enumerate(missing, start=1):
-            rows = _rows(data.patches.crops, data.splits[place[:2]], asked)
+            rows = _rows(data.patches.crops, data.splits[place[:2]], linear_sizes)
             splits[place] = SplitBaselines(*place, keys[place], rows)
             write_baselines(sweep, replace(now, splits=tuple(splits.values())))
             if not quiet:

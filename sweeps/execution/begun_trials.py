@@ -41,5 +41,5 @@ def _is_another_training(config: TuneConfig, directory: Path) -> bool:
         return True
     if population.POPULATION in config and tune.get_checkpoint() is not None:
         return False  # the settings are the donor's, and its weights yet to be taken
-    state, asked = load_last(directory), population.settings(config)
-    return state is not None and any(state["config"].get(name, value) != value for name, value in asked.items())
+    state, now = load_last(directory), population.settings(config)
+    return state is not None and any(state["config"].get(name, value) != value for name, value in now.items())

@@ -181,8 +181,8 @@ class SweepRun:
         resources = fit_to(self.resources, there["CPU"], there["GPU"])
         # Ray would wait for ever.
         if resources.cpus_per_trial > there["CPU"] or resources.gpus_per_trial > there["GPU"]:
-            asked = f"{resources.cpus_per_trial:g} CPU and {resources.gpus_per_trial:g} GPU"
-            raise SweepRefused(f"a trial needs {asked}; the cluster has {there['CPU']:g} and {there['GPU']:g} in all")
+            needed = f"{resources.cpus_per_trial:g} CPU and {resources.gpus_per_trial:g} GPU"
+            raise SweepRefused(f"a trial needs {needed}; the cluster has {there['CPU']:g} and {there['GPU']:g} in all")
         progress = self._progress(phase, total, missing)
         amounts = {"cpu": resources.cpus_per_trial, "gpu": resources.gpus_per_trial}
         trainable = tune.with_parameters(train_cell, crops=self.data.patches.crops, job=self.job)

@@ -3,7 +3,7 @@ from .race_rule import ALPHA as ALPHA
 from .race_rule import Stop as Stop
 from .standings import FoldFindings as FoldFindings
 from .standings import Place as Place
-from .standings import asked_tables as asked_tables
+from .standings import current_tables as current_tables
 from .standings import fold_findings as fold_findings
 from .tables import Average as Average
 from .tables import FoldResult as FoldResult

@@ -76,20 +76,20 @@ class FoldFindings:
     @property
     def incomplete(self) -> dict[Configuration, tuple[int, int]]:
         """Configuration -> complete cells and all cells of the grid, of those neither stopped nor complete."""
-        grids = {group: asked_tables(tables) for group, tables in self.tables.items() if group not in self.stops}
+        grids = {group: current_tables(tables) for group, tables in self.tables.items() if group not in self.stops}
         left = {g: grid for g, grid in grids.items() if grid and not all(table.complete for table in grid)}
         return {g: (sum(t.n_done for t in grid), sum(len(t.rows) for t in grid)) for g, grid in left.items()}
 
     @property
     def earlier(self) -> list[Configuration]:
         """Configurations that ran an earlier grid only, of other folds or labels: nothing to compare them by."""
-        return [group for group, tables in self.tables.items() if not asked_tables(tables)]
+        return [group for group, tables in self.tables.items() if not current_tables(tables)]
 
 
 def fold_findings(
     results: Sequence[FoldResult],
     records: Iterable[TrialRecord],
-    asked: SweepFile,
+    sweep_file: SweepFile,
     first: Configuration | None = None,
 ) -> FoldFindings:
     """All tables of a sweep's cross-validation.
@@ -99,41 +99,41 @@ def fold_findings(
         records: trial.json of the same trials, for the race.
         first: the search's best configuration, which leads unless a leaderboard says otherwise.
     """
-    racing, cells = asked.cv_configurations or (), asked.cv_cells or ()
-    order = _configurations(results, asked, first)
+    racing, cells = sweep_file.cv_configurations or (), sweep_file.cv_cells or ()
+    order = _configurations(results, sweep_file, first)
     found = FoldFindings(cells=cells)
-    if asked.race is not None and len(racing) > 1:
+    if sweep_file.race is not None and len(racing) > 1:
         records, found.raced = list(records), True
-        found.stops = race_outcome(records, racing, cells, asked.race.alpha, asked.race.margin)
+        found.stops = race_outcome(records, racing, cells, sweep_file.race.alpha, sweep_file.race.margin)
         found.epochs_saved = trial_epochs_saved(records, found.stops, cells)
     for each in order:
         stop = found.stops.get(each)
-        found.tables[each] = fold_tables(results, asked, each, set(cells[stop.cells :]) if stop else ())
-    clusters = _conditions(asked, results)
+        found.tables[each] = fold_tables(results, sweep_file, each, set(cells[stop.cells :]) if stop else ())
+    clusters = _conditions(sweep_file, results)
     found.by_condition = clusters is not None
-    grids = {c: asked_tables(found.tables[c]) for c in order if c not in found.stops}
+    grids = {c: current_tables(found.tables[c]) for c in order if c not in found.stops}
     complete = [c for c, grid in grids.items() if grid and all(table.complete for table in grid)]
     if complete and len(order) > 1:
-        found.places = _leaderboard(results, asked, {c: grids[c] for c in complete}, clusters)
+        found.places = _leaderboard(results, sweep_file, {c: grids[c] for c in complete}, clusters)
     ranked = [place.configuration for place in found.places] or complete
     rest = sorted((c for c in order if c not in ranked), key=lambda c: c in found.earlier)
     found.tables = {c: found.tables[c] for c in (*ranked, *rest)}
     return found
 
 
-def asked_tables(tables: Iterable[FoldTable]) -> list[FoldTable]:
+def current_tables(tables: Iterable[FoldTable]) -> list[FoldTable]:
     """Those of the grid that was asked for last."""
-    return [table for table in tables if table.asked]
+    return [table for table in tables if table.current]
 
 
 def _configurations(
-    results: Sequence[FoldResult], asked: SweepFile, first: Configuration | None
+    results: Sequence[FoldResult], sweep_file: SweepFile, first: Configuration | None
 ) -> list[Configuration]:
     """Those of the grid that was asked for; then what else has cells in it, by mean validation PSNR."""
-    wanted, psnr = asked.cv_configurations or (), {}
+    wanted, psnr = sweep_file.cv_configurations or (), {}
     begun = dict.fromkeys(result.configuration for result in results)
     for each in begun:
-        if each not in wanted and (own := of_grid(results, asked, each)):
+        if each not in wanted and (own := of_grid(results, sweep_file, each)):
             values = [result.numbers.get("val_psnr_db") for result in own if result.is_complete]
             known = [value for value in values if finite(value)]
             psnr[each] = float(np.mean(known)) if known else -np.inf
@@ -143,12 +143,12 @@ def _configurations(
 
 def _leaderboard(
     results: Sequence[FoldResult],
-    asked: SweepFile,
+    sweep_file: SweepFile,
     tables: Mapping[Configuration, list[FoldTable]],
     clusters: Mapping[str, Hashable] | None,
 ) -> list[Place]:
     labels = {table.label for grid in tables.values() for table in grid}
-    own = {c: [result for result in of_grid(results, asked, c) if result.label in labels] for c in tables}
+    own = {c: [result for result in of_grid(results, sweep_file, c) if result.label in labels] for c in tables}
     per_image = {c: image_means(own[c]) for c in tables}
     shared = set.intersection(*(set(values) for values in per_image.values()))
     if not shared:
@@ -173,9 +173,9 @@ def _over_folds(one: list[FoldTable], best: list[FoldTable], column: str = "test
     return average_over(differences, float(np.mean([table.test_share for table in one])))
 
 
-def _conditions(asked: SweepFile, results: Iterable[FoldResult]) -> dict[str, Hashable] | None:
+def _conditions(sweep_file: SweepFile, results: Iterable[FoldResult]) -> dict[str, Hashable] | None:
     """Image -> process condition, None unless sweep.json knows that of every tested image."""
-    known = {image: asked.condition_of(image) for result in results for image in result.test_by_image}
-    if asked.conditions_of_images is None or None in known.values():
+    known = {image: sweep_file.condition_of(image) for result in results for image in result.test_by_image}
+    if sweep_file.conditions_of_images is None or None in known.values():
         return None
     return {**known}

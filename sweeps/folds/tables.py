@@ -102,7 +102,7 @@ class FoldTable:
     """Column -> (n_folds,) values behind `averages`."""
     test_share: float = 0.0
     """Units tested per unit trained on."""
-    asked: bool = True
+    current: bool = True
     """Of the grid that was asked for last, by label and number of folds. Others are shown, not compared."""
 
     @property
@@ -144,20 +144,20 @@ def fold_results(records: Iterable[TrialRecord]) -> list[FoldResult]:
     return [_fold_result(record) for record in records if record.is_fold]
 
 
-def of_grid(results: Iterable[FoldResult], asked: SweepFile, configuration: Configuration) -> list[FoldResult]:
+def of_grid(results: Iterable[FoldResult], sweep_file: SweepFile, configuration: Configuration) -> list[FoldResult]:
     """Those of one configuration that belong to the grid that was asked for: its number of folds, its seeds.
 
     3 of 3 folds and 3 of 5 folds have nothing in common; of an older grid the largest number of folds is taken.
     """
     own = [result for result in results if result.configuration == configuration]
     numbers = {result.n_folds for result in own}
-    n_folds = asked.folds if asked.folds in numbers else max(numbers, default=0)
-    return [r for r in own if r.n_folds == n_folds and (not asked.cv_seeds or r.seed in asked.cv_seeds)]
+    n_folds = sweep_file.folds if sweep_file.folds in numbers else max(numbers, default=0)
+    return [r for r in own if r.n_folds == n_folds and (not sweep_file.cv_seeds or r.seed in sweep_file.cv_seeds)]
 
 
 def fold_tables(
     results: Iterable[FoldResult],
-    asked: SweepFile,
+    sweep_file: SweepFile,
     configuration: Configuration,
     not_needed: Collection[GridCell] = (),
 ) -> list[FoldTable]:
@@ -167,10 +167,10 @@ def fold_tables(
         results: of any configurations.
         not_needed: cells after the configuration was stopped; what ran of them does not count.
     """
-    own = of_grid(results, asked, configuration)
-    n_folds = max((result.n_folds for result in own), default=0) or asked.folds or 0
-    labels = list(dict.fromkeys([*asked.labels, *sorted(result.label for result in own)]))
-    seeds = asked.cv_seeds or sorted({result.seed for result in own}) or [0]
+    own = of_grid(results, sweep_file, configuration)
+    n_folds = max((result.n_folds for result in own), default=0) or sweep_file.folds or 0
+    labels = list(dict.fromkeys([*sweep_file.labels, *sorted(result.label for result in own)]))
+    seeds = sweep_file.cv_seeds or sorted({result.seed for result in own}) or [0]
     cells = [(fold, seed) for fold in range(1, n_folds + 1) for seed in seeds]
     tables = []
     for label in labels:
@@ -178,7 +178,7 @@ def fold_tables(
         found = [result for result in own if result.label == label]
         rows = [_fold_row(found, *cell, cell in stopped) for cell in cells]
         table = _fold_table(configuration, label, rows)
-        table.asked = n_folds == (asked.folds or n_folds) and label in (asked.labels or labels)
+        table.current = n_folds == (sweep_file.folds or n_folds) and label in (sweep_file.labels or labels)
         tables.append(table)
     return tables
 

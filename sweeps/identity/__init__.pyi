@@ -8,8 +8,8 @@ from .data import load as load
 from .description import Provenance as Provenance
 from .description import default_name as default_name
 from .description import extendable as extendable
+from .description import make_sweep_file as make_sweep_file
 from .description import provenance as provenance
-from .description import sweep_file as sweep_file
 from .resuming import check_code as check_code
 from .resuming import data_changes as data_changes
 from .resuming import known_codes as known_codes

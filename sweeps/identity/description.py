@@ -18,14 +18,14 @@ from sweeps.request import Request
 from sweeps.store import FIXED, DataSummary, RaceRule, SweepFile, differences, read_sweep
 
 
-def default_name(space: str, data: str, asked: SweepFile) -> str:
+def default_name(space: str, data: str, sweep_file: SweepFile) -> str:
     """`exp_grid-synthetic-3fa2`: the same command finds its sweep again, another one makes its own."""
-    content = asked.to_json()
+    content = sweep_file.to_json()
     digest = hashlib.sha256(json.dumps({name: content[name] for name in FIXED}, sort_keys=True).encode()).hexdigest()
     return f"{space}-{data}-{digest[:4]}"
 
 
-def extendable(sweep: Path, asked: SweepFile) -> list[str]:
+def extendable(sweep: Path, sweep_file: SweepFile) -> list[str]:
     """Notes for people: which sweeps beside a new one hold trials of its space, which was edited since.
 
     Args:
@@ -36,12 +36,12 @@ def extendable(sweep: Path, asked: SweepFile) -> list[str]:
     names = []
     for path in sorted(sweep.parent.glob("*/sweep.json")):
         before = read_sweep(path.parent)
-        if before is not None and before.settings != asked.settings and not differences(before, asked):
+        if before is not None and before.settings != sweep_file.settings and not differences(before, sweep_file):
             names.append(path.parent.name)
     return [f"{n} is this sweep before its space was edited; to extend that one: --name {n}" for n in names]
 
 
-def sweep_file(request: Request, data: SweepData, command: str) -> SweepFile:
+def make_sweep_file(request: Request, data: SweepData, command: str) -> SweepFile:
     """The content of sweep.json."""
     files, space, images = code_identity.code_files(), request.search_space.space, data.patches.images
     return SweepFile(

@@ -60,7 +60,7 @@ def known_codes(sweep: Path, files: Mapping[str, str]) -> dict[str, Mapping[str,
     return {**(read_sweep(sweep) or SweepFile()).codes, code_identity.digest(files): files}
 
 
-def notes(request: Request, resources: Resources, sweep: Path, asked: SweepFile, on_cluster: bool) -> list[str]:
+def notes(request: Request, resources: Resources, sweep: Path, sweep_file: SweepFile, on_cluster: bool) -> list[str]:
     """Lines for people: how the space changed since the last run, and what is not comparable to the last bit."""
     records = list(read_records(sweep).values())
     now = code_identity.digest(code_identity.code_files())
@@ -71,7 +71,7 @@ def notes(request: Request, resources: Resources, sweep: Path, asked: SweepFile,
         *(f"{name}: its trial.json is damaged; the trial is run again" for name in torn),
         *(f"{folder.name}: begun by other code, it starts again" for folder in other if read_record(folder) is None),
         *(f"{name}: a population had changed it, it starts again" for name in _former_members(request, sweep)),
-        *(_space_changes(before, asked, request, records) if before is not None else []),
+        *(_space_changes(before, sweep_file, request, records) if before is not None else []),
         *([] if on_cluster else _machine_changes(request, resources, records)),
     ]
 

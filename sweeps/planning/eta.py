@@ -110,7 +110,7 @@ def estimate(
             every = _product(mean, (max(1.0, rounds), math.ceil(rounds)))
             parts.append((max(every[0], longest[0]), max(every[1], longest[1])))  # the best one goes on to its end
     space = request.search_space.space
-    words = space.words(pace.epoch_s, space.swept)
+    words = space.texts(pace.epoch_s, space.swept)
     return Forecast(
         eta_s=_sum(*parts),
         basis=pace.basis,

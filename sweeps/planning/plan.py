@@ -25,7 +25,7 @@ class Plan:
     sweep: Path
     request: Request
     resources: Resources
-    asked: SweepFile
+    sweep_file: SweepFile
     tally: Tally
     retry_failed: bool
     forecast: Forecast | None = None
@@ -34,7 +34,7 @@ class Plan:
     @property
     def axes(self) -> Mapping[str, Axis]:
         """The swept fields."""
-        return self.asked.axes
+        return self.sweep_file.axes
 
     @property
     def is_done(self) -> bool:
@@ -54,13 +54,13 @@ class Plan:
     def to_json(self) -> dict[str, Any]:
         """Plain values."""
         n_search, n_cv = self.tally.planned
-        data = self.asked.data
+        data = self.sweep_file.data
         return {
             "sweep": str(self.sweep),
             "space": self.request.space,
             "question": self.request.question,
             "axes": {name: axis.to_json() for name, axis in self.axes.items()},
-            "protocol": self.asked.protocol,
+            "protocol": self.sweep_file.protocol,
             "search": self.request.search,
             "scheduler": self.request.scheduler,
             "search_trials": n_search,
@@ -74,7 +74,7 @@ class Plan:
             "images": data.images,
             "crops": data.crops,
             "synthetic": data.synthetic,
-            "leakage": self.asked.leakage,
+            "leakage": self.sweep_file.leakage,
             "resources": asdict(self.resources),
             "disk_mb": self.disk_mb,
             **(self.forecast.to_json() if self.forecast else {}),
@@ -82,10 +82,10 @@ class Plan:
         }
 
 
-def describe(request: Request, resources: Resources, asked: SweepFile, sweep: Path, retry: bool = False) -> Plan:
+def describe(request: Request, resources: Resources, sweep_file: SweepFile, sweep: Path, retry: bool = False) -> Plan:
     """The plan without a forecast, which takes seconds."""
-    now = tally(request, read_records(sweep), asked.data_fingerprint, retry)
-    return Plan(sweep=sweep, request=request, resources=resources, asked=asked, tally=now, retry_failed=retry)
+    now = tally(request, read_records(sweep), sweep_file.data_fingerprint, retry)
+    return Plan(sweep=sweep, request=request, resources=resources, sweep_file=sweep_file, tally=now, retry_failed=retry)
 
 
 def searched_settings(request: Request) -> list[Configuration] | None:
@@ -108,7 +108,7 @@ def missing_trials(request: Request, records: Records, data: str, retry: bool) -
 
 
 def tally(request: Request, records: Records, data: str, retry: bool = False) -> Tally:
-    """The trials of this request alone: of all records those in the present space and of the present folds.
+    """The trials of this request alone: of all records those in the current space and of the current folds.
 
     Args:
         records: of the sweep.

@@ -2,7 +2,7 @@
 
 import math
 
-from sweeps.folds import FoldTable, asked_tables, over_all_folds
+from sweeps.folds import FoldTable, current_tables, over_all_folds
 from sweeps.reporting.baselines import fold_baselines, latent_size, split_baselines, verdict
 from sweeps.reporting.blocks import Answer
 from sweeps.reporting.findings import Findings, count
@@ -23,11 +23,11 @@ def which_autoencoder(found: Findings) -> Answer:
     question, best = "Which autoencoder?", found.best
     if best is None:
         failed = "see the errors below" if found.counts[FAILED] else "run the sweep's command again to go on"
-        where = "of the present space " if found.outside else ""
+        where = "of the current space " if found.outside else ""
         return Answer(question, f"Not known: no trial {where}is complete", f"{_counted(found.counts)}; {failed}.")
     headline = found.logs.describe(best.configuration)
     if found.contested:
-        return Answer(question, headline, contest_in_words(found) + _against(found, best).strip())
+        return Answer(question, headline, leaderboard_text(found) + _against(found, best).strip())
     if found.ranked:
         counts = count(trial for trial in found.logs.trials if trial.record.is_search)
         detail = f"Validation: {_numbers(best, 'val')}. Test: {_numbers(best, 'test')}. {_against(found, best)}"
@@ -44,7 +44,7 @@ def which_autoencoder(found: Findings) -> Answer:
     return Answer(question, headline, f"{detail}It is {chosen}, cross-validated without a search.")
 
 
-def contest_in_words(found: Findings) -> str:
+def leaderboard_text(found: Findings) -> str:
     """The leaderboard in sentences: the first, who is tied with it, the smallest of these, and the catch."""
     places, tied = found.folds.places, found.folds.tied
     units = "process conditions" if found.folds.by_condition else "images"
@@ -78,7 +78,7 @@ def _unranked(found: Findings) -> str:
 
 def how_sure(found: Findings) -> Answer:
     """The interval over folds, and what the spread means for the ranking."""
-    question, tables = "How sure?", asked_tables(found.leading) or found.leading
+    question, tables = "How sure?", current_tables(found.leading) or found.leading
     complete = complete_tables(found)
     total = over_all_folds(complete)
     if total is None or total.low is None or total.high is None or total.sd is None:
@@ -115,7 +115,7 @@ def other_configuration(found: Findings) -> str:
 
 def complete_tables(found: Findings) -> list[FoldTable]:
     """Of the leading configuration those labels that have an average, of the grid that was asked for where it ran."""
-    tables = asked_tables(found.leading) or found.leading
+    tables = current_tables(found.leading) or found.leading
     return [table for table in tables if "test_psnr_db" in table.averages]
 
 

@@ -129,7 +129,7 @@ def _fold_table(table: FoldTable, baselines: list[Baseline], writes: Writes, sta
         other = f"{OTHER_DEFINITION.capitalize()}, not comparable with the rows above:"
         foot.append(Row([Entry(other, span=len(writes) + 1)], "reference"))
     foot += [_baseline_row(baseline, writes) for baseline in baselines]
-    caption = " · ".join(filter(None, ("" if table.asked else "of an earlier grid", table.incomplete)))
+    caption = " · ".join(filter(None, ("" if table.current else "of an earlier grid", table.incomplete)))
     titles = ("Fold", *(COLUMNS[column] for column in writes))
     return Table(titles, rows, foot, f"Cross-validation, label {table.label}", caption, "narrow")
 

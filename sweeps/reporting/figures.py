@@ -38,7 +38,7 @@ def make_figures(found: Findings, sweep: Path) -> dict[str, Figure]:
             made.append(_figure(f"reconstruction_{part}", caption, figures.reconstruction_pairs(pairs)))
     if logs.axes and len(found.ranked) > 1:
         caption = f"Effect of each setting on the {len(found.ranked)} complete search trials; the bars are medians."
-        effects = [{**logs.asked.present_space.shown(t.config), **t.numbers} for t in found.ranked]
+        effects = [{**logs.sweep_file.current_space.shown(t.config), **t.numbers} for t in found.ranked]
         made.append(_figure("axis_effects", caption, figures.axis_effects(effects, logs.axes)))
     return {figure.name: figure for figure in (*made, *_comparisons(found))}
 

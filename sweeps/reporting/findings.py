@@ -17,7 +17,7 @@ from sweeps.store import COMPLETE, FAILED, PRUNED, place
 
 OF_USED_WEIGHTS = {"train_loss": "used_train_loss", "val_loss": "used_val_loss"}
 VARIES = 1.5  # times: networks of nearly one size are no question of size
-TITLES = {"parameters": "parameters", "epoch_s": "seconds per epoch"}
+COST_TITLES = {"parameters": "parameters", "epoch_s": "seconds per epoch"}
 
 
 @dataclass(frozen=True)
@@ -59,9 +59,9 @@ class Findings:
 
     logs: SweepLogs
     fields_outside: Mapping[str, list[str]]
-    """Search trial outside the present space -> why."""
+    """Search trial outside the current space -> why."""
     ranked: list[Trial]
-    """Complete search trials of the present space, best first."""
+    """Complete search trials of the current space, best first."""
     folds: FoldFindings
     classes: dict[Configuration, list[ClassResult]] = field(default_factory=dict)
     """Of each cross-validated configuration; the leading one first."""
@@ -72,7 +72,7 @@ class Findings:
 
     @property
     def outside(self) -> list[Trial]:
-        """Complete search trials outside the present space, best first: kept, not ranked."""
+        """Complete search trials outside the current space, best first: kept, not ranked."""
         return ranking(trial for trial in self.logs.trials if trial.name in self.fields_outside)
 
     @property
@@ -93,12 +93,12 @@ class Findings:
     @cached_property
     def titles(self) -> dict[Configuration, str]:
         """Cross-validated configuration -> its settings in words."""
-        return self.logs.asked.present_space.words(self.tables, self.logs.axes)
+        return self.logs.sweep_file.current_space.texts(self.tables, self.logs.axes)
 
     @cached_property
     def trade_off(self) -> Trade | None:
         """Cost against quality in the search, where that is a question."""
-        return trade_off(self.ranked, self.logs.asked.minimize)
+        return trade_off(self.ranked, self.logs.sweep_file.minimize)
 
     @property
     def leading(self) -> list[FoldTable]:
@@ -127,13 +127,13 @@ def find(logs: SweepLogs) -> Findings:
     outside = fields_outside(logs)
     ranked = ranking(t for t in logs.trials if t.record.is_search and t.name not in outside)
     results = fold_results(logs)
-    folds = fold_findings(results, logs.records, logs.asked, ranked[0].configuration if ranked else None)
-    cells = {configuration: of_grid(results, logs.asked, configuration) for configuration in folds.tables}
-    classes = {configuration: class_results(logs.asked, own) for configuration, own in cells.items()}
+    folds = fold_findings(results, logs.records, logs.sweep_file, ranked[0].configuration if ranked else None)
+    cells = {configuration: of_grid(results, logs.sweep_file, configuration) for configuration in folds.tables}
+    classes = {configuration: class_results(logs.sweep_file, own) for configuration, own in cells.items()}
     leading = next(iter(cells.values()), [])
     psnr = list(image_means(leading).values())
     average = float(np.mean(psnr)) if psnr else None
-    return Findings(logs, outside, ranked, folds, classes, hardest_images(logs.asked, leading), average)
+    return Findings(logs, outside, ranked, folds, classes, hardest_images(logs.sweep_file, leading), average)
 
 
 def ranking(trials: Iterable[Trial]) -> list[Trial]:
@@ -181,17 +181,17 @@ def fold_results(logs: SweepLogs) -> list[FoldResult]:
     ]
 
 
-def trade_off(ranked: list[Trial], asked: str | None) -> Trade | None:
+def trade_off(ranked: list[Trial], minimize: str | None) -> Trade | None:
     """Small or fast against good; None when neither asked for nor sizes vary much, or too few costs are known.
 
     Args:
         ranked: search trials, best first.
-        asked: the cost that `minimize` names.
+        minimize: of sweep.json: the cost that it names.
     """
-    cost = asked if asked in TITLES else "parameters"
+    cost = minimize if minimize in COST_TITLES else "parameters"
     known = [trial for trial in ranked if math.isfinite(trial.number(cost)) and trial.number(cost) > 0]
     costs, psnr = ([trial.number(name) for trial in known] for name in (cost, "val_psnr_db"))
-    if len(known) < 2 or (asked not in TITLES and max(costs) <= VARIES * min(costs)):
+    if len(known) < 2 or (minimize not in COST_TITLES and max(costs) <= VARIES * min(costs)):
         return None
     on_front = pareto_front(psnr, costs)
     front = [
@@ -200,7 +200,7 @@ def trade_off(ranked: list[Trial], asked: str | None) -> Trade | None:
         if on
     ]
     return Trade(
-        TITLES[cost],
+        COST_TITLES[cost],
         [Point(t.name, *of) for t, of in zip(known, zip(costs, psnr, on_front, strict=True), strict=True)],
         sorted(front, key=lambda each: (each.cost, each.trial.name)),
     )

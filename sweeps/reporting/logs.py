@@ -13,22 +13,10 @@ from typing import Any
 
 import numpy as np
 
+from sweeps import store
 from sweeps.console import with_option
 from sweeps.space import Configuration, describe, whole
-from sweeps.store import (
-    BASELINES,
-    CV,
-    SEARCH,
-    Baselines,
-    Cell,
-    SweepFile,
-    TrialEvents,
-    TrialRecord,
-    read_baselines,
-    read_record,
-    read_sweep,
-    read_trial,
-)
+from sweeps.store import CV, SEARCH, Baselines, Cell, SweepFile, TrialEvents, TrialRecord
 
 INTERRUPTED = "interrupted"
 EVENT_FILES = "events.out.tfevents.*"
@@ -90,7 +78,7 @@ class Trial:
 class SweepLogs:
     """Everything a report says, before it is laid out."""
 
-    asked: SweepFile
+    sweep_file: SweepFile
     trials: list[Trial] = field(default_factory=list)
     """One per folder, in the order of their names."""
     axes: list[str] = field(default_factory=list)
@@ -109,11 +97,11 @@ class SweepLogs:
 
     def describe(self, configuration: Configuration) -> str:
         """In words, by the axes of the sweep."""
-        return describe(configuration, self.asked.present_space.described(configuration, self.axes))
+        return describe(configuration, self.sweep_file.current_space.described(configuration, self.axes))
 
     def command_with(self, option: str) -> str:
         """The sweep's command with one more option."""
-        return with_option(self.asked.command or SOME_COMMAND, option)
+        return with_option(self.sweep_file.command or SOME_COMMAND, option)
 
 
 def settings(trials: Iterable[Trial], name: str) -> set[Any]:
@@ -130,16 +118,16 @@ def is_trial(folder: Path) -> bool:
 
 def read_logs(sweep: Path) -> SweepLogs:
     """Read a sweep; damage becomes warnings."""
-    asked, baselines = read_sweep(sweep), read_baselines(sweep)
-    logs = SweepLogs(asked or SweepFile(), baselines=baselines or Baselines())
-    if asked is None:
+    sweep_file, baselines = store.read_sweep(sweep), store.read_baselines(sweep)
+    logs = SweepLogs(sweep_file or SweepFile(), baselines=baselines or Baselines())
+    if sweep_file is None:
         logs.warnings.append("sweep.json is missing or unreadable: what was asked is not known, only what was done")
-    if baselines is None and (sweep / BASELINES).exists():
+    if baselines is None and (sweep / store.BASELINES).exists():
         renew = "run the sweep's command again to renew it"
-        logs.warnings.append(f"{BASELINES} is damaged or of another version; {renew}")
+        logs.warnings.append(f"{store.BASELINES} is damaged or of another version; {renew}")
     seen: dict[str, str] = {}
     for folder in sorted(path for path in sweep.iterdir() if is_trial(path)):
-        record, events = read_record(folder), read_events(folder)
+        record, events = store.read_record(folder), read_events(folder)
         if record and (first := seen.setdefault(record.identity, folder.name)) != folder.name:
             logs.warnings.append(f"{folder.name}: the same trial as {first}, counted once")
             continue
@@ -151,7 +139,7 @@ def read_logs(sweep: Path) -> SweepLogs:
 def read_events(folder: Path) -> TrialEvents:
     """A trial's event files; whatever cannot be read is `damaged`, never an exception."""
     try:
-        return read_trial(folder)
+        return store.read_trial(folder)
     except Exception:  # a foreign file under TensorBoard's name can fail in any way; it costs the trial's curves only
         return TrialEvents(damaged=[path.name for path in folder.glob(EVENT_FILES)])
 
@@ -246,8 +234,8 @@ def _record_numbers(record: TrialRecord, events: TrialEvents) -> Numbers:
 def _swept(logs: SweepLogs) -> list[str]:
     """Axes with more than one value by sweep.json; without it, the settings in which the search trials differ."""
     names = dict.fromkeys(name for trial in logs.trials for name in trial.config)
-    if logs.asked.axes:
-        return [name for name in logs.asked.swept if name in names]
+    if logs.sweep_file.axes:
+        return [name for name in logs.sweep_file.swept if name in names]
     search = [trial for trial in logs.trials if trial.record.is_search]
     return [name for name in names if name != "seed" and len({*map(whole, settings(search, name))}) > 1]
 

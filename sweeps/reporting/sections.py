@@ -39,7 +39,7 @@ def compose(found: Findings, figures: Figures, sweep: Path) -> blocks.Report:
     """
     known = [value for trial in found.logs.trials if not np.isnan(value := trial.number("val_loss"))]
     loss = blocks.losses(abs(float(np.median(known))) if known else np.nan)
-    asked, counts = found.logs.asked, [f"{n} {s}" for s, n in found.counts.items() if n or s == COMPLETE]
+    sweep_file, counts = found.logs.sweep_file, [f"{n} {s}" for s, n in found.counts.items() if n or s == COMPLETE]
     pictures = _shown(figures, "training_curves", "reconstruction_val", "reconstruction_test")
     parts = [
         *_opening(found),
@@ -49,13 +49,13 @@ def compose(found: Findings, figures: Figures, sweep: Path) -> blocks.Report:
         *([Heading("Training and reconstructions"), *pictures] if pictures else []),
         *(Heading("How it was made"), _how_made(found.logs, sweep)),
     ]
-    subtitle = f"{_data(asked)} · protocol {asked.protocol or 'not known'} · {', '.join(counts)}"
+    subtitle = f"{_data(sweep_file)} · protocol {sweep_file.protocol or 'not known'} · {', '.join(counts)}"
     return blocks.Report(sweep.resolve().name, subtitle, parts)
 
 
 def _opening(found: Findings) -> list[Block]:
     """The answers, and what to beware of."""
-    remark, warnings = _remark(found.logs.asked.data), found.warnings
+    remark, warnings = _remark(found.logs.sweep_file.data), found.warnings
     more = f"and {len(warnings) - WARNINGS} more: see from_record in trials.csv, or --json"
     listed = [*warnings[:WARNINGS], *([more] if len(warnings) > WARNINGS else [])]
     opening: list[Block] = [Text(remark, "remark")] if remark else []
@@ -93,7 +93,7 @@ def _first(found: Findings) -> Trial | None:
 
 
 def _ranking(found: Findings, notes: TrialNotes, loss: Write) -> Table:
-    """The first search trials, then those outside the present space, which have no place."""
+    """The first search trials, then those outside the current space, which have no place."""
     logs, n = found.logs, len(found.ranked)
     columns: dict[str, tuple[str, Write]] = {
         "best_epoch": ("Best epoch", shown),
@@ -134,7 +134,7 @@ def _front(trade: Trade, logs: SweepLogs, notes: TrialNotes) -> Table:
 
 def _settings(logs: SweepLogs, trial: Trial) -> list[str]:
     """The values of the sweep's axes, a dash where an axis does not count."""
-    settings = logs.asked.present_space.shown(trial.config)
+    settings = logs.sweep_file.current_space.shown(trial.config)
     return [shown(settings.get(name)) for name in logs.axes]
 
 
@@ -143,7 +143,7 @@ def _without_result(logs: SweepLogs) -> list[Block]:
     trials = [t for status in (FAILED, INTERRUPTED, PRUNED) for t in logs.trials if t.status == status]
     rows = []
     for trial in trials[:LISTED]:
-        cell, settings = trial.record.cell, logs.asked.present_space.shown(trial.config)
+        cell, settings = trial.record.cell, logs.sweep_file.current_space.shown(trial.config)
         what = f"{cell.label} fold {cell.fold}" if trial.record.is_fold else describe(settings, logs.axes)
         done = shown(trial.numbers["epochs_done"])
         rows.append(Row((trial.status, Name(trial.name), what, done, _short(trial.record.error))))
@@ -178,7 +178,7 @@ def _surfaces(found: Findings, figures: Figures) -> list[Block]:
         return [Text(f"{needs} trained on. {how_to_cross_validate(found.logs)}")]
     classes = next(iter(found.classes.values()), [])
     tables = [_class_table(classes)] if classes else []
-    return [*_shown(figures, "class_errors"), *tables, _image_table(found.hardest, [*found.logs.asked.classes])]
+    return [*_shown(figures, "class_errors"), *tables, _image_table(found.hardest, [*found.logs.sweep_file.classes])]
 
 
 def _class_table(classes: Sequence[ClassResult]) -> Table:
@@ -210,13 +210,13 @@ def _shown(figures: Figures, *names: str) -> list[Block]:
     return [figures[name] for name in names if name in figures]
 
 
-def _data(asked: SweepFile) -> str:
+def _data(sweep_file: SweepFile) -> str:
     """`30 synthetic images, 960 crops of 64x64 px, seed 42`, as far as known."""
-    data, size = asked.data, asked.data.crop_size
+    data, size = sweep_file.data, sweep_file.data.crop_size
     known = {
         f"{data.images} {'synthetic images' if data.synthetic else 'images'}": data.images,
         f"{data.crops} crops" + (f" of {size}x{size} px" if size else ""): data.crops,
-        f"seed {asked.seed}": asked.seed,
+        f"seed {sweep_file.seed}": sweep_file.seed,
     }
     return ", ".join(text for text, value in known.items() if value is not None) or "data not described (no sweep.json)"
 
@@ -235,17 +235,17 @@ def _remark(data: DataSummary) -> str:
 
 def _how_made(logs: SweepLogs, sweep: Path) -> Table:
     """Name and value, as far as known."""
-    asked, records = logs.asked, logs.records
+    sweep_file, records = logs.sweep_file, logs.records
     names = ("space", "question", "search", "scheduler", "trials", "epochs", "folds", "seed", "git_commit", "created")
-    values = {name.replace("_", " "): getattr(asked, name) for name in names}
-    values["versions"] = ", ".join(f"{name} {version}" for name, version in asked.versions.items())
-    values["data fingerprint"] = asked.data.fingerprint[:16]
+    values = {name.replace("_", " "): getattr(sweep_file, name) for name in names}
+    values["versions"] = ", ".join(f"{name} {version}" for name, version in sweep_file.versions.items())
+    values["data fingerprint"] = sweep_file.data.fingerprint[:16]
     for name, field in (("device", "device"), ("precision", "precision"), ("threads per trial", "threads")):
         values[name] = ", ".join(sorted(map(show, {getattr(record, field) for record in records} - {None})))
     seconds = [record.seconds for record in records if record.seconds is not None]
     if seconds:
         values["time"] = f"{_duration(sum(seconds))} of trials, {_duration(float(np.median(seconds)))} each (median)"
-    commands = {"command": asked.command, "compare trials": f"tensorboard --logdir {sweep}"}
+    commands = {"command": sweep_file.command, "compare trials": f"tensorboard --logdir {sweep}"}
     rows = [Row((name, str(value))) for name, value in values.items() if value not in (None, "")]
     rows += [Row((name, blocks.Entry(text, look="code"))) for name, text in commands.items() if text]
     return Table(("", ""), rows, width="keys")

@@ -73,7 +73,7 @@ def not_ranked(found: Findings) -> dict[Configuration, str]:
 
 def race(found: Findings) -> list[Block]:
     """The rule of the fold race, whom it stopped, what that saved; nothing without one."""
-    rule, configurations = found.logs.asked.race, found.logs.asked.cv_configurations or ()
+    rule, configurations = found.logs.sweep_file.race, found.logs.sweep_file.cv_configurations or ()
     if rule is None or not found.folds.raced:
         return []
     level = f"at {rule.alpha:g} in all, shared among rivals and looks"

@@ -65,14 +65,14 @@ class ImageResult:
         return f"image {self.image_id}" + (f" ({self.file})" if self.file else "")
 
 
-def class_results(asked: SweepFile, results: Sequence[FoldResult]) -> list[ClassResult]:
+def class_results(sweep_file: SweepFile, results: Sequence[FoldResult]) -> list[ClassResult]:
     """Of every label and class. Each label is judged by the folds that were stratified by it.
 
     Args:
         results: cells of one configuration.
     """
     found = []
-    for label, classes in asked.classes.items():
+    for label, classes in sweep_file.classes.items():
         own = [result for result in results if result.label == label]
         images = {metric: image_means(own, metric) for metric in IMAGE_METRICS}
         psnr = images["psnr_db"]
@@ -84,13 +84,13 @@ def class_results(asked: SweepFile, results: Sequence[FoldResult]) -> list[Class
             values = {metric: [of[image] for image in tested if image in of] for metric, of in images.items()}
             means = {metric: float(np.mean(own_values)) for metric, own_values in values.items() if own_values}
             low, high = bootstrap_interval(np.array(list(tested.values())))
-            p = _p_harder(asked, tested, psnr)
+            p = _p_harder(sweep_file, tested, psnr)
             found.append(ClassResult(label, name, len(tested), len(classes[name]), means, low, high, p))
     return found
 
 
-def _p_harder(asked: SweepFile, tested: Mapping[str, float], psnr: Mapping[str, float]) -> float | None:
-    conditions = {image: asked.condition_of(image) for image in psnr}
+def _p_harder(sweep_file: SweepFile, tested: Mapping[str, float], psnr: Mapping[str, float]) -> float | None:
+    conditions = {image: sweep_file.condition_of(image) for image in psnr}
     units: dict[str, list[float]] = {}
     unit_of = {image: image if None in conditions.values() else str(conditions[image]) for image in psnr}
     for image, value in psnr.items():
@@ -111,13 +111,13 @@ def bootstrap_interval(values: np.ndarray, seed: int = 0) -> tuple[float | None,
     return float(low), float(high)
 
 
-def hardest_images(asked: SweepFile, results: Sequence[FoldResult], n: int = HARDEST) -> list[ImageResult]:
+def hardest_images(sweep_file: SweepFile, results: Sequence[FoldResult], n: int = HARDEST) -> list[ImageResult]:
     """The images with the lowest mean test PSNR over all cells of a configuration, with their classes and file."""
     psnr, ssim, spectrum = (image_means(results, metric) for metric in IMAGE_METRICS)
-    files = dict(enumerate(asked.data.files))
+    files = dict(enumerate(sweep_file.data.files))
     kinds = {
         label: {str(image): name for name, images in classes.items() for image in images}
-        for label, classes in asked.classes.items()
+        for label, classes in sweep_file.classes.items()
     }
     return [
         ImageResult(

@@ -42,7 +42,7 @@ def trial_notes(logs: SweepLogs, outside: Mapping[str, list[str]]) -> TrialNotes
     if outside:
         axes = ", ".join(sorted({name for names in outside.values() for name in names}))
         notes.append(
-            f"{OUTSIDE} Outside the present search space ({axes}): {_trials(outside)}, of an earlier version of it;"
+            f"{OUTSIDE} Outside the current search space ({axes}): {_trials(outside)}, of an earlier version of it;"
             " kept, not ranked."
         )
     if changing:
@@ -56,11 +56,11 @@ def trial_notes(logs: SweepLogs, outside: Mapping[str, list[str]]) -> TrialNotes
 
 
 def fields_outside(logs: SweepLogs) -> dict[str, list[str]]:
-    """Search trial -> fields whose value the present space no longer has; such trials are kept, but not ranked."""
+    """Search trial -> fields whose value the current space no longer has; such trials are kept, but not ranked."""
     found = {}
     for trial in logs.trials:
         if trial.record.is_search:
-            outside = logs.asked.present_space.off_axis if trial.status == INTERRUPTED else logs.asked.outside
+            outside = logs.sweep_file.current_space.off_axis if trial.status == INTERRUPTED else logs.sweep_file.outside
             found[trial.name] = outside(trial.record.config)
     return {trial: fields for trial, fields in found.items() if fields}
 
@@ -93,7 +93,7 @@ def not_comparable(records: Iterable[TrialRecord]) -> list[str]:
 
 
 def _retry(logs: SweepLogs) -> str:
-    n = sum(tally_of(logs.asked, logs.records).failed)
+    n = sum(tally_of(logs.sweep_file, logs.records).failed)
     command = logs.command_with("--retry-failed")
     return f"{n} failed trial{'' if n == 1 else 's'}; once the cause is gone, repeat with: {command}" if n else ""
 

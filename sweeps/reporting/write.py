@@ -167,12 +167,12 @@ def _inert(cell: Any) -> Any:
 
 def _summary(found: Findings, sweep: Path) -> Cells:
     """What `--json` prints; missing numbers are null."""
-    logs, trade, data = found.logs, found.trade_off, found.logs.asked.data
+    logs, trade, data = found.logs, found.trade_off, found.logs.sweep_file.data
     known = {name: value for name, value in vars(data).items() if value not in (None, "", ())}
     summary: Cells = {
         "sweep": str(sweep),
         "report": str(sweep / "report"),
-        "protocol": logs.asked.protocol or None,
+        "protocol": logs.sweep_file.protocol or None,
         "data": None if data == DataSummary() else known,
         "trials": found.counts,
         "answers": {answer.question: f"{answer.headline}. {answer.detail}" for answer in answers(found)},
@@ -192,7 +192,7 @@ def _summary(found: Findings, sweep: Path) -> Cells:
 def _best(best: Trial, found: Findings) -> Cells:
     """Its settings and numbers."""
     logs, numbers = found.logs, ("best_epoch", "val_loss", "val_psnr_db", "val_ssim", *TESTS[:3], "parameters")
-    settings = best.config.only(logs.asked.present_space.described(best.config, logs.axes))
+    settings = best.config.only(logs.sweep_file.current_space.described(best.config, logs.axes))
     return {"trial": best.name, **settings, **{name: best.numbers.get(name) for name in numbers}}
 
 

@@ -7,8 +7,8 @@ from .configuration import show as show
 from .configuration import whole as whole
 from .domains import nearest as nearest
 from .mutation import ends as ends
-from .mutation import into as into
 from .mutation import mutate as mutate
+from .mutation import nearest_in as nearest_in
 from .mutation import scaled as scaled
 from .mutation import unscaled as unscaled
 from .optuna_axes import distribution as distribution

@@ -21,7 +21,7 @@ def mutate(settings: Mapping[str, Any], domains: Mapping[str, Domain], rng: np.r
     return {name: _mutated(settings[name], domain, rng) for name, domain in domains.items()}
 
 
-def into(domain: Domain, value: float) -> Any:
+def nearest_in(domain: Domain, value: float) -> Any:
     """The nearest value that a domain has: of its choices, or inside its range and on its grid."""
     if isinstance(domain, Categorical):
         return min(domain.categories, key=lambda choice: abs(scaled(domain, choice) - scaled(domain, value)))
@@ -51,9 +51,9 @@ def _mutated(value: Any, domain: Domain, rng: np.random.RandomState) -> Any:
         return of_tune.nearest(domain, domain.sample(random_state=rng))
     if isinstance(domain, Categorical):
         choices = sorted(domain.categories)
-        position = choices.index(into(domain, value)) + rng.choice([-1, 1])
+        position = choices.index(nearest_in(domain, value)) + rng.choice([-1, 1])
         return choices[int(np.clip(position, 0, len(choices) - 1))]
-    return into(domain, value * rng.choice(FACTORS))
+    return nearest_in(domain, value * rng.choice(FACTORS))
 
 
 def _is_logarithmic(domain: Domain) -> bool:

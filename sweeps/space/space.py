@@ -96,7 +96,7 @@ class Space:
         idle = self.idle(settings)
         return [name for name in axes or [*DESCRIBED, *vae] if name not in idle]
 
-    def words(self, configurations: Iterable[Configuration], axes: Sequence[str]) -> dict[Configuration, str]:
+    def texts(self, configurations: Iterable[Configuration], axes: Sequence[str]) -> dict[Configuration, str]:
         """Each configuration in words, with what else differs where the axes do not tell them apart."""
         names = {each: self.described(each, axes) for each in configurations}
         words = {each: describe(each, names[each]) for each in names}

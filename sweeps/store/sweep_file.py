@@ -124,19 +124,19 @@ class SweepFile:
         }
 
     @property
-    def present_space(self) -> Space:
+    def current_space(self) -> Space:
         """The space as it was asked for last."""
         return Space(self.axes, self.settings, self.conditions)
 
     @property
     def swept(self) -> list[str]:
         """Axes of more than one value."""
-        return self.present_space.swept
+        return self.current_space.swept
 
     def outside(self, config: Configuration) -> list[str]:
-        """Fields in which a search trial is none of the present space, see `Space.outside`."""
+        """Fields in which a search trial is none of the current space, see `Space.outside`."""
         known = self.settings is not None and self.protocol in PROTOCOLS and None not in (self.epochs, self.seed)
-        return self.present_space.outside(config, self._config if known else None)
+        return self.current_space.outside(config, self._config if known else None)
 
     def condition_of(self, image: str) -> str | None:
         """The process condition of an image id; None where it is not known."""
@@ -144,7 +144,7 @@ class SweepFile:
         return str(listed[int(image)]) if listed and image.isdecimal() and int(image) < len(listed) else None
 
     def _config(self, settings: Configuration) -> TrainConfig:
-        known = {"epochs": self.epochs, "seed": self.seed, **self.present_space.fields(settings)}
+        known = {"epochs": self.epochs, "seed": self.seed, **self.current_space.fields(settings)}
         return make_config(self.protocol, **known)
 
 
@@ -224,7 +224,7 @@ def _is_edited(before: SweepFile, now: SweepFile) -> bool:
     old, new = before.settings or Configuration(), now.settings or Configuration()
     same = all(name in before.axes if name not in old else old[name] == value for name, value in new.items())
     kept = all(name in new or name in now.axes for name in old)
-    return same and kept and not now.present_space.off_axis({**old, **new})
+    return same and kept and not now.current_space.off_axis({**old, **new})
 
 
 def _plain(value: Any) -> Any:

@@ -9,7 +9,7 @@ from ray.tune.schedulers import TrialScheduler
 from sweeps.tuning.ray_internals import Brackets
 from sweeps.tuning.run_end import end_with_the_run
 
-ETA = 3
+REDUCTION = 3
 """Each rung keeps one trial in this many and trains it this many times as long."""
 
 
@@ -19,9 +19,9 @@ def brackets(epochs: int, trials: int) -> dict[int, int]:
     The shares are those of the paper; they add up to the trials there are, so that every bracket is full.
     """
     deepest = 0
-    while ETA ** (deepest + 1) <= epochs:
+    while REDUCTION ** (deepest + 1) <= epochs:
         deepest += 1
-    shares = {s: (deepest + 1) / (s + 1) * ETA**s for s in range(deepest, -1, -1)}
+    shares = {s: (deepest + 1) / (s + 1) * REDUCTION**s for s in range(deepest, -1, -1)}
     exact = {s: share * trials / sum(shares.values()) for s, share in shares.items()}
     sizes = {s: int(n) for s, n in exact.items()}
     for s in sorted(exact, key=lambda s: sizes[s] - exact[s])[: trials - sum(sizes.values())]:
@@ -42,7 +42,7 @@ class HyperBand(Brackets):
     """
 
     def __init__(self, epochs: int, trials: int) -> None:
-        super().__init__(brackets(epochs, trials), epochs, ETA)
+        super().__init__(brackets(epochs, trials), epochs, REDUCTION)
 
     def on_trial_add(self, tune_controller: Any, trial: Trial) -> None:
         """Ray's; a trial that is retried is in its bracket still."""

@@ -24,7 +24,7 @@ from sweeps.store import TuneConfig, trial_cell, trial_name
 
 POPULATION = "population"
 """Key of Tune's config that makes a trial a member; the changeable fields are keys beside it."""
-SCHEDULE, _GENERATIONS, _MARKER, _GIFT = "schedule.json", ".generations", "marker.json", ".gift"
+SCHEDULE, _GENERATIONS, _MARKER, _SET_ASIDE = "schedule.json", ".generations", "marker.json", ".set_aside"
 Mark = dict[str, Any]
 """What leads to a kept state: `member`, `epoch`, `state`, a folder."""
 Entry = dict[str, Any]
@@ -88,18 +88,18 @@ def take_over(config: TuneConfig, directory: Path, to_train: TrainConfig) -> int
     complete_transplant(directory)
     noted = {name for entry in history(directory) for name in entry} - {"epoch", "from"}
     now = {name: getattr(to_train, name) for name in sorted(noted | {*_values(config), *config[POPULATION]["adopted"]})}
-    told = tune.get_checkpoint()
-    if told is None:
-        for name in (_GENERATIONS, _GIFT):
+    reported = tune.get_checkpoint()
+    if reported is None:
+        for name in (_GENERATIONS, _SET_ASIDE):
             shutil.rmtree(directory / name, ignore_errors=True)  # of an earlier run, whose marks are gone
         state = load_last(directory)
         note(directory, state["epoch"] + 1 if state else 1, now)
         return 0
-    with told.as_directory() as folder:
+    with reported.as_directory() as folder:
         mark = json.loads((Path(folder) / _MARKER).read_text(encoding="utf-8"))
     if mark["member"] != directory.name and not _has_taken_over(directory, mark, to_train):
-        gift = directory / _GIFT / _gift_name(mark)
-        epoch = transplant(gift if gift.exists() else Path(mark["state"]), directory, to_train)
+        kept = directory / _SET_ASIDE / _name_of(mark)
+        epoch = transplant(kept if kept.exists() else Path(mark["state"]), directory, to_train)
         note(directory, epoch + 1, now | {"from": mark["member"]})
     return mark["epoch"]
 
@@ -139,17 +139,17 @@ def set_aside(donor: tune.Checkpoint, config: TuneConfig) -> None:
     with donor.as_directory() as folder:
         mark = json.loads((Path(folder) / _MARKER).read_text(encoding="utf-8"))
     state = Path(mark["state"])
-    gifts = state.parents[2] / trial_name(config) / _GIFT
-    shutil.rmtree(gifts, ignore_errors=True)
-    gift = gifts / _gift_name(mark)
-    gift.mkdir(parents=True)
+    place = state.parents[2] / trial_name(config) / _SET_ASIDE
+    shutil.rmtree(place, ignore_errors=True)
+    kept = place / _name_of(mark)
+    kept.mkdir(parents=True)
     for name in (LAST, BEST):
-        _link(state / name, gift / name)
+        _link(state / name, kept / name)
 
 
 def forget_generations(sweep: Path) -> None:
     """Remove the kept states of all members; for the end of a search, when nobody can want them any more."""
-    for directory in (*sweep.glob(f"*/{_GENERATIONS}"), *sweep.glob(f"*/{_GIFT}")):
+    for directory in (*sweep.glob(f"*/{_GENERATIONS}"), *sweep.glob(f"*/{_SET_ASIDE}")):
         shutil.rmtree(directory, ignore_errors=True)
 
 
@@ -186,7 +186,7 @@ def _has_taken_over(directory: Path, mark: Mark, to_train: TrainConfig) -> bool:
     return noted and state is not None and state["config"] == config_dict(to_train)
 
 
-def _gift_name(mark: Mark) -> str:
+def _name_of(mark: Mark) -> str:
     return f"{mark['member']}-{mark['epoch']:06d}"
 
 

@@ -18,7 +18,7 @@ from ray.tune.schedulers import TrialScheduler
 from ray.tune.schedulers.pb2 import PB2
 from ray.tune.search.sample import Domain
 
-from sweeps.space import ends, into, mutate, scaled, unscaled
+from sweeps.space import ends, mutate, nearest_in, scaled, unscaled
 from sweeps.tuning.members import generation_epochs, inherit, set_aside
 from sweeps.tuning.ray_internals import Points, Population, has_died, let_go_on
 from sweeps.tuning.run_end import end_with_the_run
@@ -171,7 +171,7 @@ class Bandit(Generations, Points, PB2):
         with warnings.catch_warnings(), _numpy_seeded(self._rng):
             warnings.simplefilter("ignore")  # the process's fits on a handful of points do not always converge
             found = self.proposed(trial, donor)
-        values = {name: into(domain, unscaled(domain, found[name])) for name, domain in self._domains.items()}
+        values = {name: nearest_in(domain, unscaled(domain, found[name])) for name, domain in self._domains.items()}
         unchanged = all(values[name] == donor.config[name] for name in values)  # too little is known yet
         return super()._explored(trial, donor) if unchanged else values
 

@@ -16,7 +16,7 @@ from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from sweeps.store import METRIC, read_trial, trial_name
 from sweeps.tuning.ray_internals import RULES, MedianRule
 
-ETA = 3
+REDUCTION = 3
 """About one trial in this many gets past a rung, and trains to the next one, which is this many times as far."""
 TAG = f"best/{METRIC.removeprefix('best_')}"
 
@@ -55,8 +55,8 @@ class Asha(FIFOScheduler):
         super().__init__()
         self._epochs = epochs
         milestones = [1]
-        while milestones[-1] * ETA < epochs:
-            milestones.append(milestones[-1] * ETA)
+        while milestones[-1] * REDUCTION < epochs:
+            milestones.append(milestones[-1] * REDUCTION)
         self._rungs = {m: {name: _as_logged(of[m]) for name, of in known.items() if m in of} for m in milestones}
         self._compared: dict[str, set[int]] = {}
 
@@ -76,7 +76,7 @@ class Asha(FIFOScheduler):
             return TrialScheduler.CONTINUE
         self._compared[name].add(epoch)
         rung.pop(name, None)
-        stops = bool(rung) and value < np.percentile(list(rung.values()), 100 * (1 - 1 / ETA))
+        stops = bool(rung) and value < np.percentile(list(rung.values()), 100 * (1 - 1 / REDUCTION))
         rung[name] = value
         return TrialScheduler.STOP if stops else TrialScheduler.CONTINUE
 

@@ -117,7 +117,7 @@ def test_of_a_narrower_space_the_best_inside_is_shown_and_the_rest_is_counted(tm
     text = summary(tmp_path)
     assert inside.name in text
     assert best.name not in text
-    assert "outside the present search space: 1 complete (kept, not ranked)" in text
+    assert "outside the current search space: 1 complete (kept, not ranked)" in text
 
 
 def test_folds_of_another_configuration_than_the_searchs_best_are_named(tmp_path: Path) -> None:

@@ -33,7 +33,7 @@ def asking(dropout, *options):
 
 
 def begin(storage, request, data):
-    asked = description.sweep_file(request, data, "")
+    asked = description.make_sweep_file(request, data, "")
     sweep = storage / description.default_name(request.space, data.name, asked)
     open_sweep(sweep, asked)
     return sweep
@@ -45,14 +45,14 @@ def test_a_space_whose_constant_became_an_axis_keeps_its_trials(tmp_path, data):
     point = narrow.search_space.grid()[0]
     cell = search_cell(narrow, point, "angle", "d")
     write_record(sweep / cell.name(1), cell, COMPLETE, metrics={})
-    asked = description.sweep_file(wide, data, "")
+    asked = description.make_sweep_file(wide, data, "")
     check_sweep(sweep, asked)
     [record] = read_records(sweep).values()
     assert not wide.outside(record.config)
     elsewhere = search_cell(wide, point | {"dropout": 0.2}, "angle", "d")
     write_record(sweep / elsewhere.name(2), elsewhere, COMPLETE, metrics={})
     open_sweep(sweep, asked)
-    check_sweep(sweep, description.sweep_file(narrow, data, ""))  # and back
+    check_sweep(sweep, description.make_sweep_file(narrow, data, ""))  # and back
     outside = [narrow.outside(r.config) for r in read_records(sweep).values()]
     assert sorted(outside) == [[], ["dropout"]]
 
@@ -61,7 +61,7 @@ def test_the_automatic_name_of_an_edited_space_is_another_and_the_old_one_is_nam
     old = begin(tmp_path, asking(CONSTANT), data)
     begin(tmp_path, asking(0.1), data)  # another sweep
     wide = asking(WIDER)
-    asked = description.sweep_file(wide, data, "")
+    asked = description.make_sweep_file(wide, data, "")
     open_sweep(tmp_path / "mine", asked)  # the same one, under a name of its own
     begin(tmp_path, asking(CONSTANT, "--epochs", "9"), data)
     (tmp_path / "damaged").mkdir()

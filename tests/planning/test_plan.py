@@ -126,7 +126,7 @@ def test_a_trial_of_an_axis_that_was_removed_is_outside():
     assert narrower.outside(with_axis.config) == ["lr"]  # there lr has its default, 5e-4
 
 
-def test_only_trials_of_the_present_space_are_cross_validated():
+def test_only_trials_of_the_current_space_are_cross_validated():
     asked = request("--trials", "2", "--cv", "--search", "grid")
     settings = [s | {"kernel_size": k} for s, k in zip(plan.searched_settings(asked), (5, 3), strict=False)]
     records = [record(asked, s, psnr=p) for s, p in zip(settings, (25.0, 20.0), strict=True)]

@@ -192,7 +192,7 @@ def test_labels_that_are_no_longer_asked_for_neither_count_nor_compare(tmp_path:
     assert [place.configuration for place in found.folds.places] == [configuration(BEST), configuration(BEHIND)]
     assert found.folds.places[1].standing.difference == pytest.approx(-0.2, abs=0.1)
     assert found.folds.incomplete == {}
-    assert [(table.label, table.asked) for table in found.leading] == [("PP1", True), ("NP", False), ("angle", False)]
+    assert [(table.label, table.current) for table in found.leading] == [("PP1", True), ("NP", False), ("angle", False)]
     assert how_sure(found).detail.startswith("Test PSNR, mean over 5 folds")
 
 
@@ -345,7 +345,7 @@ def test_trials_made_under_other_circumstances_are_not_bit_comparable(
     assert f"1 trial, {odd.name}" in warning
 
 
-def test_trials_outside_the_present_space_are_kept_and_marked_but_not_ranked(tmp_path: Path) -> None:
+def test_trials_outside_the_current_space_are_kept_and_marked_but_not_ranked(tmp_path: Path) -> None:
     write_sweep_json(tmp_path, axes={"lr": {"low": 1e-4, "high": 1e-3}, "kernel_size": [3, 5]})
     write_trial(tmp_path, 0, lr=1e-2, kernel_size=3)
     write_trial(tmp_path, 1, lr=1e-3, kernel_size=5)
@@ -358,7 +358,7 @@ def test_trials_outside_the_present_space_are_kept_and_marked_but_not_ranked(tmp
         True,
         False,
     ]
-    assert "‡ Outside the present search space (kernel_size, lr): 2 trials" in html
+    assert "‡ Outside the current search space (kernel_size, lr): 2 trials" in html
 
 
 def test_a_field_that_a_trial_does_not_sweep_is_a_dash(tmp_path: Path) -> None:

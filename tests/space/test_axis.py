@@ -53,7 +53,7 @@ def test_only_multiples_between_the_ends_are_on_an_axis(axis, on_it, beside_it):
 
 def test_a_step_decides_alike_in_the_file_of_the_sweep():
     asked = SweepFile(axes={"dropout": axis_of(tune.quniform(0, 0.3, 0.1)), "lr": Axis((0.001, 0.01))})
-    for space in (asked.present_space, SweepFile.from_json(asked.to_json()).present_space, Space(asked.axes)):
+    for space in (asked.current_space, SweepFile.from_json(asked.to_json()).current_space, Space(asked.axes)):
         assert space.off_axis({"dropout": 0.1, "lr": 0.001}) == []
         assert space.off_axis({"dropout": 0.15, "lr": 0.001}) == ["dropout"]
 

@@ -122,5 +122,5 @@ def test_an_axis_of_one_value_is_not_swept():
 
 def test_configurations_that_their_axes_do_not_tell_apart_are_told_apart_by_the_rest():
     both = [Configuration.of(lr=1e-3, epochs=epochs, model="cnn_ae") for epochs in (5, 9)]
-    assert list(Space().words(both, ["lr"]).values()) == ["lr 0.001, epochs 5", "lr 0.001, epochs 9"]
-    assert Space().words(both[:1], ["lr"]) == {both[0]: "lr 0.001"}
+    assert list(Space().texts(both, ["lr"]).values()) == ["lr 0.001, epochs 5", "lr 0.001, epochs 9"]
+    assert Space().texts(both[:1], ["lr"]) == {both[0]: "lr 0.001"}

@@ -17,7 +17,7 @@ from deepdlt.dataset.stratified_split import plain_split
 from deepdlt.models.checkpoint import load_checkpoint
 from deepdlt.training.fit import fit
 from sweeps.space.configuration import Configuration
-from sweeps.space.mutation import into, mutate
+from sweeps.space.mutation import mutate, nearest_in
 from sweeps.store.cell import Cell, trial_config, trial_name
 from sweeps.store.ranking import METRIC
 from sweeps.tuning import members as population
@@ -136,9 +136,9 @@ def test_a_donor_may_be_generations_ahead_before_its_weights_are_taken(two, patc
     assert all(torch.equal(value, marked[name]) for name, value in weights.items())
     assert [m["epoch"] for m in later.train(2)] == [1, 2]
     population.set_aside(donor.mark(metrics), member.config)
-    assert [gift.name for gift in (member.directory / ".gift").iterdir()] == ["donor-000004"]
+    assert [kept.name for kept in (member.directory / ".set_aside").iterdir()] == ["donor-000004"]
     population.forget_generations(tmp_path)
-    assert not (member.directory / ".gift").exists()
+    assert not (member.directory / ".set_aside").exists()
 
 
 def test_a_state_that_is_gone_cannot_be_set_aside(two):
@@ -426,4 +426,4 @@ def test_mutations_are_those_of_the_seed():
     ],
 )
 def test_the_nearest_value_of_a_domain(domain, value, nearest):
-    assert into(domain, value) == pytest.approx(nearest)
+    assert nearest_in(domain, value) == pytest.approx(nearest)
