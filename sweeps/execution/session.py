@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from sweeps.errors import RayFailed, RayNotStarted
+from sweeps.execution.watchdog import HANG
 
 # Tune reads these when it is imported.
 os.environ.update(
@@ -29,7 +30,6 @@ from ray.tune import TuneError
 from sweeps.tuning import silence_errors
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-HANG = "DEEPDLT_HANG_S"  # environment: seconds without a step after which a trial's process ends itself
 WORKER_ENV = {
     "TUNE_FUNCTION_THREAD_TIMEOUT_S": "600",  # a reused actor waits for its last trial to end (else Tune hangs)
     "RAY_CHDIR_TO_TRIAL_DIR": "0",

@@ -1,11 +1,8 @@
 """One trial: a cell and the crops in; event files, checkpoints, a commit record and one report per epoch out."""
 
-import faulthandler
-import os
 import time
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -29,6 +26,7 @@ from deepdlt.models import (
 from deepdlt.training import evaluate
 from deepdlt.training.fit import fit
 from sweeps.execution.begun_trials import begin
+from sweeps.execution.watchdog import pause, watchdog
 from sweeps.identity import Provenance
 from sweeps.identity import code as code_identity
 from sweeps.store import (
@@ -47,8 +45,6 @@ from sweeps.tuning import members as population
 SHOWN_CROPS = 8
 BEST_PREFIX = "best_val_"
 NOT_LOGGED = ("epoch", "finished", "best_epoch")
-HANG_S = 900.0  # without a step; an epoch's validation is one, minutes at the very worst
-HANG_FILE = "hang.txt"
 
 
 @dataclass(frozen=True)
@@ -81,7 +77,7 @@ def train_cell(config: TuneConfig, crops: np.ndarray, job: Job) -> None:
     forget_failure(directory)
     begin(config, directory, here)
     try:
-        with TrialLog(directory) as log, _watchdog(directory) as alive:
+        with TrialLog(directory) as log, watchdog(directory) as alive:
             place: dict[str, Any] = {"kind": cell.kind, "label": cell.label, "fold": cell.fold, "n_folds": cell.n_folds}
             log.session_start(directory.name, {**cell.config, **place})
             log.flush()  # a trial that ends in its first epoch is still known by its settings
@@ -138,33 +134,10 @@ def _train(
         if epoch > told or metrics["finished"]:
             numbers = {name: float(value) for name, value in metrics.items()} | {"epoch": epoch}
             mark = population.checkpoint(config, directory, metrics)
-            faulthandler.cancel_dump_traceback_later()  # a member of a population may wait for the others here
+            pause()  # a member of a population may wait for the others here
             tune.report(numbers | {"parameters": parameters}, checkpoint=mark)  # may stop the trial
             alive(now=True)
     return None
-
-
-@contextmanager
-def _watchdog(directory: Path) -> Iterator[Callable[..., None]]:
-    """Yield what must be called again and again, or else this process writes where it hangs and ends.
-
-    A thread of the C library watches, so that code which never gives Python back is noticed too.
-    """
-    limit, last = float(os.environ.get("DEEPDLT_HANG_S", HANG_S)), 0.0
-    with (directory / HANG_FILE).open("w") as file:
-
-        def alive(now: bool = False) -> None:
-            nonlocal last
-            if now or time.monotonic() - last > limit / 100:  # arming costs a thread
-                faulthandler.dump_traceback_later(limit, exit=True, file=file)
-                last = time.monotonic()
-
-        alive()
-        try:
-            yield alive
-        finally:
-            faulthandler.cancel_dump_traceback_later()
-            (directory / HANG_FILE).unlink(missing_ok=True)
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from ray.tune.progress_reporter import TrialProgressCallback
 from deepdlt.terminal import say, unread
 from deepdlt.training import EPOCH_METRICS
 from sweeps import stopping
-from sweeps.execution.trainable import HANG_FILE
+from sweeps.execution.watchdog import HANG_FILE
 from sweeps.identity import Provenance
 from sweeps.planning import span
 from sweeps.store import (

@@ -9,8 +9,8 @@ import pytest
 
 from sweeps import stopping
 from sweeps.execution import trial_ends as progress
-from sweeps.execution.trainable import HANG_FILE
 from sweeps.execution.trial_ends import Phase
+from sweeps.execution.watchdog import HANG_FILE
 from sweeps.identity.description import Provenance
 from sweeps.space.configuration import Configuration
 from sweeps.store.cell import Cell, trial_config
