@@ -7,7 +7,7 @@ import pytest
 import search_spaces
 from sweeps.request.options import make_parser
 from sweeps.request.request import make_request
-from sweeps.space.search_space import SearchSpace
+from sweeps.space.tune_space import TuneSpace
 
 SHIPPED = ["cv_report", "exp_grid", "model_grid", "res_grid", "smoke", "vae_grid"]
 
@@ -38,7 +38,7 @@ def test_a_space_is_valid_in_both_protocols_and_says_what_it_costs(name):
 def test_the_product_in_the_docstring_is_the_size_of_the_grid(name):
     module = search_spaces.load(name)
     stated = re.search(r"= (\d+) configurations", module.__doc__)
-    space = SearchSpace(module.SPACE, getattr(module, "CONDITIONS", {}))
+    space = TuneSpace(module.SPACE, getattr(module, "CONDITIONS", {}))
     if stated:
         assert len(space.grid()) == int(stated[1])
     else:

@@ -65,7 +65,7 @@ def compute_baselines(request: Request, data: SweepData, sweep: Path, quiet: boo
 
 def latent_sizes(request: Request, best: TrialRecord | None = None) -> list[int]:
     """Latent sizes of all configurations of the space, of a range the two ends and that of the best record."""
-    axes = request.search_space.axes
+    axes = request.tune_space.axes
     choices = {name: axes[name].ends for name in LATENT_FIELDS if name in axes}
     points = [dict(zip(choices, values, strict=True)) for values in itertools.product(*choices.values())]
     points += [{name: best.config[name] for name in choices}] if best else []

@@ -8,7 +8,7 @@ from deepdlt.atomic import write_atomic
 from deepdlt.models import BEST, LAST, PREVIOUS, load_last
 from deepdlt.training import complete_transplant
 from sweeps.store import CODE_FILE, TuneConfig
-from sweeps.tuning import members as population
+from sweeps.tuning import population_members as population
 
 
 def begin(config: TuneConfig, directory: Path, code: str) -> None:

@@ -101,7 +101,7 @@ class SweepRun:
             if trials:
                 self._run("search", ListedSearch(trials), total, len(trials))
             return
-        space = self.request.search_space
+        space = self.request.tune_space
         searcher = DistinctOptunaSearch(
             space,
             partial(_suggested, names, self.request, self.label, self.fingerprint),
@@ -143,7 +143,7 @@ class SweepRun:
 
     def _member_axes(self) -> list[str]:
         """The swept fields, when trials are members of a population that may change some of them."""
-        return list(self.request.search_space.domains) if self.request.scheduler in schedulers.POPULATIONS else []
+        return list(self.request.tune_space.domains) if self.request.scheduler in schedulers.POPULATIONS else []
 
     def _begun(self) -> Iterator[Configuration]:
         """Settings of search trials that were interrupted or damaged, or are to be retried: they come first."""
@@ -157,7 +157,7 @@ class SweepRun:
 
     def _of_the_space(self) -> Iterator[tuple[Path, TrialRecord | None, Configuration]]:
         """Folder, record and settings of each search trial of the space as it is now."""
-        space = self.request.search_space
+        space = self.request.tune_space
         for directory in sorted(self.sweep.glob("s[0-9]*-*")):
             record = read_record(directory)
             settings = space.logged(record.config if record else read_trial(directory).hparams)
@@ -188,7 +188,7 @@ class SweepRun:
         trainable = tune.with_parameters(train_cell, crops=self.data.patches.crops, job=self.job)
         scheduler, at_a_time = None, resources.max_concurrent
         if phase == "search":
-            name, domains = self.request.scheduler, self.request.search_space.domains
+            name, domains = self.request.scheduler, self.request.tune_space.domains
             known = reached(self.sweep, self._comparable()) if name in schedulers.ANYTIME else NOTHING
             epochs, seed = self.request.epochs, self.request.seed
             scheduler = schedulers.make_scheduler(name, epochs, missing, domains, seed, known=known)
@@ -272,13 +272,13 @@ def _largest() -> float:
 
 
 def _has_vae(request: Request) -> bool:
-    swept = request.search_space.axes.get("model")
+    swept = request.tune_space.axes.get("model")
     return any(model in VAES for model in (swept.choices if swept else [request.config().model]))
 
 
 def _hparam_domains(request: Request) -> tuple[Mapping[str, Any], Mapping[str, Sequence[Any]]]:
     """Columns of the HPARAMS tab: the swept fields, and what kind of trial it is."""
-    axes = request.search_space.axes
+    axes = request.tune_space.axes
     return {name: list(axis.choices) or (axis.low, axis.high) for name, axis in axes.items()}, {
         "kind": ["search", "cv"],
         "label": [*LABELS, *request.labels],

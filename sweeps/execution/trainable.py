@@ -40,7 +40,7 @@ from sweeps.store import (
     trial_name,
     write_record,
 )
-from sweeps.tuning import members as population
+from sweeps.tuning import population_members as population
 
 SHOWN_CROPS = 8
 BEST_PREFIX = "best_val_"

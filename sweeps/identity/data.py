@@ -50,7 +50,7 @@ def load(folder: Path | None, request: Request) -> SweepData:
         for note in source.notes:
             print(f"note: {note}", file=sys.stderr)
         check_labels(request, source.images)
-        options = crop_options(request.config(), synthetic, "augment_brightness" in request.search_space.fields)
+        options = crop_options(request.config(), synthetic, "augment_brightness" in request.tune_space.fields)
         with progress_bar("cutting crops", "images") as progress:
             patches = load_patches(create_dataset(source, CACHE / "patches", options, progress))
     except OSError as error:

@@ -43,7 +43,7 @@ def extendable(sweep: Path, sweep_file: SweepFile) -> list[str]:
 
 def make_sweep_file(request: Request, data: SweepData, command: str) -> SweepFile:
     """The content of sweep.json."""
-    files, space, images = code_identity.code_files(), request.search_space.space, data.patches.images
+    files, space, images = code_identity.code_files(), request.tune_space.space, data.patches.images
     return SweepFile(
         space=request.space,
         question=request.question,

@@ -16,7 +16,7 @@ from sweeps.identity.images import changed
 from sweeps.request import Request, Resources
 from sweeps.space import Axis
 from sweeps.store import CODE_FILE, SweepFile, TrialRecord, read_record, read_records, read_sweep
-from sweeps.tuning import members as population
+from sweeps.tuning import population_members as population
 from sweeps.tuning import schedulers
 
 LISTED = 10

@@ -29,13 +29,11 @@ Span = tuple[float, float]
 """Lowest and highest."""
 ONCE: Span = (1.0, 1.0)
 SURE = 1.28  # standard deviations: four of five cases
-OF_TIMED, OF_FINISHED = (
-    (0.85, 1.2),
-    (0.9, 1.12),
-)  # an epoch against timed steps, and against the mean of finished trials
+OF_TIMED = (0.85, 1.2)  # an epoch against timed steps
+OF_FINISHED = (0.9, 1.12)  # and against the mean of finished trials
 SAVE_S_PER_MB = 0.003  # checkpoints: an epoch, per megabyte of a trial
 TRIAL_S = (0.3, 1.5)  # once per trial: test, pictures, handing over
-START_S, REPORT_S = (10.0, 20.0), (3.0, 8.0)  # of Ray, with PyTorch in its workers; Ray's end, tables, pages
+START_S, REPORT_S = (15.0, 30.0), (3.5, 9.0)  # imports, timed steps, Ray and its workers; Ray's end, tables, pages
 BASELINES_S = (3e-4, 1e-3)  # per crop of a training split and 128 numbers of a code
 GO_ON = {"asha": 1 / 3, "median": 0.4, "hyperband": 0.6}
 """Share of the trials that a scheduler lets go on at epochs 1, 3, 9, ..."""
@@ -109,7 +107,7 @@ def estimate(
             rounds = trials / resources.max_concurrent
             every = _product(mean, (max(1.0, rounds), math.ceil(rounds)))
             parts.append((max(every[0], longest[0]), max(every[1], longest[1])))  # the best one goes on to its end
-    space = request.search_space.space
+    space = request.tune_space.space
     words = space.texts(pace.epoch_s, space.swept)
     return Forecast(
         eta_s=_sum(*parts),
@@ -167,7 +165,7 @@ def _coming(
     request: Request, listed: Sequence[Configuration] | None, records: Iterable[TrialRecord]
 ) -> list[Configuration]:
     """Whole configurations of the search that are still to run, or as many as tell what they cost."""
-    space, found = request.search_space, []
+    space, found = request.tune_space, []
     settings = listed if listed is not None else space.grid() or space.random(MOST_DRAWN, request.seed)
     for point in random.Random(request.seed).sample(settings, min(len(settings), MOST_DRAWN)):
         with suppress(ConfigError):  # such a trial fails at once
@@ -263,7 +261,7 @@ def _other_s(coming: Iterable[Configuration], data: SweepData, search: bool, aga
     crops = codes * sum(len(split.train) for (_, fold), split in data.splits.items() if fold or search)
     busy = min(3.0, max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1)))  # others want the processors, too
     low, high = _sum(START_S, REPORT_S, (BASELINES_S[0] * crops * (not again), BASELINES_S[1] * crops))
-    return low, high * busy
+    return low * math.sqrt(busy), high * busy  # for how long they do is not known
 
 
 def _memory_note(needed_mb: float, crops_mb: float, share: float) -> str:

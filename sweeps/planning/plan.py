@@ -93,8 +93,8 @@ def searched_settings(request: Request) -> list[Configuration] | None:
     if request.search == "optuna":
         return None
     if request.search == "grid":
-        return (request.search_space.grid() or [])[: request.trials]
-    return request.search_space.random(request.trials, request.seed)
+        return (request.tune_space.grid() or [])[: request.trials]
+    return request.tune_space.random(request.trials, request.seed)
 
 
 def planned_trials(request: Request) -> Pair:
@@ -144,7 +144,7 @@ def tally(request: Request, records: Records, data: str, retry: bool = False) ->
 
 
 def _space_size(request: Request) -> int | None:
-    finite = request.search_space.grid()
+    finite = request.tune_space.grid()
     return None if finite is None else len(finite)
 
 

@@ -8,7 +8,7 @@ import search_spaces
 from deepdlt.config import PROTOCOLS, ConfigError, TrainConfig, make_config, parse_settings
 from deepdlt.images import DLIP_LABELS
 from sweeps.errors import SweepRefused
-from sweeps.space import Configuration, SearchSpace, domains
+from sweeps.space import Configuration, TuneSpace, domains
 from sweeps.tuning import schedulers
 
 LABELS = DLIP_LABELS
@@ -27,7 +27,7 @@ class Request:
 
     space: str
     question: str
-    search_space: SearchSpace
+    tune_space: TuneSpace
     """With `--set` applied."""
     cv_only: bool
     protocol: str
@@ -56,12 +56,12 @@ class Request:
         Raises:
             ConfigError: choices that do not go together.
         """
-        known = {"epochs": self.epochs, "seed": self.seed, **self.search_space.space.fields(settings)}
+        known = {"epochs": self.epochs, "seed": self.seed, **self.tune_space.space.fields(settings)}
         return make_config(self.protocol, **known)
 
     def outside(self, config: Configuration) -> list[str]:
         """Fields in which a search trial is none of the space as it is now, see `Space.outside`."""
-        return self.search_space.space.outside(config, self.config)
+        return self.tune_space.space.outside(config, self.config)
 
 
 def make_request(args: Namespace) -> Request:
@@ -76,14 +76,14 @@ def make_request(args: Namespace) -> Request:
         raise SweepRefused(
             f"search_spaces/{args.space}.py must define {', '.join(missing)}; see search_spaces/__init__.py"
         )
-    space = SearchSpace({**module.SPACE, **parse_settings(args.set)}, getattr(module, "CONDITIONS", {}))
+    space = TuneSpace({**module.SPACE, **parse_settings(args.set)}, getattr(module, "CONDITIONS", {}))
     points = [Configuration.of(point).only(space.domains) for point in getattr(module, "POINTS", [])]
     cv_only = getattr(module, "CV_ONLY", False)
     cv = args.cv or cv_only
     request = Request(
         space=args.space,
         question=_question(module.__doc__ or ""),
-        search_space=replace(space, points=points),
+        tune_space=replace(space, points=points),
         cv_only=cv_only,
         protocol=args.protocol,
         search=args.search,
@@ -145,7 +145,7 @@ def _number_problems(request: Request, args: Namespace) -> list[str]:
 
 
 def _space_problems(request: Request) -> list[str]:
-    where, space = f"space {request.space}", request.search_space
+    where, space = f"space {request.space}", request.tune_space
     foreign = [n for n, v in space.fields.items() if not isinstance(v, SIMPLE) and not domains.is_axis(v)]
     if foreign:
         return [f"{where}: `{n}` must be a value, tune.choice, or a range such as tune.loguniform" for n in foreign]
@@ -175,7 +175,7 @@ def _space_problems(request: Request) -> list[str]:
     return problems
 
 
-def _condition_problems(space: SearchSpace) -> list[str]:
+def _condition_problems(space: TuneSpace) -> list[str]:
     problems = []
     for name, needs in space.conditions.items():
         if name not in space.fields:

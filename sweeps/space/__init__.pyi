@@ -13,7 +13,7 @@ from .mutation import scaled as scaled
 from .mutation import unscaled as unscaled
 from .optuna_axes import distribution as distribution
 from .optuna_axes import suggest as suggest
-from .search_space import SearchSpace as SearchSpace
 from .space import Conditions as Conditions
 from .space import Space as Space
 from .space import active as active
+from .tune_space import TuneSpace as TuneSpace

@@ -1,11 +1,11 @@
-from . import members as members
+from . import population_members as population_members
 from . import schedulers as schedulers
 from .listed_search import ListedSearch as ListedSearch
 from .listed_search import RaceSearch as RaceSearch
-from .members import forget_generations as forget_generations
-from .members import member as member
 from .optuna_search import DistinctOptunaSearch as DistinctOptunaSearch
 from .optuna_search import close_study as close_study
+from .population_members import forget_generations as forget_generations
+from .population_members import member as member
 from .pruning import NOTHING as NOTHING
 from .pruning import reached as reached
 from .ray_internals import silence_errors as silence_errors

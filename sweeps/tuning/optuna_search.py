@@ -14,7 +14,7 @@ from optuna.trial import TrialState
 from ray.tune.search import Searcher
 
 from sweeps import stopping
-from sweeps.space import Configuration, SearchSpace, distinct, distribution, nearest, suggest
+from sweeps.space import Configuration, TuneSpace, distinct, distribution, nearest, suggest
 from sweeps.store import COMPLETE, FAILED, METRIC, MODE, PRUNED, TrialRecord, TuneConfig, read_record, trial_name
 
 DRAWS = 100
@@ -38,7 +38,7 @@ class DistinctOptunaSearch(Searcher):
 
     def __init__(
         self,
-        space: SearchSpace,
+        space: TuneSpace,
         to_trial: Callable[[Configuration], TuneConfig],
         *,
         sweep: Path,

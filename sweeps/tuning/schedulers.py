@@ -13,7 +13,7 @@ NAMES = ("none", "asha", "median", "hyperband", "pbt", "pb2")
 ANYTIME = ("asha", "median")
 """These compare a trial with all that came before it, of earlier runs too: see sweeps.tuning.pruning."""
 POPULATIONS = ("pbt", "pb2")
-"""Trials of these are members of a population: see sweeps.tuning.members."""
+"""Trials of these are members of a population: see sweeps.tuning.population_members."""
 PAUSING = ("hyperband", *POPULATIONS)
 """Trials of these wait for each other: all of them must be begun before the first is compared."""
 MIN_MEMBERS, MIN_BRACKET = 4, 3
@@ -41,7 +41,7 @@ def make_scheduler(
 
         return HyperBand(epochs, trials)
     if name in POPULATIONS:
-        from sweeps.tuning.populations import Bandit, Mutations  # late: seconds, for this scheduler alone
+        from sweeps.tuning.population_schedulers import Bandit, Mutations  # late: seconds, for this scheduler alone
 
         return {"pbt": Mutations, "pb2": Bandit}[name](epochs, changeable(domains), seed)
     return None

@@ -147,8 +147,8 @@ def many(trials: int, cwd: Path) -> dict[str, float]:
     options = ["--space", "exp_grid", "--search", "random", "--scheduler", "none", "--trials", str(trials)]
     args = make_parser().parse_args([*options, "-q"])
     asked = request.make_request(args)
-    fields = {**asked.search_space.fields, "lr": tune.loguniform(1e-5, 1e-2)}  # enough different configurations
-    asked = replace(asked, search_space=replace(asked.search_space, fields=fields))
+    fields = {**asked.tune_space.fields, "lr": tune.loguniform(1e-5, 1e-2)}  # enough different configurations
+    asked = replace(asked, tune_space=replace(asked.tune_space, fields=fields))
     data = sweep_data.load(None, asked)
     at_a_time = 1 if os.environ.get("REPORTS") else SLEEPERS_AT_A_TIME
     share = resources.Resources(2 / max(2, at_a_time), 0, at_a_time)

@@ -16,7 +16,7 @@ from sweeps.execution.baselines import compute_baselines, latent_sizes
 from sweeps.identity.data import SweepData
 from sweeps.request.request import Request
 from sweeps.space.configuration import Configuration
-from sweeps.space.search_space import SearchSpace
+from sweeps.space.tune_space import TuneSpace
 from sweeps.store.baselines_file import BASELINES, read_baselines
 from sweeps.store.cell import Cell
 from sweeps.store.trial_record import TrialRecord, write_record
@@ -24,7 +24,7 @@ from sweeps.store.trial_record import TrialRecord, write_record
 
 def request(**changes: Any) -> Request:
     given: dict[str, Any] = {
-        "search_space": SearchSpace({"model": "cnn_vae", "latent_dim": tune.choice([8, 32])}),
+        "tune_space": TuneSpace({"model": "cnn_vae", "latent_dim": tune.choice([8, 32])}),
         "cv": True,
         "cv_only": False,
         "labels": ("angle",),
@@ -93,7 +93,7 @@ def test_what_they_depend_on_renews_them(sweep, data, computed, change):
     if change == "damage":
         (sweep / BASELINES).write_bytes((sweep / BASELINES).read_bytes()[:-50])
     elif change == "sizes":
-        asked = request(search_space=SearchSpace({"model": "cnn_vae", "latent_dim": tune.choice([8, 33])}))
+        asked = request(tune_space=TuneSpace({"model": "cnn_vae", "latent_dim": tune.choice([8, 33])}))
     elif change == "data":
         data = replace(data, patches=SimpleNamespace(crops=data.patches.crops, fingerprint="g"))
     else:
@@ -161,4 +161,4 @@ def test_the_sizes_are_those_of_all_configurations(domains, sizes):
     cell = searched(latent_dim=40)
     best = TrialRecord(name="s0001", status="complete", cell=cell, identity=cell.identity)
     of_range = best if domains["model"] == "cnn_vae" else None
-    assert latent_sizes(request(search_space=SearchSpace(domains)), of_range) == sizes
+    assert latent_sizes(request(tune_space=TuneSpace(domains)), of_range) == sizes

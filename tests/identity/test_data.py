@@ -12,7 +12,7 @@ from sweeps.identity import description
 from sweeps.request.cells import search_cell
 from sweeps.request.options import make_parser
 from sweeps.request.request import LABELS, make_request
-from sweeps.space.search_space import SearchSpace
+from sweeps.space.tune_space import TuneSpace
 from sweeps.store.sweep_file import check_sweep, open_sweep
 from sweeps.store.trial_record import COMPLETE, read_records, write_record
 
@@ -29,7 +29,7 @@ def data():
 def asking(dropout, *options):
     """The request of a space with this dropout, a constant or a domain."""
     request = make_request(make_parser().parse_args(["--space", "smoke", *options]))
-    return replace(request, search_space=SearchSpace({**request.search_space.fields, "dropout": dropout}))
+    return replace(request, tune_space=TuneSpace({**request.tune_space.fields, "dropout": dropout}))
 
 
 def begin(storage, request, data):
@@ -42,7 +42,7 @@ def begin(storage, request, data):
 def test_a_space_whose_constant_became_an_axis_keeps_its_trials(tmp_path, data):
     narrow, wide = asking(CONSTANT), asking(WIDER)
     sweep = begin(tmp_path, narrow, data)
-    point = narrow.search_space.grid()[0]
+    point = narrow.tune_space.grid()[0]
     cell = search_cell(narrow, point, "angle", "d")
     write_record(sweep / cell.name(1), cell, COMPLETE, metrics={})
     asked = description.make_sweep_file(wide, data, "")

@@ -20,7 +20,7 @@ from sweeps.request.request import make_request
 from sweeps.request.resources import Resources
 from sweeps.space.axis import Axis
 from sweeps.space.configuration import Configuration
-from sweeps.space.search_space import SearchSpace
+from sweeps.space.tune_space import TuneSpace
 from sweeps.store.cell import trial_config
 from sweeps.store.sweep_file import SweepFile, check_sweep
 from sweeps.store.trial_record import write_record
@@ -70,8 +70,8 @@ def test_an_edited_space_is_told_in_exact_counts(tmp_path, asked):
     before = SweepFile(axes={"kernel_size": Axis((3, 5)), "lr": Axis((1e-3,))})
     (tmp_path / "sweep.json").write_text(json.dumps(before.to_json()))
     narrow = make_request(make_parser().parse_args(["--space", "exp_grid", "--set", "optimizer=adam"]))
-    fields = {**narrow.search_space.fields, "kernel_size": tune.choice([3, 7])}
-    narrow = replace(narrow, search_space=SearchSpace(fields))
+    fields = {**narrow.tune_space.fields, "kernel_size": tune.choice([3, 7])}
+    narrow = replace(narrow, tune_space=TuneSpace(fields))
     now = SweepFile(axes={"kernel_size": Axis((3, 7)), "lr": Axis((1e-3,))})
     [line] = resuming.notes(narrow, Resources(1, 0, 1), tmp_path, now, on_cluster=True)
     assert "added: kernel_size=7; removed: kernel_size=5" in line

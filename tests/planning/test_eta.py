@@ -267,7 +267,7 @@ def test_ray_has_to_start_first_and_takes_longer_on_a_busy_machine(patches, monk
     assert ends[0] == ends[1]
     assert ends[2][1] - ends[1][1] >= 2 * (START_S[1] + REPORT_S[1])
     assert ends[2] == ends[3]  # a queue of short jobs does not last
-    assert {low for low, _ in ends} == {ends[0][0]}
+    assert ends[0][0] < ends[2][0] < 2 * ends[0][0]  # nor may other long ones
 
 
 @pytest.mark.parametrize("scheduler", ["none", "asha"])

@@ -120,8 +120,8 @@ def test_cells_of_configurations_that_lost_the_race_are_not_missing():
 def test_a_trial_of_an_axis_that_was_removed_is_outside():
     asked = request("--trials", "2", "--search", "grid")
     with_axis = record(asked, plan.searched_settings(asked)[0] | {"lr": 1e-3})
-    fields = {name: value for name, value in asked.search_space.fields.items() if name != "lr"}
-    narrower = replace(asked, search_space=replace(asked.search_space, fields=fields, points=()))
+    fields = {name: value for name, value in asked.tune_space.fields.items() if name != "lr"}
+    narrower = replace(asked, tune_space=replace(asked.tune_space, fields=fields, points=()))
     assert not asked.outside(with_axis.config)
     assert narrower.outside(with_axis.config) == ["lr"]  # there lr has its default, 5e-4
 

@@ -13,10 +13,10 @@ def request(*arguments):
 
 def test_setting_an_axis_fixes_it():
     fixed = request("--set", "optimizer=sgd", "--set", "momentum=0.5")
-    assert "optimizer" not in fixed.search_space.axes
+    assert "optimizer" not in fixed.tune_space.axes
     config = fixed.config({"lr": 1e-3, "dropout": 0.2, "activation": "elu", "kernel_size": 3})
     assert (config.optimizer, config.momentum) == ("sgd", 0.5)
-    assert all("optimizer" not in point for point in fixed.search_space.points)
+    assert all("optimizer" not in point for point in fixed.tune_space.points)
 
 
 def test_the_protocol_reaches_the_configuration():
@@ -81,7 +81,7 @@ CONDITIONS = {"kernel_size": {"model": ["cnn_ae"]}, "latent_dim": {"model": ["cn
 
 def test_an_axis_counts_only_where_its_condition_holds(tmp_path, monkeypatch):
     asked = make_request(space_with(tmp_path, monkeypatch, TWO_MODELS))
-    found = asked.search_space.grid()
+    found = asked.tune_space.grid()
     assert len(found) == 4  # 2 kernels of the one, 2 vectors of the other
     for settings in found:
         assert ("kernel_size" in settings) == (settings["model"] == "cnn_ae")

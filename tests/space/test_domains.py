@@ -15,7 +15,7 @@ from sweeps.request.options import make_parser
 from sweeps.request.request import make_request
 from sweeps.space.configuration import Configuration
 from sweeps.space.domains import values as values_of
-from sweeps.space.search_space import SearchSpace
+from sweeps.space.tune_space import TuneSpace
 from sweeps.store.cell import Cell
 from sweeps.store.ranking import METRIC
 from sweeps.store.trial_record import COMPLETE, PRUNED, TrialRecord
@@ -39,7 +39,7 @@ each = pytest.mark.parametrize(("domain", "values"), STEPS.values(), ids=STEPS.k
 
 
 def optuna(sweep, fields, conditions=None):
-    space = SearchSpace(fields, conditions or {})
+    space = TuneSpace(fields, conditions or {})
     return DistinctOptunaSearch(space, lambda s: {"trial": {"name": "s1", **s}}, sweep=sweep, seed=0)
 
 
@@ -56,14 +56,14 @@ def suggestions(searcher, most=20):
 
 @each
 def test_a_range_with_a_step_is_listed(domain, values):
-    assert [s["x"] for s in SearchSpace({"x": domain}).grid()] == values
-    assert {type(s["x"]) for s in SearchSpace({"x": domain}).grid()} == {type(values[0])}
+    assert [s["x"] for s in TuneSpace({"x": domain}).grid()] == values
+    assert {type(s["x"]) for s in TuneSpace({"x": domain}).grid()} == {type(values[0])}
 
 
 @each
 def test_all_that_is_listed_and_nothing_else_is_drawn_and_is_in_the_space(domain, values):
     rng = np.random.RandomState(0)
-    space = SearchSpace({"x": domain})
+    space = TuneSpace({"x": domain})
     drawn = [space.draw(rng) for _ in range(300)]
     assert {s["x"] for s in drawn} == set(values)
     assert all(space.space.holds(s) for s in drawn)
@@ -90,8 +90,8 @@ def test_what_floating_point_made_of_a_value_is_that_value(tmp_path):
     space = {"x": tune.quniform(0.0, 0.3, 0.1)}
     made = Configuration.of(x=3 * 0.1)
     assert made["x"] > 0.3
-    assert SearchSpace(space).space.holds(made)
-    assert len(SearchSpace(space, points=[made]).grid()) == 4
+    assert TuneSpace(space).space.holds(made)
+    assert len(TuneSpace(space, points=[made]).grid()) == 4
     searcher = optuna(tmp_path, space)
     searcher.add_known(made, record(PRUNED))
     assert sorted(s["x"] for s in suggestions(searcher)) == [0.0, 0.1, 0.2]
@@ -104,7 +104,7 @@ def test_steps_under_conditions(tmp_path):
         "model": tune.choice(["cnn_ae", "cnn_vae"]),
     }
     conditions = {"latent_dim": {"model": ["cnn_vae"]}}
-    listed = SearchSpace(space, conditions).grid()
+    listed = TuneSpace(space, conditions).grid()
     assert len(listed) == 3 + 3 * 4
     found = suggestions(optuna(tmp_path, space, conditions))
     assert {Configuration.of(s) for s in found} == set(listed)
@@ -115,16 +115,16 @@ def test_what_is_continuous_or_beyond_all_measure_is_not_listed():
     assert values_of(tune.uniform(0, 1)) is None
     assert values_of(tune.qrandn(0, 1, 0.1)) is None
     assert values_of(tune.randint(0, 10**9)) is None
-    assert SearchSpace({"x": tune.quniform(0, 1, 1e-7)}).grid() is None
-    assert SearchSpace({"x": tune.quniform(0, 1, 0.001), "y": tune.randint(0, 1000)}).grid() is None
-    assert SearchSpace({"x": tune.randint(0, 10**9)}).space.holds({"x": 123456789})
+    assert TuneSpace({"x": tune.quniform(0, 1, 1e-7)}).grid() is None
+    assert TuneSpace({"x": tune.quniform(0, 1, 0.001), "y": tune.randint(0, 1000)}).grid() is None
+    assert TuneSpace({"x": tune.randint(0, 10**9)}).space.holds({"x": 123456789})
 
 
 def test_unlikely_values_are_drawn_in_the_end():
     space = {"x": tune.qloguniform(1e-6, 1, 1e-6), "y": tune.choice([1])}
-    assert SearchSpace(space).grid() is None  # 10^6 values
-    assert len(SearchSpace({"x": tune.lograndint(1, 3000)}).random(5000, seed=0)) == 2999
-    few = SearchSpace({"x": tune.choice([1, 2])}, points=[Configuration.of(x=2)]).random(5, seed=0)
+    assert TuneSpace(space).grid() is None  # 10^6 values
+    assert len(TuneSpace({"x": tune.lograndint(1, 3000)}).random(5000, seed=0)) == 2999
+    few = TuneSpace({"x": tune.choice([1, 2])}, points=[Configuration.of(x=2)]).random(5, seed=0)
     assert few == [{"x": 2}, {"x": 1}]
 
 
@@ -132,7 +132,7 @@ def test_unlikely_values_are_drawn_in_the_end():
 def asked():
     def request(*options):
         args = make_parser().parse_args(["--space", "smoke", "--trials", "12", *options])
-        return replace(make_request(args), search_space=SearchSpace({"dropout": tune.quniform(0.0, 0.2, 0.1)}))
+        return replace(make_request(args), tune_space=TuneSpace({"dropout": tune.quniform(0.0, 0.2, 0.1)}))
 
     return request
 

@@ -13,7 +13,7 @@ from ray.tune.search import Searcher
 from sweeps import stopping
 from sweeps.space.axis import Axis
 from sweeps.space.configuration import Configuration
-from sweeps.space.search_space import SearchSpace
+from sweeps.space.tune_space import TuneSpace
 from sweeps.store.cell import Cell
 from sweeps.store.ranking import METRIC
 from sweeps.store.trial_record import COMPLETE, FAILED, PRUNED, TrialRecord, write_record
@@ -21,7 +21,7 @@ from sweeps.tuning.optuna_search import DistinctOptunaSearch, close_study
 
 pytestmark = pytest.mark.usefixtures("nothing_asks_for_the_end")
 
-SPACE = SearchSpace({"lr": tune.choice([1e-3, 1e-4]), "kernel_size": tune.choice([3, 5, 7]), "model": "cnn_ae"})
+SPACE = TuneSpace({"lr": tune.choice([1e-3, 1e-4]), "kernel_size": tune.choice([3, 5, 7]), "model": "cnn_ae"})
 POINT = Configuration.of(lr=1e-4, kernel_size=5)
 
 
@@ -113,7 +113,7 @@ def test_known_trials_are_in_the_study_and_not_suggested_again(searcher, tmp_pat
     assert trials[2].intermediate_values == {2: 20.0}
 
 
-CONDITIONAL = SearchSpace(
+CONDITIONAL = TuneSpace(
     {
         "kernel_size": tune.choice([3, 5]),
         "latent_dim": tune.randint(8, 65),
@@ -156,7 +156,7 @@ def test_two_objectives_make_a_pareto_front(tmp_path):
 
 
 def test_whole_numbers_without_their_upper_end_are_a_finite_space(tmp_path):
-    space = SearchSpace({"latent_dim": tune.randint(8, 11)})
+    space = TuneSpace({"latent_dim": tune.randint(8, 11)})
     assert [s["latent_dim"] for s in space.grid()] == [8, 9, 10]
     assert space.space.holds({"latent_dim": 10})
     assert not space.space.holds({"latent_dim": 11})

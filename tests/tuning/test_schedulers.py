@@ -20,10 +20,10 @@ from deepdlt.dataset.stratified_split import plain_split
 from deepdlt.models.checkpoint import load_checkpoint
 from sweeps import stopping
 from sweeps.space.configuration import Configuration
-from sweeps.space.search_space import SearchSpace
+from sweeps.space.tune_space import TuneSpace
 from sweeps.store.cell import Cell, trial_cell, trial_config, trial_name
 from sweeps.store.ranking import METRIC
-from sweeps.tuning import members as population
+from sweeps.tuning import population_members as population
 from sweeps.tuning import schedulers
 from sweeps.tuning.hyperband import HyperBand, brackets
 from sweeps.tuning.listed_search import ListedSearch
@@ -34,7 +34,7 @@ from sweeps.tuning.run_end import AtNextEpoch
 EPOCHS = 9
 CONFIG = TrainConfig(epochs=EPOCHS)
 SPACE = {"lr": tune.loguniform(1e-5, 1e-2), "kernel_size": tune.choice([3, 5])}
-DOMAINS = SearchSpace(SPACE).domains
+DOMAINS = TuneSpace(SPACE).domains
 
 
 def test_every_name_that_is_offered_makes_a_scheduler():
@@ -63,7 +63,7 @@ def test_a_usual_space_suits_every_scheduler(name):
 )
 def test_what_cannot_work_is_refused_with_a_remedy(name, changes, epochs, trials, reason):
     space = {key: domain for key, domain in {**SPACE, **changes}.items() if domain is not None}
-    (problem,) = schedulers.problems(name, SearchSpace(space).domains, CONFIG, epochs, trials)
+    (problem,) = schedulers.problems(name, TuneSpace(space).domains, CONFIG, epochs, trials)
     assert reason in problem
 
 

@@ -20,8 +20,8 @@ from sweeps.space.configuration import Configuration
 from sweeps.space.mutation import mutate, nearest_in
 from sweeps.store.cell import Cell, trial_config, trial_name
 from sweeps.store.ranking import METRIC
-from sweeps.tuning import members as population
-from sweeps.tuning.populations import Mutations
+from sweeps.tuning import population_members as population
+from sweeps.tuning.population_schedulers import Mutations
 
 CONFIG = TrainConfig(epochs=6, lr=1e-3, batch_size=16, kernel_size=3)
 AXES = ["lr", "dropout", "kernel_size"]
@@ -252,7 +252,7 @@ def test_the_worst_are_replaced_by_states_that_are_there(monkeypatch, is_there):
             raise FileNotFoundError
         aside.append((mark, config["name"]))
 
-    monkeypatch.setattr("sweeps.tuning.populations.set_aside", set_aside)
+    monkeypatch.setattr("sweeps.tuning.population_schedulers.set_aside", set_aside)
     generations = Mutations(6, DOMAINS, seed=0)
     monkeypatch.setattr(generations, "exploit", lambda _, worst, best: replaced.append((best.score, worst.score)))
     for score in (3, 1, 4, 2):
@@ -302,7 +302,7 @@ class Controller:
 def three(monkeypatch):
     """A scheduler, its controller and members A, B, C: A and B wait in their processes for C, whose node is lost."""
     dead = set()
-    monkeypatch.setattr("sweeps.tuning.populations.has_died", lambda trial: trial.trial_id in dead)
+    monkeypatch.setattr("sweeps.tuning.population_schedulers.has_died", lambda trial: trial.trial_id in dead)
     generations, controller = Mutations(6, DOMAINS, seed=0), Controller([Waiting(name) for name in "ABC"])
     for trial in controller.trials:
         generations.on_trial_add(controller, trial)
@@ -362,8 +362,10 @@ def test_a_process_that_has_died_is_handed_to_nobody(three):
 @pytest.mark.parametrize("has_died", [False, True])
 def test_a_member_whose_process_has_died_is_not_replaced(monkeypatch, has_died):
     replaced = []
-    monkeypatch.setattr("sweeps.tuning.populations.set_aside", lambda mark, config: None)
-    monkeypatch.setattr("sweeps.tuning.populations.has_died", lambda trial: has_died and trial.trial_id == "A")
+    monkeypatch.setattr("sweeps.tuning.population_schedulers.set_aside", lambda mark, config: None)
+    monkeypatch.setattr(
+        "sweeps.tuning.population_schedulers.has_died", lambda trial: has_died and trial.trial_id == "A"
+    )
     generations, controller = Mutations(6, DOMAINS, seed=0), Controller([Waiting(name) for name in "ABCD"])
     monkeypatch.setattr(generations, "exploit", lambda _, trial, donor: replaced.append((str(trial), str(donor))))
     for trial in controller.trials:

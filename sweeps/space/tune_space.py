@@ -17,7 +17,7 @@ from sweeps.space.space import Conditions, Settings, Space
 
 
 @dataclass(frozen=True)
-class SearchSpace:
+class TuneSpace:
     """What a module of search_spaces/ holds, with the settings of the command line."""
 
     fields: Mapping[str, Any]

@@ -5,16 +5,16 @@ from ray import tune
 
 import search_spaces
 from sweeps.space.configuration import Configuration
-from sweeps.space.search_space import SearchSpace
+from sweeps.space.tune_space import TuneSpace
 
 FIELDS = {"lr": tune.choice([1e-3, 1e-4]), "kernel_size": tune.choice([3, 5, 7]), "model": "cnn_ae"}
 POINT = Configuration.of(lr=1e-4, kernel_size=5)
-SPACE = SearchSpace(FIELDS)
+SPACE = TuneSpace(FIELDS)
 
 
 def test_the_main_grid_has_72_configurations_and_the_reports_experiments_come_first():
     module = search_spaces.load("exp_grid")
-    grid = SearchSpace(module.SPACE, points=[Configuration.of(point) for point in module.POINTS]).grid()
+    grid = TuneSpace(module.SPACE, points=[Configuration.of(point) for point in module.POINTS]).grid()
     assert len(grid) == len(set(grid)) == 72
     assert grid[:3] == module.POINTS
     experiments = [(p["optimizer"], p["lr"], p["dropout"], p["activation"], p["kernel_size"]) for p in grid[:3]]
@@ -22,11 +22,11 @@ def test_the_main_grid_has_72_configurations_and_the_reports_experiments_come_fi
 
 
 def test_a_continuous_space_has_no_grid():
-    assert SearchSpace({"lr": tune.loguniform(1e-5, 1e-2)}).grid() is None
+    assert TuneSpace({"lr": tune.loguniform(1e-5, 1e-2)}).grid() is None
 
 
 def test_random_configurations_are_distinct_seeded_and_start_with_the_points():
-    space = SearchSpace(FIELDS, points=[POINT])
+    space = TuneSpace(FIELDS, points=[POINT])
     first = space.random(5, seed=1)
     assert first == space.random(5, seed=1)
     assert first != space.random(5, seed=2)
@@ -36,7 +36,7 @@ def test_random_configurations_are_distinct_seeded_and_start_with_the_points():
 
 
 def test_random_values_of_a_range_are_plain_numbers_inside_it():
-    space = SearchSpace({"lr": tune.loguniform(1e-5, 1e-2), "latent_dim": tune.randint(8, 64)})
+    space = TuneSpace({"lr": tune.loguniform(1e-5, 1e-2), "latent_dim": tune.randint(8, 64)})
     for settings in space.random(20, seed=0):
         assert type(settings["lr"]) is float
         assert type(settings["latent_dim"]) is int
@@ -47,13 +47,13 @@ def test_a_configuration_belongs_to_a_space_or_not():
     assert SPACE.space.holds(POINT)
     assert not SPACE.space.holds(POINT | {"lr": 5e-4})
     assert not SPACE.space.holds({"lr": 1e-4})
-    continuous = SearchSpace({"lr": tune.loguniform(1e-5, 1e-2)}).space
+    continuous = TuneSpace({"lr": tune.loguniform(1e-5, 1e-2)}).space
     assert continuous.holds({"lr": 3e-4})
     assert not continuous.holds({"lr": 0.1})
 
 
 def test_values_beside_the_steps_of_a_range_are_not_in_it():
-    space = SearchSpace({"dropout": tune.quniform(0.0, 0.5, 0.1)}).space
+    space = TuneSpace({"dropout": tune.quniform(0.0, 0.5, 0.1)}).space
     assert space.holds({"dropout": 0.3})
     assert not space.holds({"dropout": 0.25})
 
@@ -68,13 +68,13 @@ def test_values_beside_the_steps_of_a_range_are_not_in_it():
     ],
 )
 def test_logged_numbers_find_their_choice_again(domain, logged, value):
-    found = SearchSpace({"x": domain}).logged({"x": logged, "other": 1.0})
+    found = TuneSpace({"x": domain}).logged({"x": logged, "other": 1.0})
     assert found == {"x": value}
     assert type(found["x"]) is type(value)
 
 
 def test_of_logged_settings_those_whose_condition_does_not_hold_are_left_out():
-    space = SearchSpace(
+    space = TuneSpace(
         {"model": tune.choice(["cnn_ae", "cnn_vae"]), "latent_dim": tune.choice([16, 64])},
         conditions={"latent_dim": {"model": ["cnn_vae"]}},
     )

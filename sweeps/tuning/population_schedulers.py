@@ -19,7 +19,7 @@ from ray.tune.schedulers.pb2 import PB2
 from ray.tune.search.sample import Domain
 
 from sweeps.space import ends, mutate, nearest_in, scaled, unscaled
-from sweeps.tuning.members import generation_epochs, inherit, set_aside
+from sweeps.tuning.population_members import generation_epochs, inherit, set_aside
 from sweeps.tuning.ray_internals import Points, Population, has_died, let_go_on
 from sweeps.tuning.run_end import end_with_the_run
 
