@@ -245,7 +245,7 @@ def _goes_on(request: Request, trials: int, before: int) -> Span:
         return ONCE
     share = GO_ON[request.scheduler]
     share += (1 - share) / (trials + before)  # the first is compared with nothing
-    off = SURE * math.sqrt(share * (1 - share) / min(trials, INDEPENDENT))
+    off = SURE * math.sqrt(share * (1 - share) / min(trials, 2 * INDEPENDENT))  # a rung's luck is not the next one's
     rungs = [1]
     while 3 * rungs[-1] < request.epochs:
         rungs.append(3 * rungs[-1])

@@ -1,6 +1,6 @@
 """Whether sweeps take as long as their plans say: small sweeps of every kind, run for real.
 
-    python tests/benchmarks/eta_range.py                       # all, about 15 minutes on 2 cores
+    python tests/benchmarks/eta_range.py                       # all, about half an hour on 2 cores
     python tests/benchmarks/eta_range.py --only grid --only cv  # those whose names have one of these words
     python tests/benchmarks/eta_range.py --json sweeps.json    # the numbers, too
 
