@@ -5,7 +5,7 @@ Used while the grid runs and by the report, so both tell the same; the rule itse
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from sweeps.folds.race_rule import Race, Stop
+from sweeps.folds.race_rule import ALPHA, Race, Stop
 from sweeps.space import Configuration
 from sweeps.store import GridCell, TrialRecord
 
@@ -18,7 +18,7 @@ def race_outcome(
     records: Iterable[TrialRecord],
     configurations: Sequence[Configuration],
     cells: Sequence[GridCell],
-    alpha: float = 0.05,
+    alpha: float = ALPHA,
     margin: float = 0.0,
 ) -> dict[Configuration, Stop]:
     """Configuration -> why it needs no further cells, in the order of stopping; cheap enough to ask after every cell.

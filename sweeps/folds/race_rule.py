@@ -37,13 +37,13 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
-from sweeps.store import GridCell
+from sweeps.store import GridCell, RaceRule
 
 Name = Any
 """Of a configuration: hashable, with an order."""
 Values = Mapping[Name, Mapping[GridCell, Mapping[str, float]]]
 
-ALPHA = 0.05  # probability of stopping the configuration that would have won the full grid
+ALPHA = RaceRule.alpha  # probability of stopping the configuration that would have won the full grid
 FIRST_LOOK = 2  # cells; one has no variance
 LOOKS_COUNTED_AS_ONE = 2
 PRIOR_FREEDOM = 4  # degrees of freedom that the mean variance of all pairs lends to each pair's own

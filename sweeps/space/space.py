@@ -71,7 +71,7 @@ class Space:
             return found
         settings = self.settings_of(config)
         if not self.holds(settings):
-            return sorted(set(self.axes) - set(config))
+            return sorted(set(self.axes) - set(config)) or list(self.axes)
         try:
             now = config_dict(make(settings))
         except ConfigError:  # choices that do not go together

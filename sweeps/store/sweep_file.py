@@ -249,7 +249,7 @@ READERS: Mapping[str, Callable[[Any], Any]] = {
     "settings": Configuration.from_json,
     "axes": _axes,
     "cv_seeds": lambda value: tuple(int(seed) for seed in value),
-    "race": lambda value: RaceRule(value.get("alpha", 0.05), value.get("margin", 0.0)),
+    "race": lambda value: RaceRule(value.get("alpha", RaceRule.alpha), value.get("margin", RaceRule.margin)),
     "labels": lambda value: tuple(map(str, value)),
     "data": _data,
     "classes": _classes,
