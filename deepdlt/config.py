@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
+from deepdlt.errors import CommandError
 from deepdlt.rules import choices, number, one_of, out_of_range, wrong_types
 
 PROTOCOLS: dict[str, dict[str, str]] = {
@@ -36,7 +37,7 @@ PROTOCOLS: dict[str, dict[str, str]] = {
 }
 
 
-class ConfigError(ValueError):
+class ConfigError(CommandError, ValueError):
     """One or more hyperparameters break their rule; the message has one line per problem."""
 
 

@@ -8,7 +8,23 @@ SHOWN = 10  # rows or classes in one message
 MOST_LINES = 20  # problems in one message
 
 
-class DataError(ValueError):
+DONE, FAILED, REFUSED, STORAGE_FAILED, RUNNING_ELSEWHERE, INTERRUPTED = 0, 1, 2, 3, 75, 130
+"""Exit codes of every command."""
+
+
+class CommandError(Exception):
+    """What ends a command: the message says what, where and what to do; `exit_code` is the command's."""
+
+    exit_code = REFUSED
+
+
+class Interrupted(CommandError):
+    """Ended before its time, by a person or a fault; the message says what is kept and how to go on."""
+
+    exit_code = INTERRUPTED
+
+
+class DataError(CommandError, ValueError):
     """The images or their sheet cannot be used; the message has one line per problem: what, where, remedy."""
 
 
