@@ -1,35 +1,51 @@
-"""The commands of the library: `python -m deepdlt COMMAND`; each has its own --help."""
+"""Autoencoders on SEM images of laser-textured surfaces: check images, train, sweep, compare.
+
+examples:
+  deepdlt check --data my_images                          what is in a folder of images, and what is wrong with it
+  deepdlt sweep --space exp_grid --data my_images --cv    search settings, cross-validate the best, write a report
+  deepdlt train --data my_images --set lr=1e-3            train one configuration
+  deepdlt doctor                                          is this machine ready? is its GPU used?
+"""
 
 import sys
-from importlib import import_module
 
-COMMANDS = {
-    "check": "what is in a folder of images and its label sheet, and what is wrong with it",
-    "audit": "does the picture show the period that its label `angle` says?",
-    "crops": "cut the crops of a folder of images",
-    "folds": "write stratified folds as tables",
-    "synthetic": "make SEM-like images with their sheet",
-    "download": "fetch the 208 published micrographs",
-    "train": "train one configuration, without Ray",
-    "latents": "map what a trained network knows of each image",
-}
-"""Each is a module of deepdlt.commands."""
-REFUSED = 2
+from deepdlt.command_line import run_command
+from deepdlt.commands import OWN, find_commands, load_command, summary
+from deepdlt.errors import DONE, REFUSED, hint
+from deepdlt.terminal import say
+
+PROG = "deepdlt"
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command that is named first; returns its exit code."""
     words = sys.argv[1:] if argv is None else argv
-    if words and words[0] in COMMANDS:
-        code: int = import_module(f"deepdlt.commands.{words[0]}").main(words[1:])
-        return code
-    listed = "\n".join(f"  {name:10} {does}" for name, does in COMMANDS.items())
-    text = f"usage: python -m deepdlt COMMAND [options]\n\ncommands:\n{listed}"
-    if words and words[0] in ("-h", "--help"):
-        print(text)
-        return 0
-    print(f"error: {f'unknown command {words[0]!r}' if words else 'which command?'}\n{text}", file=sys.stderr)
-    return REFUSED
+    first = words[0] if words else "--help"
+    if first in ("-h", "--help", "help"):
+        print(_help())
+        return DONE if words else REFUSED
+    if first in ("-V", "--version", "version"):
+        from deepdlt.machine import versions  # late: asked for alone
+
+        print(versions())
+        return DONE
+    command = load_command(first)
+    if command is None:
+        say(f"error: unknown command {first!r}{hint(first, find_commands())}; `{PROG} --help` lists the commands")
+        return REFUSED
+    return run_command(command, words[1:], f"{PROG} {first}")
+
+
+def _help() -> str:
+    """Examples first, then every command with its summary."""
+    found = find_commands()
+    lines = [f"usage: {PROG} COMMAND [options]", "", (__doc__ or "").rstrip(), ""]
+    for title, names in (("sweeps", [n for n in found if n not in OWN]), ("images and networks", list(OWN))):
+        if names:
+            lines += [f"{title}:", *(f"  {name:10} {summary(found[name])}" for name in names), ""]
+    return "\n".join(
+        [*lines, f"`{PROG} COMMAND --help` has the options of a command; `{PROG} --version` the versions."]
+    )
 
 
 if __name__ == "__main__":

@@ -1,18 +1,16 @@
 """Run a hyperparameter sweep and stratified cross-validation of autoencoders on SEM images.
 
 examples:
-  python sweeps/run.py --space exp_grid --cv                     search, then label x fold cross-validation
-  python sweeps/run.py --space exp_grid --cv --cv-top 3 --race   compare the best three, stop who cannot win
-  python sweeps/run.py --space exp_grid --data IMAGES --plan     what would run on your own images
-  python sweeps/run.py --space cv_report --protocol report       the report's tables, mistakes included
-  python sweeps/run.py --list-spaces
+  deepdlt sweep --space exp_grid --cv                   search settings, cross-validate the best, write a report
+  deepdlt sweep --space exp_grid --data my_images --plan    what would run on your own images
+  deepdlt sweep --space exp_grid --cv-top 3 --race      compare the best three, eliminate those that cannot win
+  deepdlt sweep --space cv_report --protocol report     the study's cross-validation, its known errors included
+  deepdlt sweep --list-spaces
 """
 
-import ast
 import os
-import shlex
-import signal
 import sys
+import traceback
 from argparse import Namespace
 from dataclasses import replace
 from pathlib import Path
@@ -22,70 +20,46 @@ if __name__ == "__main__":  # run from a checkout, installed or not
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
 import search_spaces
-from deepdlt.config import ConfigError
-from deepdlt.errors import DataError
-from deepdlt.terminal import say, to_nowhere, unread
+from deepdlt.command_line import Parser, run_command, short_path, typed
+from deepdlt.errors import DONE, FAILED, INTERRUPTED, Interrupted, hint
+from deepdlt.terminal import say, unread
 
 # Faces: each imports its modules, and with them PyTorch and Ray, when one of its names is first used.
-from sweeps import console, execution, identity, planning, reporting, stopping, store
+from sweeps import console, execution, identity, planning, reporting, spaces, stopping, store
 from sweeps import request as requests
-from sweeps.errors import (
-    DONE,
-    INTERRUPTED,
-    REFUSED,
-    RUNNING_ELSEWHERE,
-    SOME_FAILED,
-    STORAGE_FAILED,
-    AlreadyRunning,
-    RayFailed,
-    SweepRefused,
-)
-from sweeps.request.options import make_parser, seconds
+from sweeps.errors import RayFailed, SweepRefused
+from sweeps.request import options
 
 if TYPE_CHECKING:
     from sweeps.request import Request
     from sweeps.store import SweepFile
 
+EPILOG = options.EPILOG
+SAVED = "Completed trials are saved. Resume with:"
+AFTER_INTERRUPT = SAVED
+
 
 def main(argv: list[str] | None = None) -> int:
-    """Check everything, show the plan, run, report; returns the exit code."""
-    args = make_parser(__doc__).parse_args(argv)
+    """The command `python sweeps/run.py`; returns its exit code."""
+    return run_command(sys.modules[__name__], argv, "python sweeps/run.py", called="deepdlt sweep")
+
+
+def add_options(parser: Parser) -> None:
+    """See `sweeps.request.options`."""
+    options.add_options(parser)
+
+
+def run(args: Namespace) -> int:
+    """Check everything, show the plan, run, report."""
     if args.list_spaces:
-        return _list_spaces()
-    try:
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
-        return _run(args)
-    except ModuleNotFoundError as error:
-        say(f"error: {error.name} is not installed for {sys.executable}; run `make setup`, then use .venv/bin/python")
-        return REFUSED
-    except (ConfigError, DataError, SweepRefused) as error:
-        say(f"error: {error}")
-        return REFUSED
-    except AlreadyRunning as error:
-        say(f"error: {error}")
-        return RUNNING_ELSEWHERE
-    except KeyboardInterrupt:
-        say(f"interrupted; {_go_on()}")
-        return INTERRUPTED
-    except BrokenPipeError:
-        to_nowhere(sys.stdout)
-        if args.plan:
-            return DONE  # whoever read the plan has gone, as `head` does
-        say(f"error: a connection broke; {_go_on()}")
-        return INTERRUPTED
-    except OSError as error:
-        say(f"error: storage failed: {error}; free space or choose another --storage, then run the same command again")
-        return STORAGE_FAILED
-
-
-def _run(args: Namespace) -> int:
+        return spaces.run(args)
     _check_space(args.space)
     stopping.set_deadline(_budget(args.time_budget))
     request = requests.make_request(args)
     resources = requests.check_resources(args.cpus_per_trial, args.gpus_per_trial, args.max_concurrent, args.address)
     requests.check_address(args.address)
     data = identity.load(args.data, request)
-    sweep_file = identity.make_sweep_file(request, data, _command())
+    sweep_file = identity.make_sweep_file(request, data, typed())
     name = args.name or identity.default_name(request.space, data.name, sweep_file)
     sweep = args.storage.expanduser().resolve() / name
     store.check_sweep(sweep, sweep_file, identity.data_changes)
@@ -111,11 +85,11 @@ def _run(args: Namespace) -> int:
         store.open_sweep(sweep, replace(sweep_file, codes=identity.known_codes(sweep, sweep_file.code["files"])))
         try:
             execution.run_sweep(request, resources, data, sweep, args, _ray_lost)
-        except RayFailed as error:
+        except (RayFailed, BrokenPipeError) as error:
             if args.verbose:
-                raise
-            say(f"error: {error}; {_go_on()}")
-            return INTERRUPTED
+                traceback.print_exc()
+            reason = "a connection broke" if isinstance(error, BrokenPipeError) else error
+            raise Interrupted(f"error: {reason}. {_resume()}") from error
         if not stopping.reason():
             execution.compute_baselines(request, data, sweep, args.quiet)
         return _finish(request, sweep_file, sweep, args)
@@ -123,22 +97,23 @@ def _run(args: Namespace) -> int:
 
 def _budget(text: str | None) -> float | None:
     try:
-        return None if text is None else seconds(text)
+        return None if text is None else options.seconds(text)
     except ValueError as error:
         raise SweepRefused(f"--time-budget: {error}") from error
 
 
 def _ray_lost(process: str) -> None:
     """Ray's own process died: leave before Ray aborts this one without a word."""
-    say(f"\nerror: Ray's process {process} died (killed, or out of memory); {_go_on()}")
+    say(f"\nerror: Ray's process {process} died (killed, or out of memory). {_resume()}")
     os._exit(INTERRUPTED)
 
 
 def _check_space(name: str | None) -> None:
     """Refuse a name that is no space before anything heavy is imported."""
     if name not in search_spaces.names():
-        problem = f"unknown space {name!r}" if name else "--space is missing (the main job is `--space exp_grid`)"
-        raise SweepRefused(f"{problem}; spaces: {', '.join(search_spaces.names())}")
+        known = search_spaces.names()
+        problem = f"unknown space {name!r}{hint(name, known)}" if name else "--space is missing, as in --space exp_grid"
+        raise SweepRefused(f"{problem}; spaces: {', '.join(known)}")
 
 
 def _finish(request: "Request", sweep_file: "SweepFile", sweep: Path, args: Namespace) -> int:
@@ -152,38 +127,19 @@ def _finish(request: "Request", sweep_file: "SweepFile", sweep: Path, args: Name
         else:
             board = Path(sys.executable).with_name("tensorboard")
             console.show_summary(sweep, sys.stdout, tally)
-            print(f"report: {_short(report)}\ncompare: {_short(board)} --logdir {_short(sweep.parent)}")
+            print(f"report: {short_path(report)}\ncompare: {short_path(board)} --logdir {short_path(sweep.parent)}")
     left = sum(tally.to_run)
     if stopping.reason() and left:
-        say(f"{stopping.reason()}, {left} trial(s) are left; {_go_on()}")
+        say(f"{stopping.reason()}; trials left: {left}. {_resume()}")
         return INTERRUPTED
     if left:
-        say(f"{left} trial(s) could not be run; {_go_on()}")
-        return SOME_FAILED
-    return SOME_FAILED if any(tally.failed) else DONE
+        say(f"trials that could not be run: {left}. {_resume()}")
+        return FAILED
+    return FAILED if any(tally.failed) else DONE
 
 
-def _list_spaces() -> int:
-    """Names and questions, read from the docstrings without importing Ray."""
-    for name in search_spaces.names():
-        path = Path(search_spaces.__path__[0]) / f"{name}.py"
-        doc = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
-        print(f"{name:12} {doc.splitlines()[0]}")
-    return DONE
-
-
-def _go_on() -> str:
-    return f"what is finished is kept. To go on: {_command()}"
-
-
-def _command() -> str:
-    """What was typed, to be typed again."""
-    return shlex.join([str(_short(Path(sys.executable))), *sys.argv])
-
-
-def _short(path: Path) -> Path:
-    """Relative to here when that is shorter to type."""
-    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+def _resume() -> str:
+    return f"{SAVED}\n  {typed()}"
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from calling import parse
 from torch import nn
 
 from deepdlt.config import TrainConfig, config_dict, make_config
@@ -22,7 +23,6 @@ from deepdlt.training.optimization import make_optimizer, make_schedule
 from sweeps.execution import trainable
 from sweeps.identity.splits import make_splits
 from sweeps.request.cells import search_cell
-from sweeps.request.options import make_parser
 from sweeps.request.request import make_request
 from sweeps.space import Configuration
 from sweeps.store import trial_cell, trial_config
@@ -256,7 +256,7 @@ def input_noise_arrives(patches, tmp_path):
 
 def eval_crops_arrives(patches, tmp_path):
     words = ["--space", "smoke", "--set", "eval_crops=grid", "--cv", "--labels", "PP1", "--folds", "3"]
-    request = make_request(make_parser().parse_args(words))
+    request = make_request(parse(words))
     half = np.arange(len(patches.crops)) % 2 == 1
     tiled = replace(patches, table=patches.table.assign(tile=half))
     split = make_splits(request, tiled)["PP1", 2]
@@ -341,7 +341,7 @@ def test_every_field_travels_from_the_command_line_to_the_trial(settings):
     words = ["--space", "smoke", "--epochs", "3", "--seed", "5"]
     for name, value in settings.items():
         words += [] if name in ("epochs", "seed") else ["--set", f"{name}={value}"]
-    request = make_request(make_parser().parse_args(words))
+    request = make_request(parse(words))
     cell = trial_cell(trial_config(search_cell(request, Configuration(), "angle", "data"), "s0001"))
     arrived = TrainConfig(**cell.config)
     assert {name: getattr(arrived, name) for name in settings} == settings

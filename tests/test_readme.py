@@ -7,9 +7,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from calling import parse
 
 import search_spaces
-from sweeps.request.options import make_parser
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -23,7 +23,7 @@ def test_it_is_short_and_finished():
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_is_one_the_tool_understands(command):
-    args = make_parser().parse_args(shlex.split(command)[1:])
+    args = parse(shlex.split(command)[1:])
     assert args.space in search_spaces.names()
 
 
@@ -61,7 +61,7 @@ def test_the_example_space_is_valid(tmp_path, monkeypatch):
     code = next(block for block in blocks() if "SPACE" in block)
     (tmp_path / "dropout.py").write_text(code)
     monkeypatch.setattr(search_spaces, "__path__", [*search_spaces.__path__, str(tmp_path)])
-    request = make_request(make_parser().parse_args(["--space", "dropout"]))
+    request = make_request(parse(["--space", "dropout"]))
     assert request.question == "Does dropout help at all?"
     assert request.trials == 8
 

@@ -3,9 +3,9 @@
 import re
 
 import pytest
+from calling import parse
 
 import search_spaces
-from sweeps.request.options import make_parser
 from sweeps.request.request import make_request
 from sweeps.space.tune_space import TuneSpace
 
@@ -26,7 +26,7 @@ def test_only_modules_of_the_package_can_be_named(name):
 def test_a_space_is_valid_in_both_protocols_and_says_what_it_costs(name):
     module = search_spaces.load(name)
     for protocol in ("corrected", "report"):
-        request = make_request(make_parser().parse_args(["--space", name, "--protocol", protocol]))
+        request = make_request(parse(["--space", name, "--protocol", protocol]))
         assert request.config().protocol == protocol
         assert request.question.endswith("?")
     headings = re.findall(r"^(Question|Axes|Cost|Run)$", module.__doc__, re.MULTILINE)

@@ -1,19 +1,20 @@
-"""Does the picture show the period that its label says? The interference period of every image, by Fourier transform.
+"""Compare the label `angle` of every image with the fringe period that the image shows.
 
-Two beams of half-angle theta make fringes of period wavelength / (2 sin theta), so a wrong `angle` can be seen. The
-audit names the images that contradict their label; it never changes one.
+examples:
+  deepdlt audit --data data/dlip/images
+  deepdlt audit --data data/dlip/images --out audit.csv --figure audit.png
 
-    python -m deepdlt audit --data IMAGES --out audit.csv --figure audit.png
+Two beams of half-angle theta make fringes of period wavelength / (2 sin theta), so an image shows whether its label
+`angle` is right. The period is measured by Fourier transform. The audit names inconsistent images and changes none.
 """
 
 import argparse
-import sys
 from pathlib import Path
 
 import pandas as pd
 
-from deepdlt.atomic import write_atomic
-from deepdlt.errors import DataError
+from deepdlt.command_line import Parser, add_data_options, data_options, label_list, write_outputs
+from deepdlt.errors import DONE
 from deepdlt.figures import audit_figure, png
 from deepdlt.images import COLUMNS, audit, of_folder, read_source
 from deepdlt.terminal import progress_bar
@@ -40,31 +41,19 @@ def contradictions(table: pd.DataFrame) -> str:
     return "\n".join(lines)
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Command line; 0 done (contradictions or not), 2 refused input, 3 an output cannot be written."""
-    parser = argparse.ArgumentParser(
-        prog="python -m deepdlt audit",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("--data", type=Path, required=True, help="folder of images with their sheet")
-    parser.add_argument("--out", type=Path, metavar="CSV", help="write the table, one row per image")
-    parser.add_argument("--figure", type=Path, metavar="PNG", help="write measured against expected periods")
-    args = parser.parse_args(argv)
-    try:
-        source = read_source(args.data, COLUMNS)
-        with progress_bar("measuring", "images") as progress:
-            table = audit(source, progress)
-    except DataError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+def add_options(parser: Parser) -> None:
+    """The folder, and what to write."""
+    add_data_options(parser, "further labels that must be complete; `angle` always is checked", required=True)
+    parser.add_argument("--out", type=Path, metavar="CSV", help="write a table with one row per image")
+    parser.add_argument("--figure", type=Path, metavar="PNG", help="write a figure of measured and expected periods")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Measure, print the verdict, write what was asked for; inconsistent labels are no failure."""
+    source = read_source(args.data, tuple(dict.fromkeys((*COLUMNS, *label_list(args.labels)))), **data_options(args))
+    with progress_bar("measuring", "images") as progress:
+        table = audit(source, progress)
     print(contradictions(table))
-    try:
-        for path, content in ((args.out, table.to_csv(index=False).encode()), (args.figure, png(audit_figure(table)))):
-            if path:
-                path.parent.mkdir(parents=True, exist_ok=True)
-                write_atomic(path, content)
-    except OSError as error:
-        print(f"error: cannot write {error.filename or args.out}: {error.strerror}", file=sys.stderr)
-        return 3
-    return 0
+    figure = png(audit_figure(table)) if args.figure else b""
+    write_outputs({args.out: table.to_csv(index=False).encode(), args.figure: figure})
+    return DONE

@@ -1,14 +1,18 @@
-"""`check`: what is in a folder of images and its label sheet, and what is wrong with it."""
+"""Check a folder of images with its label table: what is in it, and what is wrong with it.
+
+examples:
+  deepdlt check --data my_images
+  deepdlt check --data my_images --labels material,power --verify
+"""
 
 import argparse
-import sys
 from collections import Counter
-from pathlib import Path
 
 import pandas as pd
 
+from deepdlt.command_line import Parser, add_data_options, data_options, label_list
 from deepdlt.commands import audit
-from deepdlt.errors import DataError
+from deepdlt.errors import DONE
 from deepdlt.images import OWN_COLUMNS, read_source
 from deepdlt.terminal import progress_bar
 
@@ -40,38 +44,25 @@ def summary(
     return "\n".join([*lines, *(f"note: {note}" for note in notes)])
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m deepdlt check",
-        description="Check a folder of images and its label sheet, and show what is in it.",
-        epilog="example:\n  python -m deepdlt check --data my_images --labels material,power --verify",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+def add_options(parser: Parser) -> None:
+    """The folder, and how far to look."""
+    add_data_options(parser, "labels that must be complete and clean; default: show all", required=True)
+    parser.add_argument("--verify", action="store_true", help="decode every image too")
+    parser.add_argument(
+        "--audit", action="store_true", help="then compare `angle` with the fringe period (DLIP tables)"
     )
-    add = parser.add_argument
-    add("--data", type=Path, required=True, metavar="FOLDER", help="images with one sheet (.xlsx or .csv)")
-    add("--labels", metavar="A,B", help="labels that must be complete and clean (default: show all)")
-    add("--group-by", metavar="COLUMN", help="rows with the same value belong together")
-    add("--pixel-pitch", default="native", metavar="P", help="native, exclude or nm per pixel (default %(default)s)")
-    add("--sheet", metavar="NAME", help="worksheet, if the workbook has several")
-    add("--verify", action="store_true", help="decode every image too")
-    add("--audit", action="store_true", help="compare the label `angle` with the period in the images (DLIP)")
-    return parser
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Command line; 0 fine, 2 refused input."""
-    args = _parser().parse_args(argv)
-    if args.audit:
-        return audit.main(["--data", str(args.data)])
-    labels = tuple(args.labels.split(",")) if args.labels else ()
-    try:
-        source = read_source(args.data, labels, group_by=args.group_by, pixel_pitch=args.pixel_pitch, sheet=args.sheet)
-        notes = source.notes
-        if args.verify:
-            with progress_bar("decoding", "images") as progress:
-                notes += source.verify(progress)
-    except DataError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+def run(args: argparse.Namespace) -> int:
+    """Print what was read, or raise with all that is wrong."""
+    labels = label_list(args.labels)
+    source = read_source(args.data, labels, **data_options(args))
+    notes = source.notes
+    if args.verify:
+        with progress_bar("decoding", "images") as progress:
+            notes += source.verify(progress)
     print(summary(source.images, source.sizes, labels, notes))
-    return 0
+    if not args.audit:
+        return DONE
+    args.out = args.figure = None
+    return audit.run(args)

@@ -1,19 +1,20 @@
-"""Which crops train, validate and test: label-wise stratified folds, as in the report and as they should be.
+"""Write label-wise stratified folds as tables: which crops train, validate and test.
 
-    python -m deepdlt folds --data IMAGES --label angle --label PP1
-    python -m deepdlt folds --patches data/patches/patches-1a2b3c4d5e6f --label angle+PP1 --folds 5
-    python -m deepdlt folds --data IMAGES --protocol report --out data
+examples:
+  deepdlt folds --data data/dlip/images --labels angle,PP1
+  deepdlt folds --data my_images --labels material+power --folds 4           stratified by both labels at once
+  deepdlt folds --data data/dlip/images --protocol report --out data         as in the study
 
-The folds are written as CSV tables, data/label_aware_splitting_data/LABEL/fold_K/LABEL_{train,val,test}.csv; the
-balance of the classes is printed.
+Tables are written as label_aware_splitting_data/LABEL/fold_K/LABEL_{train,val,test}.csv; the balance of the classes
+is printed.
 """
 
 import argparse
-import sys
 from pathlib import Path
 
 import numpy as np
 
+from deepdlt.command_line import Parser, add_data_options, data_options, label_list, whole_number
 from deepdlt.config import PROTOCOLS
 from deepdlt.dataset import (
     CropOptions,
@@ -30,29 +31,39 @@ from deepdlt.dataset import (
 )
 from deepdlt.dataset.create_dataset import create_dataset
 from deepdlt.dataset.leakage import leakage
-from deepdlt.errors import DataError
+from deepdlt.errors import DONE, DataError
 from deepdlt.images import DLIP_LABELS, Source, read_source
 from deepdlt.terminal import progress_bar
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Command line; 0 done, 2 refused input, 3 cannot write."""
-    args = _parser().parse_args(argv)
+def add_options(parser: Parser) -> None:
+    """The images or their crops, the labels, and the kind of folds."""
+    labels = f"labels to stratify by, a set of folds each; A+B: both at once; default {','.join(DLIP_LABELS)}"
+    add_data_options(parser, labels)
+    add = parser.add_argument
+    add("--patches", type=Path, metavar="FOLDER", help="crops that `deepdlt crops` wrote, instead of --data")
+    add("--folds", type=int, default=5, metavar="K", help="folds per label; default %(default)s")
+    protocol = "corrected: no image on two sides; report: crops divided as in the study; default %(default)s"
+    add("--protocol", choices=PROTOCOLS, default="corrected", help=protocol)
+    unit = "what stays together, with --protocol corrected; default condition"
+    add("--unit", choices=("condition", "image"), help=unit)
+    add("--seed", type=whole_number(0), default=42, metavar="N",
+        help="random seed for dealing images into folds; default %(default)s")  # fmt: skip
+    add("--out", type=Path, default=Path("data"), metavar="FOLDER", help="default %(default)s")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Check all labels, then write the folds of each."""
+    if (args.data is None) == (args.patches is None):
+        raise DataError("give either --data FOLDER or --patches FOLDER")
+    if args.unit and args.protocol == "report":
+        raise DataError("--unit belongs to --protocol corrected; the study's folds divide crops")
     protocol = PROTOCOLS[args.protocol]
     options = {"unit": args.unit or protocol["split_unit"], "holdout": protocol["holdout"]}
-    try:
-        if args.unit and args.protocol == "report":
-            raise DataError("--unit belongs to --protocol corrected; the report's folds divide crops")
-        patches, labels = _checked_patches(args, options["unit"])
-        for label in labels:
-            _split_and_print(patches, label, args, options)
-    except DataError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except OSError as error:
-        print(f"error: cannot write to {args.out} ({error.strerror}); choose another --out", file=sys.stderr)
-        return 3
-    return 0
+    patches, labels = _checked_patches(args, options["unit"])
+    for label in labels:
+        _split_and_print(patches, label, args, options)
+    return DONE
 
 
 def _split_and_print(patches: Patches, label: Labels, args: argparse.Namespace, options: dict[str, str]) -> None:
@@ -71,12 +82,14 @@ def _split_and_print(patches: Patches, label: Labels, args: argparse.Namespace, 
 def _checked_patches(args: argparse.Namespace, unit: str) -> tuple[Patches, list[Labels]]:
     """The crops and the labels to split by; all labels are checked before a crop is cut or a table written."""
     options = CropOptions()
-    have: Source | Patches = load_patches(args.patches) if args.patches else read_source(args.data)
+    have: Source | Patches = (
+        load_patches(args.patches) if args.patches else read_source(args.data, **data_options(args))
+    )
     images = have.images
     every = np.repeat(images["image_id"].to_numpy(), options.crops_per_image)
     image_id = have.image_id if isinstance(have, Patches) else every
     labels: list[Labels] = [
-        text if text in images else tuple(text.split("+")) for text in dict.fromkeys(args.label or DLIP_LABELS)
+        text if text in images else tuple(text.split("+")) for text in label_list(args.labels) or DLIP_LABELS
     ]
     problems = []
     for label in labels:
@@ -90,24 +103,3 @@ def _checked_patches(args: argparse.Namespace, unit: str) -> tuple[Patches, list
         return have, labels
     with progress_bar("cutting crops", "images") as progress:
         return load_patches(create_dataset(have, args.out / "patches", options, progress)), labels
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m deepdlt folds",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    data = parser.add_mutually_exclusive_group(required=True)
-    data.add_argument("--data", type=Path, metavar="IMAGES", help="folder of images with their sheet; crops are cut")
-    data.add_argument("--patches", type=Path, metavar="FOLDER", help="crops that deepdlt.dataset.create_dataset wrote")
-    label = "may be repeated, one set of folds each; A+B stratifies by both at once; default angle, PP1, NP, EP1"
-    parser.add_argument("--label", action="append", metavar="LABEL", help=label)
-    parser.add_argument("--folds", type=int, default=5, metavar="N", help="default %(default)s")
-    protocol = "corrected: no image on two sides; report: crops divided as in the report; default %(default)s"
-    parser.add_argument("--protocol", choices=PROTOCOLS, default="corrected", help=protocol)
-    unit = "what stays together, with --protocol corrected; default condition"
-    parser.add_argument("--unit", choices=("condition", "image"), help=unit)
-    parser.add_argument("--seed", type=int, default=42, help="default %(default)s")
-    parser.add_argument("--out", type=Path, default=Path("data"), metavar="FOLDER", help="default %(default)s")
-    return parser

@@ -1,4 +1,11 @@
-"""`latents`: checkpoint and images in; map, table of positions and separation out."""
+"""Draw a 2-D map of a trained network's latent space, coloured by label and by folder.
+
+examples:
+  deepdlt latents ray_results/my-sweep/s0001-a2fbe7/best.pt --data my_images
+  deepdlt latents data/run/best.pt --data my_images --labels angle,PP1 --method pca --out map.png
+
+A table of the positions and labels is written beside the map.
+"""
 
 import argparse
 import pickle
@@ -19,12 +26,12 @@ from deepdlt.analysis import (
     separation_of,
     shown_labels,
 )
-from deepdlt.atomic import write_atomic
+from deepdlt.command_line import Parser, add_data_options, data_options, label_list, whole_number, write_outputs
 from deepdlt.config import TrainConfig
 from deepdlt.dataset import CropOptions, draw_crops
-from deepdlt.errors import DataError
+from deepdlt.errors import DONE, DataError
 from deepdlt.figures import latent_map, png
-from deepdlt.images import Source, read_source
+from deepdlt.images import DLIP_LABELS, Source, read_source
 from deepdlt.models import load_model
 from deepdlt.terminal import progress_bar
 
@@ -33,21 +40,37 @@ FOLDER = "folder"
 NAMES = {"pca": "PCA", "tsne": "t-SNE", "umap": "UMAP"}
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Command line; 0 done, 2 refused input, 3 an output cannot be written."""
-    parser = _parser()
-    args = parser.parse_args(argv)
-    out = args.out or args.checkpoint.with_name("latent_map.png")
-    if out.suffix.lower() != ".png":
-        parser.error(f"`--out` must end in .png (the table goes beside it as .csv), got {str(out)!r}")
+def add_options(parser: Parser) -> None:
+    """The network, the images, and how to draw them."""
+    parser.add_argument("checkpoint", type=Path, metavar="CHECKPOINT", help="best.pt or last.pt of a training or trial")
+    labels = f"labels to colour by; default {','.join(DLIP_LABELS)}, or those that divide the images"
+    add_data_options(parser, labels, required=True)
+    add = parser.add_argument_group("map").add_argument
+    add("--method", choices=METHODS, default="tsne", help="default %(default)s; umap needs umap-learn")
+    add("--level", choices=("image", "crop"), default="image",
+        help="one point per image or per crop; default %(default)s")  # fmt: skip
+    add(
+        "--crops-per-image",
+        type=int,
+        default=16,
+        metavar="N",
+        help="tiles of each image, 0 for all; default %(default)s",
+    )
+    add("--seed", type=whole_number(0), default=0, metavar="N",
+        help="random seed for the tiles and the map; default %(default)s")  # fmt: skip
+    add("--out", type=_png, metavar="PNG", help="default: latent_map.png beside the checkpoint; the table as .csv")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Encode, map, print the separation of the classes, write map and table."""
+    out = args.out = args.out or args.checkpoint.with_name("latent_map.png")
+    model, config = _load(args.checkpoint)
+    source, labels = _read(args)
+    points, latents = _encode(source, model, config, args)
     try:
-        model, config = _load(args.checkpoint)
-        source, labels = _read(args.data, args.labels)
-        points, latents = _encode(source, model, config, args)
         positions = project(latents, args.method, args.seed)
-    except (DataError, ValueError, ImportError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    except (ValueError, ImportError) as error:
+        raise DataError(str(error)) from error
     values = _values(source, points, labels)
     separations = {name: separation_of(latents, column) for name, column in values.items()}
     quality = map_quality(latents, positions)
@@ -59,15 +82,15 @@ def main(argv: list[str] | None = None) -> int:
     note = f"{NAMES[args.method]} of {len(points)} {args.level}s, trustworthiness {quality:.2f}"
     figure = latent_map(positions, dict(values.items()), captions=captions, note=note)
     table = points.join(values).assign(map_x=positions[:, 0], map_y=positions[:, 1])
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        for path, content in ((out, png(figure)), (out.with_suffix(".csv"), table.to_csv(index=False).encode())):
-            write_atomic(path, content)
-            print(path)
-    except OSError as error:
-        print(f"error: cannot write {error.filename or out}: {error.strerror}", file=sys.stderr)
-        return 3
-    return 0
+    for path in write_outputs({out: png(figure), out.with_suffix(".csv"): table.to_csv(index=False).encode()}):
+        print(path)
+    return DONE
+
+
+def _png(text: str) -> Path:
+    if Path(text).suffix.lower() != ".png":
+        raise argparse.ArgumentTypeError(f"must end in .png (the table goes beside it as .csv), got {text!r}")
+    return Path(text)
 
 
 def _load(path: Path) -> tuple[nn.Module, TrainConfig]:
@@ -79,10 +102,10 @@ def _load(path: Path) -> tuple[nn.Module, TrainConfig]:
         raise DataError(f"{path}: not a checkpoint of a network this version knows; train again") from error
 
 
-def _read(folder: Path, asked: str | None) -> tuple[Source, tuple[str, ...]]:
+def _read(args: argparse.Namespace) -> tuple[Source, tuple[str, ...]]:
     """The images, and the labels to colour by: those asked for, or the DLIP ones, or what divides the images."""
-    labels = tuple(dict.fromkeys(asked.split(","))) if asked else ()
-    source = read_source(folder, labels)
+    labels = label_list(args.labels)
+    source = read_source(args.data, labels, **data_options(args))
     if labels:
         return source, labels
     return source, shown_labels(source.images)
@@ -136,22 +159,3 @@ def _in_words(separations: dict[str, float | None], quality: float) -> list[str]
     if folder is not None and labels and folder > max(0, *labels):
         lines.append("the folders are further apart than the classes of any label: expect a batch effect")
     return lines
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m deepdlt latents",
-        description="Map what a trained network knows of each image, coloured by label and by folder.",
-        epilog="example:\n  python -m deepdlt latents data/run/best.pt --data IMAGES --labels angle,PP1 --method tsne",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    add = parser.add_argument
-    add("checkpoint", type=Path, metavar="CHECKPOINT", help="best.pt or last.pt of a training")
-    add("--data", type=Path, required=True, metavar="IMAGES", help="folder of images with their sheet")
-    add("--labels", metavar="A,B", help="labels to colour by (default angle,PP1,NP,EP1, or what divides the images)")
-    add("--method", choices=METHODS, default="tsne", help="default %(default)s; umap needs umap-learn")
-    add("--level", choices=("image", "crop"), default="image", help="a point is (default %(default)s)")
-    add("--crops-per-image", type=int, default=16, metavar="N", help="tiles of each image; default %(default)s, 0: all")
-    add("--seed", type=int, default=0, help="of the tiles and the map; default %(default)s")
-    add("--out", type=Path, metavar="PNG", help="default latent_map.png beside the checkpoint; .csv goes with it")
-    return parser

@@ -1,10 +1,18 @@
-"""`train`: train one configuration, without Ray."""
+"""Train one configuration without Ray, and test it: numbers, curves, reconstructions, a latent map.
+
+examples:
+  deepdlt train --epochs 3                                          built-in images, default settings
+  deepdlt train --data my_images --set model=res_ae --set optimizer=adamw --set schedule=onecycle
+  deepdlt train --data my_images --labels power --fold 1 --folds 4  one fold of a cross-validation
+  deepdlt train --data data/dlip/images --protocol report --set optimizer=sgd --set lr=1e-4 --set activation=elu
+
+The same command resumes after Ctrl-C. More --epochs extend a finished training, unless its learning rate followed a
+schedule or warm-up made for fewer. KEY=VALUE: docs/hyperparameters.md lists the hyperparameters.
+"""
 
 import argparse
 import hashlib
 import json
-import shlex
-import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -15,10 +23,11 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from deepdlt.analysis import Training, read_history, summarize, write_history
+from deepdlt.command_line import Parser, add_data_options, data_options, label_list, typed, whole_number
 from deepdlt.config import PROTOCOLS, ConfigError, TrainConfig, config_dict, make_config, parse_settings
 from deepdlt.dataset import CACHE, crop_options, fold_splits, load_patches, single_split
 from deepdlt.dataset.create_dataset import create_dataset
-from deepdlt.errors import DataError
+from deepdlt.errors import DONE, FAILED, CommandError, DataError, Interrupted
 from deepdlt.images import read_source
 from deepdlt.models import DamagedCheckpoint
 from deepdlt.synthetic import make_synthetic
@@ -26,59 +35,67 @@ from deepdlt.terminal import progress_bar
 from deepdlt.training import is_extendable
 from deepdlt.training.fit import fit
 
-EXAMPLES = """Train one configuration, without Ray, and test it: curves, reconstructions, latent map, numbers.
-
-    python -m deepdlt train --epochs 3                                     # built-in images, defaults
-    python -m deepdlt train --data IMAGES --set model=res_ae --set optimizer=adamw --set schedule=onecycle
-    python -m deepdlt train --data IMAGES --protocol report --set optimizer=sgd --set lr=1e-4 --set activation=elu
-
-The same command continues after Ctrl-C; more --epochs extend a finished training, unless its lr followed a schedule
-(or warm-up) made for fewer. KEY=VALUE are the fields of deepdlt/config.py.
-"""
-INTERRUPTED = 130
+AFTER_INTERRUPT = "nothing was trained yet. Start again with:"
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Command line; 0 done, 1 the loss was not finite, 2 refused input, 3 cannot write, 130 interrupted."""
-    args = _parser().parse_args(argv)
-    words = shlex.join(sys.argv[1:] if argv is None else argv)
-    command = f"python -m deepdlt train {words}".strip()
+class Diverged(CommandError):
+    """The loss is not finite any more."""
+
+    exit_code = FAILED
+
+
+def add_options(parser: Parser) -> None:
+    """What to train, on which images and split, and where."""
+    add = parser.add_argument_group("what to train").add_argument
+    protocol = "corrected (default), or report: the study's settings, its known errors included"
+    add("--protocol", choices=PROTOCOLS, default="corrected", help=protocol)
+    add("--set", action="append", default=[], metavar="KEY=VALUE", help="set a hyperparameter; repeatable")
+    add("--epochs", type=whole_number(1), metavar="N", help=f"default {TrainConfig().epochs}")
+    labels = "the label to stratify the split by; default angle, where there is one"
+    add_data_options(parser, labels, data="built-in synthetic images")
+    add = parser.add_argument_group("split").add_argument
+    add(
+        "--fold", type=whole_number(1), metavar="K", help="train on fold K of the cross-validation instead of one split"
+    )
+    add("--folds", type=whole_number(2), default=5, metavar="N", help="folds in all; default %(default)s")
+    add("--split-seed", type=whole_number(0, 2**32 - 1), default=42, metavar="N",
+        help="random seed for the split; default %(default)s")  # fmt: skip
+    add = parser.add_argument_group("where").add_argument
+    add("--out", type=Path, metavar="FOLDER", help="output folder; default data/runs/<name>")
+    add("--device", choices=("auto", "cpu", "cuda"), default="auto", help="default %(default)s: a GPU if there is one")
+    add("--threads", type=whole_number(1), metavar="N", help="CPU threads; default all cores")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Check everything, train, test, draw."""
+    task = _prepare(args)
+    args.out = task.directory
     try:
-        task = _prepare(args)
-        return _train(task, command)
-    except KeyboardInterrupt:
-        print(f"interrupted; nothing was trained; the same command starts again:\n  {command}", file=sys.stderr)
-        return INTERRUPTED
-    except (DataError, ConfigError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+        return _train(task)
     except FloatingPointError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    except OSError as error:
-        print(f"error: {error.filename or args.out}: {error.strerror or error}; choose another --out", file=sys.stderr)
-        return 3
+        raise Diverged(str(error)) from error
 
 
 def _prepare(args: argparse.Namespace) -> Training:
     """Check everything, read the images, cut the crops and split them."""
     settings = parse_settings(args.set) | ({"epochs": args.epochs} if args.epochs else {})
     config = make_config(args.protocol, **settings)
-    if args.fold and not args.label:
-        raise ConfigError("--fold needs --label, the column that the folds are stratified by")
+    label, *_ = label_list(args.labels, most=1) or (None,)
+    if args.fold and not label:
+        raise ConfigError("--fold needs --labels, the label that the folds are stratified by")
     if args.fold and not 1 <= args.fold <= args.folds:
         raise ConfigError(f"--fold must be in 1..{args.folds} (--folds), got {args.fold}")
     if args.device == "cuda" and not torch.cuda.is_available():
-        raise ConfigError("--device cuda: this machine has no GPU that PyTorch can use; leave it out")
+        raise ConfigError("--device cuda: PyTorch finds no GPU here (`deepdlt doctor` says why); leave it out")
     if args.threads:
         torch.set_num_threads(args.threads)
     folder = args.data
     if folder is None:
         with progress_bar("making synthetic images", "images") as progress:
             folder = make_synthetic(CACHE / "synthetic", "small", progress=progress)
-    source = read_source(folder, (args.label,) if args.label else ())
+    source = read_source(folder, (label,) if label else (), **data_options(args))
     complete = "angle" in source.images and source.images["angle"].notna().all()
-    label = args.label or ("angle" if complete else None)
+    label = label or ("angle" if complete else None)
     with progress_bar("cutting crops", "images") as progress:
         options = crop_options(config, synthetic=args.data is None)
         patches = load_patches(create_dataset(source, CACHE / "patches", options, progress))
@@ -91,7 +108,7 @@ def _prepare(args: argparse.Namespace) -> Training:
     return Training(config, patches, split, source, args.out or default, device)
 
 
-def _train(task: Training, command: str) -> int:
+def _train(task: Training) -> int:
     """Train, showing progress; then test, draw and print where everything is."""
     history = read_history(task.directory)
     live = _Progress(Console(stderr=True), task.config.epochs)
@@ -112,10 +129,9 @@ def _train(task: Training, command: str) -> int:
     except KeyboardInterrupt:
         done = max(history, default=0)
         kept = f"epoch {done} is saved in {task.directory}" if done else "no epoch was finished"
-        print(f"interrupted; {kept}; the same command goes on:\n  {command}", file=sys.stderr)
-        return INTERRUPTED
+        raise Interrupted(f"interrupted; {kept}. Resume with:\n  {typed()}") from None
     print("\n".join(lines))
-    return 0
+    return DONE
 
 
 class _Progress:
@@ -161,41 +177,3 @@ def _run_name(config: TrainConfig, fingerprint: str, split: Sequence[Any]) -> st
     settings = config_dict(replace(config, epochs=1) if is_extendable(config) else config)
     digest = hashlib.sha256(json.dumps([settings, fingerprint, list(split)], sort_keys=True).encode()).hexdigest()
     return f"{config.model}-{config.protocol}-{digest[:6]}"
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m deepdlt train",
-        description=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    what = parser.add_argument_group("what to train")
-    what.add_argument("--protocol", choices=PROTOCOLS, default="corrected", help="default %(default)s")
-    what.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="a hyperparameter; repeatable")
-    what.add_argument("--epochs", type=_positive, metavar="N", help=f"default {TrainConfig().epochs}")
-    data = parser.add_argument_group("data")
-    data.add_argument("--data", type=Path, metavar="IMAGES", help="folder of images with their sheet; default built-in")
-    label = "column that the split is stratified by; default angle, where there is one"
-    data.add_argument("--label", metavar="LABEL", help=label)
-    data.add_argument("--fold", type=_positive, metavar="K", help="train on a fold of the cross-validation instead")
-    data.add_argument("--folds", type=_positive, default=5, metavar="N", help="default %(default)s")
-    data.add_argument("--split-seed", type=_seed, default=42, metavar="N", help="default %(default)s")
-    where = parser.add_argument_group("where")
-    where.add_argument("--out", type=Path, metavar="FOLDER", help="of this training; default data/runs/<name>")
-    where.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="default %(default)s")
-    where.add_argument("--threads", type=_positive, metavar="N", help="of the CPU; default all cores")
-    return parser
-
-
-def _seed(text: str) -> int:
-    value = int(text) if text.isdecimal() else -1
-    if not 0 <= value < 2**32:
-        raise argparse.ArgumentTypeError(f"must be an integer in 0..2**32-1, got {text!r}")
-    return value
-
-
-def _positive(text: str) -> int:
-    value = int(text) if text.isdecimal() else 0
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"must be an integer >= 1, got {text!r}")
-    return value

@@ -21,6 +21,8 @@ from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 from urllib.parse import quote
 
+from deepdlt.errors import DataError
+
 BASE_URL = "https://raw.githubusercontent.com/GVourvachakis/DeepDLT/main/images/"
 MANIFEST = Path(__file__).with_name("dlip_manifest.csv")
 SCHEMES = ("https://", "http://", "file://")
@@ -30,7 +32,7 @@ HOPELESS = 8  # failures without a single success: the address or the network is
 Progress = Callable[[int, int], None]
 
 
-class ManifestError(ValueError):
+class ManifestError(DataError):
     """The manifest or the address is not usable; nothing was written."""
 
 

@@ -66,7 +66,9 @@ def _read(folder: Path, request: Request) -> Source:
     """The checked images; `angle_measured` among the labels is measured now (seconds)."""
     labels = tuple(label for label in request.labels if label != MEASURED_ANGLE)
     try:
-        source = read_source(folder, labels, group_by=request.group_by, pixel_pitch=request.pixel_pitch)
+        source = read_source(
+            folder, labels, sheet=request.sheet, group_by=request.group_by, pixel_pitch=request.pixel_pitch
+        )
     except DataError as error:
         if labels == LABELS and "unknown label" in str(error):
             raise SweepRefused(f"{error}\nname labels of this sheet with --labels") from error

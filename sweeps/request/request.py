@@ -3,8 +3,10 @@
 import re
 from argparse import Namespace
 from dataclasses import dataclass, replace
+from typing import Any
 
 import search_spaces
+from deepdlt.command_line import data_options, label_list
 from deepdlt.config import PROTOCOLS, ConfigError, TrainConfig, make_config, parse_settings
 from deepdlt.images import DLIP_LABELS
 from sweeps.errors import SweepRefused
@@ -47,6 +49,7 @@ class Request:
     race: float | None = None
     """Margin in dB of fold racing; None without it."""
     seed: int
+    sheet: str | None = None
     group_by: str | None = None
     pixel_pitch: str = "native"
 
@@ -79,7 +82,7 @@ def make_request(args: Namespace) -> Request:
     space = TuneSpace({**module.SPACE, **parse_settings(args.set)}, getattr(module, "CONDITIONS", {}))
     points = [Configuration.of(point).only(space.domains) for point in getattr(module, "POINTS", [])]
     cv_only = getattr(module, "CV_ONLY", False)
-    cv = args.cv or cv_only
+    cv = args.cv or cv_only or _asks_for_cv(args)
     request = Request(
         space=args.space,
         question=_question(module.__doc__ or ""),
@@ -92,14 +95,13 @@ def make_request(args: Namespace) -> Request:
         trials=module.TRIALS if args.trials is None else args.trials,
         epochs=module.EPOCHS if args.epochs is None else args.epochs,
         cv=cv,
-        cv_top=args.cv_top,
-        labels=_labels(args.labels, cv),
-        folds=args.folds,
-        cv_seeds=tuple(range(args.seed, args.seed + min(args.cv_seeds, MAX_SEEDS))) if cv else (),
-        race=args.race_margin if args.race else None,
+        cv_top=_or(args.cv_top, 1),
+        labels=label_list(args.labels) or (LABELS if cv else ()),
+        folds=_or(args.folds, 5),
+        cv_seeds=tuple(range(args.seed, args.seed + min(_or(args.cv_seeds, 1), MAX_SEEDS))) if cv else (),
+        race=_or(args.race_margin, 0.0) if args.race or args.race_margin is not None else None,
         seed=args.seed,
-        group_by=args.group_by,
-        pixel_pitch=args.pixel_pitch,
+        **data_options(args),
     )
     problems = _number_problems(request, args) or _space_problems(request)
     if problems:
@@ -109,7 +111,6 @@ def make_request(args: Namespace) -> Request:
 
 def _number_problems(request: Request, args: Namespace) -> list[str]:
     """Options outside their ranges, or that do not go together."""
-    names = ",".join(request.labels)
     rules = [
         (
             args.name is None or re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", args.name),
@@ -117,24 +118,23 @@ def _number_problems(request: Request, args: Namespace) -> list[str]:
         ),
         (1 <= request.trials <= MAX_TRIALS, f"--trials must be in 1..{MAX_TRIALS}, got {request.trials}"),
         (not request.cv or request.folds >= 2, f"--folds must be at least 2, got {request.folds}"),
-        (
-            len(set(request.labels)) == len(request.labels) and all(request.labels),
-            f"--labels must be distinct names separated by commas, got {names!r}",
-        ),
         (request.cv_top >= 1, f"--cv-top must be >= 1, got {request.cv_top}"),
         (
             0 <= request.seed < 2**32 - MAX_TRIALS,
             f"--seed must be in 0..{2**32 - MAX_TRIALS - 1}, got {request.seed}",
         ),
-        (1 <= args.cv_seeds <= MAX_SEEDS, f"--cv-seeds must be in 1..{MAX_SEEDS}, got {args.cv_seeds}"),
+        (
+            1 <= _or(args.cv_seeds, 1) <= MAX_SEEDS,
+            f"--cv-seeds must be in 1..{MAX_SEEDS}, got {args.cv_seeds}",
+        ),
         (
             not request.cv_only or request.cv_top == 1,
             f"--cv-top: space {request.space} is one configuration; leave it out",
         ),
-        (args.race_margin >= 0, f"--race-margin must be >= 0 dB, got {args.race_margin:g}"),
+        (_or(args.race_margin, 0.0) >= 0, f"--race-margin must be >= 0 dB, got {args.race_margin}"),
         (
-            request.race is None or (request.cv and request.cv_top >= 2),
-            "--race compares configurations: add --cv --cv-top 2 or more",
+            request.race is None or request.cv_top >= 2,
+            "--race compares configurations: add --cv-top 2 or more",
         ),
         (
             request.minimize is None or request.scheduler == "none",
@@ -188,10 +188,15 @@ def _condition_problems(space: TuneSpace) -> list[str]:
     return problems
 
 
-def _labels(text: str | None, cv: bool) -> tuple[str, ...]:
-    if text is None:
-        return LABELS if cv else ()
-    return tuple(label.strip() for label in text.split(","))
+def _asks_for_cv(args: Namespace) -> bool:
+    """Whether an option is given that means nothing without a cross-validation."""
+    given = (args.cv_top, args.cv_seeds, args.folds, args.labels, args.race_margin)
+    return args.race or any(value is not None for value in given)
+
+
+def _or(value: Any, default: Any) -> Any:
+    """What was given, 0 too, or the default."""
+    return default if value is None else value
 
 
 def _question(docstring: str) -> str:

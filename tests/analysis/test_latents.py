@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from calling import command
 
 from deepdlt.analysis.latents import (
     encode_crops,
@@ -16,10 +17,11 @@ from deepdlt.analysis.latents import (
     separation,
     separation_of,
 )
-from deepdlt.commands.latents import main
 from deepdlt.config import TrainConfig
 from deepdlt.models import build_model
 from deepdlt.models.checkpoint import save_checkpoint
+
+main = command("latents")
 
 CROPS = np.random.default_rng(0).integers(0, 256, (7, 1, 64, 64), dtype=np.uint8)
 

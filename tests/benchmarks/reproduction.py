@@ -17,7 +17,7 @@ from typing import Any
 
 import pandas as pd
 
-from deepdlt.commands import train as training_command
+from deepdlt.__main__ import main as deepdlt
 
 RUNS = Path("data/runs")
 RESIDUAL = (
@@ -91,7 +91,7 @@ def run(row: str, data: Path, threads: int) -> int:
     images = [] if row.startswith("effect-") else ["--data", str(data)]  # effects: the built-in images
     words = [*images, "--threads", str(threads), "--out", str(RUNS / row), *shlex.split(ROWS[row])]
     print(f"== {row}: {shlex.join(words)}", flush=True)
-    return training_command.main(words)
+    return deepdlt(["train", *words])
 
 
 def found(row: str) -> dict[str, Any] | None:

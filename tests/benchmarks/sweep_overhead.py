@@ -39,12 +39,15 @@ REPORTS, SLEEPERS_AT_A_TIME = 300, 16
 def trainings(epochs: int, cwd: Path) -> tuple[Any, list[Any], Any]:
     """Crops, configurations and the split of the sweep's first trials."""
     os.chdir(cwd)
+    from deepdlt.command_line import make_parser
+    from sweeps import run as sweep
     from sweeps.identity import data as sweep_data
     from sweeps.planning import plan
     from sweeps.request import request
-    from sweeps.request.options import make_parser
 
-    asked = request.make_request(make_parser().parse_args([*SWEEP, "--trials", str(TRIALS), "--epochs", str(epochs)]))
+    asked = request.make_request(
+        make_parser(sweep, "sweep").parse_args([*SWEEP, "--trials", str(TRIALS), "--epochs", str(epochs)])
+    )
     data = sweep_data.load(None, asked)
     configs = [asked.config(settings) for settings in plan.searched_settings(asked) or []]
     return data.patches.crops, configs, next(iter(data.splits.values()))
@@ -137,15 +140,16 @@ def many(trials: int, cwd: Path) -> dict[str, float]:
     os.chdir(cwd)
     from ray import tune
 
+    from deepdlt.command_line import make_parser
+    from sweeps import run as sweep
     from sweeps.execution import sweep_run as ray_runs
     from sweeps.execution.session import ray_session
     from sweeps.identity import data as sweep_data
     from sweeps.planning import plan
     from sweeps.request import request, resources
-    from sweeps.request.options import make_parser
 
     options = ["--space", "exp_grid", "--search", "random", "--scheduler", "none", "--trials", str(trials)]
-    args = make_parser().parse_args([*options, "-q"])
+    args = make_parser(sweep, "sweep").parse_args([*options, "-q"])
     asked = request.make_request(args)
     fields = {**asked.tune_space.fields, "lr": tune.loguniform(1e-5, 1e-2)}  # enough different configurations
     asked = replace(asked, tune_space=replace(asked.tune_space, fields=fields))

@@ -9,11 +9,13 @@ from functools import partial
 
 import pandas as pd
 import pytest
+from calling import command
 from PIL import Image
 from waiting import HANG_GUARD_S, wait_for
 
-from deepdlt.commands.train import main
 from deepdlt.models.checkpoint import load_model
+
+main = command("train")
 
 FIGURES = {"curves", "reconstructions_train", "reconstructions_test", "error_maps", "latents", "whole_images"}
 SMALL = ["--threads", "1", "--set", "model=res_ae", "--set", "width=8"]  # seconds less than the CNN

@@ -8,15 +8,17 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from calling import command
 from PIL import Image
 
-from deepdlt.commands.crops import main
 from deepdlt.dataset.create_dataset import CropOptions, create_dataset, draw_crops, load_patches
 from deepdlt.dataset.dataset_loader import LaserDataset
 from deepdlt.dataset.report_layout import write_report_layout
 from deepdlt.dataset.stratified_split import evaluate_on_tiles, plain_split
 from deepdlt.errors import DataError
 from deepdlt.images.source import Source, read_source
+
+main = command("crops")
 
 TABLES = ("training", "validation", "testing")
 

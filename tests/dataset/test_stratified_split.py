@@ -7,11 +7,11 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+from calling import command
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
-from deepdlt.commands.folds import main
 from deepdlt.dataset.classes import bin_label
 from deepdlt.dataset.create_dataset import CropOptions, create_dataset, load_patches
 from deepdlt.dataset.fold_csv import write_folds
@@ -19,6 +19,8 @@ from deepdlt.dataset.group_dealing import deal_groups
 from deepdlt.dataset.stratified_split import check_folds, plain_split, stratified_folds
 from deepdlt.errors import DataError
 from deepdlt.images.source import read_source
+
+main = command("folds")
 
 LABELS = ("angle", "PP1", "NP", "EP1")
 

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from calling import parse
 from ray.tune import TuneError
 from ray.tune.search import Searcher
 
@@ -14,7 +15,6 @@ from deepdlt.config import config_dict, make_config
 from sweeps import stopping
 from sweeps.execution import sweep_run as ray_runs
 from sweeps.execution.sweep_run import SweepRun, run_sweep
-from sweeps.request.options import make_parser
 from sweeps.request.request import make_request
 from sweeps.request.resources import Resources
 from sweeps.space.configuration import Configuration
@@ -65,7 +65,7 @@ def happened(monkeypatch):
 
 
 def asked(*options):
-    return make_request(make_parser().parse_args(["--space", "smoke", *options]))
+    return make_request(parse(["--space", "smoke", *options]))
 
 
 def fails(error, storage=None):

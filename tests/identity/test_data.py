@@ -6,11 +6,11 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
+from calling import parse
 from ray import tune
 
 from sweeps.identity import description
 from sweeps.request.cells import search_cell
-from sweeps.request.options import make_parser
 from sweeps.request.request import LABELS, make_request
 from sweeps.space.tune_space import TuneSpace
 from sweeps.store.sweep_file import check_sweep, open_sweep
@@ -28,7 +28,7 @@ def data():
 
 def asking(dropout, *options):
     """The request of a space with this dropout, a constant or a domain."""
-    request = make_request(make_parser().parse_args(["--space", "smoke", *options]))
+    request = make_request(parse(["--space", "smoke", *options]))
     return replace(request, tune_space=TuneSpace({**request.tune_space.fields, "dropout": dropout}))
 
 

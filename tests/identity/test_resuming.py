@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from calling import parse
 from ray import tune
 
 from deepdlt.models.checkpoint import save_checkpoint
@@ -15,7 +16,6 @@ from sweeps.execution.begun_trials import begin
 from sweeps.identity import code as code_identity
 from sweeps.identity import resuming
 from sweeps.request.cells import search_cell
-from sweeps.request.options import make_parser
 from sweeps.request.request import make_request
 from sweeps.request.resources import Resources
 from sweeps.space.axis import Axis
@@ -31,7 +31,7 @@ EDITED = FILES | {"deepdlt/metrics/losses.py": "c" * 12}
 
 @pytest.fixture
 def asked():
-    return make_request(make_parser().parse_args(["--space", "exp_grid"]))
+    return make_request(parse(["--space", "exp_grid"]))
 
 
 def commit(sweep, asked, number=1, status="complete", **content):
@@ -69,7 +69,7 @@ def test_an_edited_space_is_told_in_exact_counts(tmp_path, asked):
     commit(tmp_path, asked, 2)
     before = SweepFile(axes={"kernel_size": Axis((3, 5)), "lr": Axis((1e-3,))})
     (tmp_path / "sweep.json").write_text(json.dumps(before.to_json()))
-    narrow = make_request(make_parser().parse_args(["--space", "exp_grid", "--set", "optimizer=adam"]))
+    narrow = make_request(parse(["--space", "exp_grid", "--set", "optimizer=adam"]))
     fields = {**narrow.tune_space.fields, "kernel_size": tune.choice([3, 7])}
     narrow = replace(narrow, tune_space=TuneSpace(fields))
     now = SweepFile(axes={"kernel_size": Axis((3, 7)), "lr": Axis((1e-3,))})

@@ -1,14 +1,14 @@
 """The splits of a sweep and the classes of its labels."""
 
 import numpy as np
+from calling import parse
 
 from sweeps.identity.splits import class_members, make_splits, search_label
-from sweeps.request.options import make_parser
 from sweeps.request.request import LABELS, make_request
 
 
 def request(*arguments):
-    return make_request(make_parser().parse_args(["--space", "exp_grid", *arguments]))
+    return make_request(parse(["--space", "exp_grid", *arguments]))
 
 
 def test_every_label_gets_its_folds_and_the_search_the_plain_split(patches):

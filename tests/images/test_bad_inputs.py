@@ -20,13 +20,15 @@ from pathlib import Path
 import numpy as np
 import openpyxl
 import pytest
+from calling import command
 from PIL import Image, PngImagePlugin
 
-from deepdlt.commands.check import main
 from deepdlt.dataset.stratified_split import check_folds
 from deepdlt.errors import DataError
 from deepdlt.images.sheet import find_sheet
 from deepdlt.images.source import read_source
+
+main = command("check")
 
 LABELS = ("material", "power")
 N = 12

@@ -5,16 +5,19 @@ import shutil
 import numpy as np
 import pandas as pd
 import pytest
+from calling import command
 from PIL import Image
 from scipy import ndimage
 
-from deepdlt.commands.audit import contradictions, main
+from deepdlt.commands.audit import contradictions
 from deepdlt.errors import DataError
 from deepdlt.figures.audit import audit_figure
 from deepdlt.images.fringe_period import measure_period
 from deepdlt.images.label_audit import COLUMNS, audit
 from deepdlt.images.source import Source, read_source
 from deepdlt.synthetic.surface import PIXEL, Condition, surface, truth
+
+main = command("audit")
 
 # 20 x 15 um: room for at least five of these periods
 SMALL = [(19.0, "V", 10), (19.0, "H", 50), (19.0, "D", 10), (11.6, "V", 50), (11.6, "H", 10), (8.5, "V", 10)]

@@ -8,11 +8,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from calling import command
 from PIL import Image
 
-from deepdlt.commands.check import main
 from deepdlt.errors import DataError
 from deepdlt.images.source import read_source
+
+main = command("check")
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import ray
 import torch
+from calling import parse
 
 from deepdlt.config import TrainConfig, config_dict
 from deepdlt.models import build_model
@@ -17,7 +18,6 @@ from sweeps.identity.splits import make_splits
 from sweeps.planning import eta
 from sweeps.planning.eta import MOST_TIMED, REPORT_S, START_S, estimate, span, trial_mb
 from sweeps.planning.plan import planned_trials, searched_settings
-from sweeps.request.options import make_parser
 from sweeps.request.request import make_request
 from sweeps.request.resources import CLUSTER_CONCURRENCY, Resources
 from sweeps.space.configuration import Configuration
@@ -49,7 +49,7 @@ def told(monkeypatch):
 
 
 def request(*arguments):
-    return make_request(make_parser().parse_args([*arguments]))
+    return make_request(parse([*arguments]))
 
 
 def forecast(asked, patches, resources=ONE, records=(), to_run=None, listed=None):

@@ -5,12 +5,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from calling import parse
 
 from sweeps.console.plan_text import show_plan
 from sweeps.planning import plan
 from sweeps.planning.eta import Forecast
 from sweeps.request import cells as cross_validation
-from sweeps.request.options import make_parser
 from sweeps.request.request import make_request
 from sweeps.request.resources import Resources
 from sweeps.store.sweep_file import DataSummary, SweepFile
@@ -18,7 +18,7 @@ from sweeps.store.trial_record import TrialRecord, write_record
 
 
 def request(*arguments):
-    return make_request(make_parser().parse_args(["--space", "exp_grid", *arguments]))
+    return make_request(parse(["--space", "exp_grid", *arguments]))
 
 
 def test_a_finite_space_bounds_the_number_of_trials():

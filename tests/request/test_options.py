@@ -2,7 +2,9 @@
 
 import pytest
 
-from sweeps.request.options import make_parser, seconds
+from deepdlt.command_line import make_parser
+from sweeps import run as sweep
+from sweeps.request.options import seconds
 
 
 @pytest.mark.parametrize(
@@ -19,4 +21,4 @@ def test_what_is_no_duration_is_refused(text):
 
 
 def test_every_option_has_a_help_text():
-    assert all(action.help for action in make_parser()._actions)
+    assert all(action.help for action in make_parser(sweep, "deepdlt sweep")._actions)

@@ -1,14 +1,14 @@
 """What is asked: spaces and options, checked all at once."""
 
 import pytest
+from calling import parse
 
 from sweeps.errors import SweepRefused
-from sweeps.request.options import make_parser
 from sweeps.request.request import make_request
 
 
 def request(*arguments):
-    return make_request(make_parser().parse_args(["--space", "exp_grid", *arguments]))
+    return make_request(parse(["--space", "exp_grid", *arguments]))
 
 
 def test_setting_an_axis_fixes_it():
@@ -29,7 +29,7 @@ def test_a_space_that_lacks_a_part_is_refused(tmp_path, monkeypatch):
     (tmp_path / "halfdone.py").write_text('"""x"""\nSPACE = {}\n')
     monkeypatch.setattr(search_spaces, "__path__", [*search_spaces.__path__, str(tmp_path)])
     with pytest.raises(SweepRefused, match="must define TRIALS, EPOCHS"):
-        make_request(make_parser().parse_args(["--space", "halfdone"]))
+        make_request(parse(["--space", "halfdone"]))
 
 
 @pytest.mark.parametrize(
@@ -50,7 +50,7 @@ def test_a_space_with_a_mistake_is_refused_with_the_remedy(tmp_path, monkeypatch
     (tmp_path / f"{name}.py").write_text(f'"""x"""\nfrom ray import tune\nTRIALS = EPOCHS = 1\nSPACE = {{{line}}}\n')
     monkeypatch.setattr(search_spaces, "__path__", [*search_spaces.__path__, str(tmp_path)])
     with pytest.raises(SweepRefused, match=words):
-        make_request(make_parser().parse_args(["--space", name]))
+        make_request(parse(["--space", name]))
 
 
 def test_a_point_outside_the_space_is_refused(tmp_path, monkeypatch):
@@ -60,7 +60,7 @@ def test_a_point_outside_the_space_is_refused(tmp_path, monkeypatch):
     (tmp_path / "offpoint.py").write_text(code)
     monkeypatch.setattr(search_spaces, "__path__", [*search_spaces.__path__, str(tmp_path)])
     with pytest.raises(SweepRefused, match="is not in the space"):
-        make_request(make_parser().parse_args(["--space", "offpoint"]))
+        make_request(parse(["--space", "offpoint"]))
 
 
 def space_with(tmp_path, monkeypatch, code):
@@ -69,7 +69,7 @@ def space_with(tmp_path, monkeypatch, code):
     name = f"space_{abs(hash(code))}"
     (tmp_path / f"{name}.py").write_text(f'"""x"""\nfrom ray import tune\nTRIALS = EPOCHS = 4\n{code}\n')
     monkeypatch.setattr(search_spaces, "__path__", [*search_spaces.__path__, str(tmp_path)])
-    return make_parser().parse_args(["--space", name])
+    return parse(["--space", name])
 
 
 TWO_MODELS = """

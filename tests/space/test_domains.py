@@ -6,12 +6,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from calling import parse
 from ray import tune
 from ray.tune.search import Searcher
 
 from sweeps.planning import plan
 from sweeps.request.cells import search_cell
-from sweeps.request.options import make_parser
 from sweeps.request.request import make_request
 from sweeps.space.configuration import Configuration
 from sweeps.space.domains import values as values_of
@@ -131,7 +131,7 @@ def test_unlikely_values_are_drawn_in_the_end():
 @pytest.fixture
 def asked():
     def request(*options):
-        args = make_parser().parse_args(["--space", "smoke", "--trials", "12", *options])
+        args = parse(["--space", "smoke", "--trials", "12", *options])
         return replace(make_request(args), tune_space=TuneSpace({"dropout": tune.quniform(0.0, 0.2, 0.1)}))
 
     return request

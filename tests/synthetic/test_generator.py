@@ -10,14 +10,16 @@ import numpy as np
 import pandas as pd
 import pytest
 from benchmarks import synthetic_statistics
+from calling import command
 from PIL import Image
 
-from deepdlt.commands.synthetic import main
 from deepdlt.synthetic import generator as synthetic
 from deepdlt.synthetic import surface as surface_physics
 from deepdlt.synthetic.design import condition_of, design
 from deepdlt.synthetic.generator import make_synthetic
 from deepdlt.synthetic.surface import Condition, surface
+
+main = command("synthetic")
 
 REAL_COLUMNS = [
     "Names", "DimY [μm]", "DimX [μm]", "wavelength [nm]", "Spot size [μm]", "angle [deg]", "PP1", "PP2", "Δτ [ps]",

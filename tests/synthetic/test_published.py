@@ -11,10 +11,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from calling import command
 
-from deepdlt.commands.download import main
 from deepdlt.synthetic import published as download_dlip
 from deepdlt.synthetic.published import BASE_URL, Entry, ManifestError, check_manifest, download, read_manifest
+
+main = command("download")
 
 NAMES = ("Paper Data/Repetition 6p & 2p/2-1 ^.png", "Paper Data/100%.png", "a#b.png", "all_images.xlsx")
 

@@ -1,0 +1,266 @@
+"""One way for every command: options in, an exit code out.
+
+A command is a module with a docstring (its first line is the summary, the rest its help, examples first),
+`add_options(parser)` and `run(args)`, which returns an exit code or raises. `run_command` runs it; there is no other
+place where an error becomes an exit code.
+"""
+
+import argparse
+import difflib
+import shlex
+import shutil
+import signal
+import sys
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, NoReturn, Protocol
+
+from deepdlt.errors import DONE, INTERRUPTED, REFUSED, STORAGE_FAILED, CommandError, DataError, hint
+from deepdlt.terminal import say, to_nowhere
+
+START_AGAIN = "nothing was finished. Start again with:"
+MOVED = {"--label": "--labels", "--storage": "--out", "--out": "--storage", "--minimise": "--minimize"}
+"""Options of other names: of before, or of another command."""
+NOT_NEEDED = {"--resume": "an interrupted command resumes when it is typed again, without an option"}
+
+
+class Command(Protocol):
+    """What a module of `deepdlt.commands`, or one that another package adds, offers."""
+
+    __doc__: str | None
+
+    def add_options(self, parser: "Parser") -> None:
+        """Say which options there are."""
+
+    def run(self, args: argparse.Namespace) -> int:
+        """Do it; returns the exit code."""
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser that answers a wrong word with one line that names the nearest right one."""
+
+    def __init__(self, prog: str, description: str = "", epilog: str = "") -> None:
+        super().__init__(
+            prog=prog,
+            usage=f"{prog} [options]",
+            description=description,
+            epilog=epilog,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            allow_abbrev=False,
+        )
+        self.words: dict[str, Iterable[str]] = {}
+        """Option -> the values that a person may type without it."""
+
+    def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """As argparse does, but unknown words are told before what is missing."""
+        needed = [action for action in self._actions if action.required]
+        for action in needed:
+            action.required = False
+        try:
+            found, unknown = self.parse_known_args(args, namespace)
+        finally:
+            for action in needed:
+                action.required = True
+        if unknown:
+            self.error(self._about(unknown))
+        missing = ["/".join(each.option_strings) or each.metavar for each in needed if not getattr(found, each.dest)]
+        if missing:
+            self.error(f"{' and '.join(map(str, missing))} must be given; `{self.prog} --help` has examples")
+        return found
+
+    def error(self, message: str) -> NoReturn:
+        """End with one line and exit code 2."""
+        self.exit(REFUSED, f"error: {message.removeprefix('argument ')}\n")
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        if action.choices is not None and value not in action.choices:
+            known = [str(choice) for choice in action.choices]
+            raise argparse.ArgumentError(
+                action, f"must be one of {', '.join(known)}; got {value!r}{hint(str(value), known)}"
+            )
+
+    def _about(self, unknown: list[str]) -> str:
+        """What to say of words that belong to no option."""
+        word, _, value = unknown[0].partition("=")
+        value = value or next((text for text in unknown[1:2] if not text.startswith("-")), "")
+        near = self._nearest(unknown[0], word, value)
+        if word in NOT_NEEDED:
+            return f"unknown option {word}: {NOT_NEEDED[word]}"
+        kind = "option" if word.startswith("-") else "word"
+        remedy = f"did you mean {near}?" if near else f"`{self.prog} --help` lists the options"
+        return f"unknown {kind} {unknown[0].partition('=')[0] if kind == 'option' else unknown[0]!r}; {remedy}"
+
+    def _nearest(self, typed: str, word: str, value: str) -> str:
+        """What would be right; "" where nothing is like it."""
+        from deepdlt.config import field_called  # late: nothing else here needs it
+
+        options = set(self._option_string_actions)
+        name = field_called(word.lstrip("-").replace("-", "_"))
+        if word.startswith("-"):
+            if MOVED.get(word) in options:
+                return f"{MOVED[word]} {value}".strip()
+            if name and "--set" in options:
+                return f"--set {name}={value or 'VALUE'}"
+            near = difflib.get_close_matches(word, options, 1, 0.7)
+            return f"{near[0]} {value}".strip() if near else ""
+        for option, known in self.words.items():
+            near = difflib.get_close_matches(typed, list(known), 1, 0.7)
+            if near:
+                return f"{option} {near[0]}"
+        if "=" in typed and name and "--set" in options:
+            return f"--set {name}={value}"
+        if "--data" in options and Path(typed).is_dir():
+            return f"--data {shlex.quote(typed)}"
+        return ""
+
+
+def run_command(command: Command, words: list[str] | None, prog: str, called: str = "") -> int:
+    """Parse, run, and turn whatever ends the command into one message on stderr and an exit code.
+
+    Args:
+        words: after the command's name; None for those of this process.
+        prog: how the command is started: `deepdlt check`, `python sweeps/run.py`.
+        called: what its docstring calls it where that is something else.
+    """
+    args = make_parser(command, prog, called).parse_args(words)
+    _tolerate_streams()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        code = command.run(args)
+        if sys.stdout is not None:
+            sys.stdout.flush()
+        return code
+    except CommandError as error:
+        say(f"error: {error}" if error.exit_code != INTERRUPTED else str(error))
+        return error.exit_code
+    except ModuleNotFoundError as error:
+        from deepdlt.machine import missing_module  # late: asked once, at the end
+
+        say(f"error: {missing_module(error)}")
+        return REFUSED
+    except KeyboardInterrupt:
+        kept = getattr(command, "AFTER_INTERRUPT", START_AGAIN)
+        say(f"interrupted; {kept}\n  {typed()}")
+        return INTERRUPTED
+    except BrokenPipeError:
+        to_nowhere(sys.stdout)
+        return DONE  # the reader of the output has gone, as `head` does
+    except OSError as error:
+        say(f"error: {_storage_problem(error, args)}")
+        return STORAGE_FAILED
+
+
+def make_parser(command: Command, prog: str, called: str = "") -> Parser:
+    """The parser of a command, see `run_command`."""
+    parser = Parser(prog, (command.__doc__ or "").replace(called or prog, prog), getattr(command, "EPILOG", ""))
+    command.add_options(parser)
+    return parser
+
+
+def add_data_options(parser: Parser, labels: str, *, data: str = "", required: bool = False) -> None:
+    """The five options that say which images, which labels and what belongs together; the same for every command.
+
+    Args:
+        labels: what this command does with `--labels`.
+        data: what is taken without `--data`.
+    """
+    add = parser.add_argument_group("data").add_argument
+    what = "folder of images with one label table (.xlsx or .csv)"
+    add("--data", type=Path, required=required, metavar="FOLDER", help=f"{what}; default: {data}" if data else what)
+    add("--sheet", metavar="NAME", help="worksheet of a workbook that has several")
+    add("--labels", metavar="A,B", help=labels)
+    add("--group-by", metavar="COLUMN", help="keep rows with the same value together; default: the process columns")
+    pitch = "native (as they are, the default), exclude (only the most frequent scale), or nm per pixel (resample)"
+    add("--pixel-pitch", default="native", metavar="P", help=pitch)
+
+
+def data_options(args: Any) -> dict[str, Any]:
+    """Those of `add_data_options` that say how a folder is read, as `read_source` takes them."""
+    return {"sheet": args.sheet, "group_by": args.group_by, "pixel_pitch": args.pixel_pitch}
+
+
+def label_list(text: str | None, *, most: int | None = None) -> tuple[str, ...]:
+    """`"angle, PP1"` -> ("angle", "PP1"); () for None.
+
+    Raises:
+        DataError: an empty or repeated name, or more than `most`.
+    """
+    if text is None:
+        return ()
+    names = tuple(name.strip() for name in text.split(","))
+    if not all(names) or len(set(names)) < len(names):
+        raise DataError(f"--labels must be distinct names separated by commas, got {text!r}")
+    if most is not None and len(names) > most:
+        raise DataError(f"--labels: this command takes {most}, got {len(names)}: {text}")
+    return names
+
+
+def whole_number(low: int, high: int | None = None) -> Any:
+    """A `type` of argparse: a whole number in low..high.
+
+    Args:
+        high: None for no limit.
+    """
+
+    def number(text: str) -> int:
+        digits = text.isascii() and text.removeprefix("-").isdigit()
+        if not digits or int(text) < low or (high is not None and int(text) > high):
+            rule = f"of at least {low}" if high is None else f"in {low}..{high}"
+            raise argparse.ArgumentTypeError(f"must be a whole number {rule}, got {text!r}")
+        return int(text)
+
+    return number
+
+
+def typed() -> str:
+    """The command of this process, to be typed again."""
+    program = Path(sys.argv[0])
+    python = str(short_path(Path(sys.executable)))
+    if program.name == "__main__.py":
+        start = [python, "-m", program.parent.name]
+    elif program.suffix == ".py":
+        start = [python, sys.argv[0]]
+    else:
+        found = shutil.which(program.name)
+        start = [program.name if found and Path(found) == program else str(short_path(program))]
+    return shlex.join([*start, *sys.argv[1:]])
+
+
+def short_path(path: Path) -> Path:
+    """Relative to here when that is shorter to type."""
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+
+
+def write_outputs(outputs: Mapping[Path | None, bytes]) -> list[Path]:
+    """Write whole files, folders made as needed; None is not asked for. Returns the paths.
+
+    Raises:
+        OSError: with the name of the file that could not be written.
+    """
+    from deepdlt.atomic import write_atomic  # late: most commands write by other means
+
+    written = []
+    for path, content in outputs.items():
+        if path is None:
+            continue
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_atomic(path, content)
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, str(path)) from error
+        written.append(path)
+    return written
+
+
+def _storage_problem(error: OSError, args: argparse.Namespace) -> str:
+    option = next((name for name in ("storage", "out") if hasattr(args, name)), None)
+    where = error.filename or (getattr(args, option) if option else None) or "the output"
+    remedy = f"choose another --{option}" if option else "make the folder writable"
+    return f"cannot write {where}: {error.strerror or error}; free space or {remedy}, then run the same command again"
+
+
+def _tolerate_streams() -> None:
+    """Let a terminal that knows only ASCII show the rest as escapes instead of failing."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
