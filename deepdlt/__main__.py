@@ -12,6 +12,7 @@ import sys
 from deepdlt.command_line import run_command
 from deepdlt.commands import OWN, find_commands, load_command, summary
 from deepdlt.errors import DONE, REFUSED, hint
+from deepdlt.machine import versions
 from deepdlt.terminal import say
 
 PROG = "deepdlt"
@@ -25,8 +26,6 @@ def main(argv: list[str] | None = None) -> int:
         print(_help())
         return DONE if words else REFUSED
     if first in ("-V", "--version", "version"):
-        from deepdlt.machine import versions  # late: asked for alone
-
         print(versions())
         return DONE
     command = load_command(first)

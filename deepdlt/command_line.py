@@ -15,7 +15,10 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NoReturn, Protocol
 
+from deepdlt.atomic import write_atomic
+from deepdlt.config import field_called
 from deepdlt.errors import DONE, INTERRUPTED, REFUSED, STORAGE_FAILED, CommandError, DataError, hint
+from deepdlt.machine import missing_module
 from deepdlt.terminal import say, to_nowhere
 
 START_AGAIN = "nothing was finished. Start again with:"
@@ -92,8 +95,6 @@ class Parser(argparse.ArgumentParser):
 
     def _nearest(self, typed: str, word: str, value: str) -> str:
         """What would be right; "" where nothing is like it."""
-        from deepdlt.config import field_called  # late: nothing else here needs it
-
         options = set(self._option_string_actions)
         name = field_called(word.lstrip("-").replace("-", "_"))
         if word.startswith("-"):
@@ -134,8 +135,6 @@ def run_command(command: Command, words: list[str] | None, prog: str, called: st
         say(f"error: {error}" if error.exit_code != INTERRUPTED else str(error))
         return error.exit_code
     except ModuleNotFoundError as error:
-        from deepdlt.machine import missing_module  # late: asked once, at the end
-
         say(f"error: {missing_module(error)}")
         return REFUSED
     except KeyboardInterrupt:
@@ -237,8 +236,6 @@ def write_outputs(outputs: Mapping[Path | None, bytes]) -> list[Path]:
     Raises:
         OSError: with the name of the file that could not be written.
     """
-    from deepdlt.atomic import write_atomic  # late: most commands write by other means
-
     written = []
     for path, content in outputs.items():
         if path is None:

@@ -185,7 +185,7 @@ def make_config(protocol: str, **settings: Any) -> TrainConfig:
     if protocol not in PROTOCOLS:
         raise ConfigError(f"unknown protocol {protocol!r}; choose {' or '.join(PROTOCOLS)}")
     names = [field.name for field in fields(TrainConfig)]
-    problems = [_unknown_field(key, names) for key in settings if key not in names]
+    problems = [_unknown_field(key) for key in settings if key not in names]
     known = {key: value for key, value in settings.items() if key in names}
     try:
         config = TrainConfig(**{**PROTOCOLS[protocol], **known})
@@ -225,10 +225,33 @@ def config_dict(config: TrainConfig) -> dict[str, Any]:
     return asdict(config)
 
 
-def _unknown_field(key: str, names: list[str]) -> str:
-    near = difflib.get_close_matches(key, names, n=1)
-    hint = f"did you mean `{near[0]}`?" if near else f"fields: {', '.join(names)}"
-    return f"`{key}` is not a hyperparameter; {hint}"
+OTHER_NAMES = {
+    "act": "activation",
+    "batch": "batch_size",
+    "bs": "batch_size",
+    "drop": "dropout",
+    "kernel": "kernel_size",
+    "latent": "latent_dim",
+    "learning_rate": "lr",
+    "n_epochs": "epochs",
+    "opt": "optimizer",
+    "scheduler": "schedule",
+    "wd": "weight_decay",
+}
+"""What hyperparameters are called elsewhere -> their names here."""
+
+
+def field_called(name: str) -> str | None:
+    """The hyperparameter that a person means by this name: its own, a common other one, or a similar one; None."""
+    names = [field.name for field in fields(TrainConfig)]
+    plain = name.lower().replace("-", "_")
+    return OTHER_NAMES.get(plain) or next(iter(difflib.get_close_matches(plain, names, n=1)), None)
+
+
+def _unknown_field(key: str) -> str:
+    near = field_called(key)
+    remedy = f"did you mean `{near}`?" if near else "docs/hyperparameters.md lists them"
+    return f"`{key}` is not a hyperparameter; {remedy}"
 
 
 CHANGEABLE = ("lr", "dropout", "weight_decay", "momentum", "free_bits", "augment_brightness", "input_noise")
