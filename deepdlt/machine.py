@@ -1,7 +1,7 @@
 """What this machine has: processors, GPUs, shared memory; and what it lacks, with the remedy.
 
 Linux answers every question. Where another system lacks a call of `os`, a module or a file, there is a fallback.
-Nothing here imports PyTorch but `gpus` and `gpu_name`, and those only where a driver is seen.
+Nothing here imports PyTorch but `gpus`, and that only where a driver is seen.
 """
 
 import os
@@ -31,6 +31,8 @@ class Gpus:
     count: int
     why_none: str
     """One sentence without a full stop; "" where there are some."""
+    name: str = ""
+    """Of the first one."""
 
 
 @dataclass(frozen=True)
@@ -82,21 +84,12 @@ def gpus() -> Gpus:
     count = torch.cuda.device_count() if torch.cuda.is_available() else 0
     hidden = os.environ.get("CUDA_VISIBLE_DEVICES")
     if count:
-        return Gpus(count, "")
+        return Gpus(count, "", torch.cuda.get_device_name())
     if hidden is not None:
         return Gpus(0, f"CUDA_VISIBLE_DEVICES={hidden!r} hides them")
     if torch.version.cuda is None:
         return Gpus(0, f"PyTorch {torch.__version__} is the build for CPUs alone; install the one with CUDA")
     return Gpus(0, f"PyTorch {torch.__version__} (CUDA {torch.version.cuda}) finds none; is the driver new enough?")
-
-
-def gpu_name() -> str:
-    """Name of the first GPU that PyTorch can use; "" without one."""
-    if not gpus().count:
-        return ""
-    import torch  # late: as in `gpus`
-
-    return torch.cuda.get_device_name()
 
 
 def shared_memory(place: Path = Path("/dev/shm")) -> SharedMemory | None:
@@ -124,7 +117,7 @@ def package_version(package: str) -> str:
 def versions() -> str:
     """What `deepdlt --version` prints: four lines with the tool, Python and system, PyTorch and Ray, CPU or GPU."""
     found = gpus()
-    named = f"{found.count} x {gpu_name()}" if found.count else f"none: {found.why_none}"
+    named = f"{found.count} x {found.name}" if found.count else f"none: {found.why_none}"
     return "\n".join(
         [
             f"deepdlt {package_version(DISTRIBUTION)}",
@@ -157,10 +150,10 @@ def missing_module(error: ModuleNotFoundError) -> str:
 
 
 def _has_driver() -> bool:
-    """Whether a driver of NVIDIA's has left its mark: files on Linux, its tool on Windows."""
+    """Whether a driver of NVIDIA's has left its mark: files on Linux, in WSL2 and on a Jetson, its tool on Windows."""
     if sys.platform == "win32":
         return shutil.which("nvidia-smi") is not None
-    return any(Path("/dev").glob("nvidia[0-9]*")) or Path("/dev/dxg").exists()
+    return any(Path("/dev").glob("nvidia[0-9]*")) or any(Path("/dev", name).exists() for name in ("dxg", "nvhost-gpu"))
 
 
 def _mac_processor() -> str:

@@ -6,7 +6,6 @@ are used as stored.
 
 import hashlib
 import io
-import os
 import re
 import stat
 import zlib
@@ -17,6 +16,7 @@ import numpy as np
 from PIL import Image
 
 from deepdlt.errors import DataError, has_control, short
+from deepdlt.machine import user
 
 FORMATS = {".png": "PNG", ".tif": "TIFF", ".tiff": "TIFF", ".jpg": "JPEG", ".jpeg": "JPEG", ".bmp": "BMP"}
 MAGIC = {
@@ -60,7 +60,7 @@ def locate(folder: Path, name: str) -> str:
         return f"no such image: {quoted}"
     except (OSError, RuntimeError) as error:  # name too long, no permission, loop of links
         reason = getattr(error, "strerror", None) or str(error)
-        return f"{quoted} cannot be used ({reason}, user id {os.getuid()}); rename it or its rights"
+        return f"{quoted} cannot be used ({reason}, {user()}); rename it or its rights"
     if stat.S_ISDIR(mode):
         return f"{quoted} is a folder, not an image"
     if not stat.S_ISREG(mode):
@@ -81,7 +81,7 @@ def read_file(path: Path) -> bytes:
             raise DataError(f"has {path.stat().st_size:,} bytes, more than {MAX_BYTES:,}; {EXPORT}")
         return path.read_bytes()
     except OSError as error:
-        raise DataError(f"cannot be read ({error.strerror}, user id {os.getuid()}); chmod u+r it") from error
+        raise DataError(f"cannot be read ({error.strerror}, {user()}); chmod u+r it") from error
 
 
 def inspect(path: Path) -> Facts:

@@ -3,7 +3,6 @@
 import csv
 import hashlib
 import io
-import os
 import re
 import stat
 from dataclasses import dataclass, field
@@ -11,6 +10,7 @@ from pathlib import Path
 
 from deepdlt.errors import SHOWN, DataError, hint, listing, row_list, some
 from deepdlt.images.excel import MAX_BYTES, OLE, Cells, check_size, read_xlsx
+from deepdlt.machine import user
 
 SHEET_SUFFIXES = (".xlsx", ".csv", ".tsv")
 FOREIGN_SUFFIXES = (".xls", ".xlsm", ".xlsb", ".xltx", ".ods", ".numbers")
@@ -53,7 +53,7 @@ def find_sheet(folder: Path) -> Path:
             raise DataError(f"{folder} is a file; give --data the folder that holds the images and their sheet")
         entries = sorted(p for p in folder.iterdir() if not p.name.startswith((".", "~$")))
     except OSError as error:
-        raise DataError(f"{str(folder)!r} cannot be listed ({error.strerror}, user id {os.getuid()})") from error
+        raise DataError(f"{str(folder)!r} cannot be listed ({error.strerror}, {user()})") from error
     sheets = [p for p in entries if p.suffix.lower() in SHEET_SUFFIXES]
     preferred = [p for p in sheets if p.stem == "all_images"]
     if len(preferred) == 1 or len(sheets) == 1:
@@ -120,7 +120,7 @@ def _read_bytes(path: Path) -> bytes:
             raise DataError(f"{path}: {status.st_size:,} bytes, more than {MAX_BYTES:,}; it is no label sheet")
         raw = path.read_bytes()
     except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror}, user id {os.getuid()}); chmod u+r it") from error
+        raise DataError(f"{path}: cannot be read ({error.strerror}, {user()}); chmod u+r it") from error
     if not raw:
         raise DataError(f"{path}: empty (0 bytes); export the table again")
     return raw

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from deepdlt.machine import cpu_count
 from sweeps.errors import RayFailed, RayNotStarted
 from sweeps.execution.watchdog import HANG
 
@@ -58,9 +59,7 @@ def ray_session(address: str | None, verbose: bool, lost: Callable[[str], None])
         logging.getLogger("ray").setLevel(logging.CRITICAL)
         logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
         silence_errors()
-    options: dict[str, Any] = (
-        {"num_cpus": len(os.sched_getaffinity(0)), "include_dashboard": False} if address is None else {}
-    )
+    options: dict[str, Any] = {"num_cpus": cpu_count(), "include_dashboard": False} if address is None else {}
     options |= {"log_to_driver": verbose, "logging_level": "INFO" if verbose else "CRITICAL"}
     _start(address=address or "local", runtime_env={"env_vars": WORKER_ENV}, **options)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # ray.init's own handler would hide the interruption

@@ -10,11 +10,11 @@ import json
 import platform
 from collections.abc import Iterator, Mapping
 from functools import cache
-from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from deepdlt.machine import gpus, package_version, processor
 from sweeps.errors import SweepRefused
 
 LIBRARY = "deepdlt"
@@ -61,7 +61,7 @@ def environment(threads: int, device: str, precision: str) -> dict[str, Any]:
         device: `cpu` or `cuda`; the name of the processor or GPU of this host is added.
         precision: as in trial.json, such as `float32`.
     """
-    versions = {"python": platform.python_version()} | {package: _version(package) for package in ARITHMETIC}
+    versions = {"python": platform.python_version()} | {package: package_version(package) for package in ARITHMETIC}
     return {**versions, "threads": threads, "device": f"{device} ({_device_name(device)})", "precision": precision}
 
 
@@ -124,26 +124,6 @@ def _sha(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
-def _version(package: str) -> str:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return "not installed"
-
-
 @cache
 def _device_name(device: str) -> str:
-    if device == "cpu":
-        return _processor(Path("/proc/cpuinfo"))
-    import torch  # late: seconds, and a digest or a refusal needs none
-
-    return torch.cuda.get_device_name() if torch.cuda.is_available() else "not on this host"
-
-
-def _processor(cpuinfo: Path) -> str:
-    """The processor's name as Linux states it; elsewhere its architecture."""
-    try:
-        lines = cpuinfo.read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return platform.machine()
-    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.machine())
+    return processor() if device == "cpu" else gpus().name or "not on this host"

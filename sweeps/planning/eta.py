@@ -5,7 +5,6 @@ and now. Each doubt is a factor with a range of its own, in which it lies in fou
 """
 
 import math
-import os
 import random
 import statistics
 from collections import Counter
@@ -19,6 +18,7 @@ import torch
 
 from deepdlt.config import REFERENCE_SIZE, VAES, ConfigError, TrainConfig, config_dict
 from deepdlt.dataset import Split
+from deepdlt.machine import cpu_count, load_per_cpu
 from deepdlt.training.step_time import StepTime, step_time
 from sweeps.identity import SweepData
 from sweeps.request import CLUSTER_CONCURRENCY, Request, Resources, chosen_configurations
@@ -214,7 +214,7 @@ def _timed(
     configs: Iterable[Configuration], crops: np.ndarray, split: Split, resources: Resources, each_s: float, trials: int
 ) -> dict[Configuration, StepTime]:
     """Without those that do not fit into the GPU. On CPUs as many of the trials train meanwhile as will."""
-    here = int(len(os.sched_getaffinity(0)) / resources.cpus_per_trial)
+    here = int(cpu_count() / resources.cpus_per_trial)
     together = 1 if resources.gpus_per_trial else min(here, resources.max_concurrent, trials, MOST_TOGETHER)
     found, before, (device, threads) = {}, torch.get_num_threads(), _place(resources)
     torch.set_num_threads(threads)
@@ -259,7 +259,7 @@ def _other_s(coming: Iterable[Configuration], data: SweepData, search: bool, aga
     sizes = {REFERENCE_SIZE, *(TrainConfig(**config).latent_size for config in coming)}
     codes = sum(size for size in sizes if size < data.patches.crops[0].size) / REFERENCE_SIZE
     crops = codes * sum(len(split.train) for (_, fold), split in data.splits.items() if fold or search)
-    busy = min(3.0, max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1)))  # others want the processors, too
+    busy = min(3.0, max(1.0, load_per_cpu()))  # others want the processors, too
     low, high = _sum(START_S, REPORT_S, (BASELINES_S[0] * crops * (not again), BASELINES_S[1] * crops))
     return low * math.sqrt(busy), high * busy  # for how long they do is not known
 

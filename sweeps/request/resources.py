@@ -7,6 +7,7 @@ import socket
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from deepdlt.machine import cpu_count, gpus
 from sweeps.errors import SweepRefused
 
 CLUSTER_CONCURRENCY = 1000  # trials at a time, before the cluster's size is known
@@ -32,23 +33,24 @@ def check_resources(
         SweepRefused: more than there is, or not positive.
     """
     here = address is None
-    cpus = float(len(os.sched_getaffinity(0))) if here else math.inf
-    gpus = float(_gpus()) if here else math.inf
-    where = f"this machine has {cpus:g} CPUs and {gpus:g} GPUs" if here else "the cluster decides how many there are"
+    seen = gpus() if here else None
+    cpus, n_gpus = (float(cpu_count()), float(seen.count)) if seen else (math.inf, math.inf)
+    where = f"this machine has {cpus:g} CPUs and {n_gpus:g} GPUs" if here else "the cluster decides how many there are"
     problems = []
     if not 0 < cpus_per_trial <= cpus:
         problems.append(f"--cpus-per-trial must be in (0, {cpus:g}], {where}; got {cpus_per_trial:g}")
-    if gpus_per_trial is not None and not 0 <= gpus_per_trial <= gpus:
-        problems.append(f"--gpus-per-trial must be in [0, {gpus:g}], {where}; got {gpus_per_trial:g}")
+    if gpus_per_trial is not None and not 0 <= gpus_per_trial <= n_gpus:
+        why = f" ({seen.why_none})" if seen and seen.why_none else ""
+        problems.append(f"--gpus-per-trial must be in [0, {n_gpus:g}], {where}{why}; got {gpus_per_trial:g}")
     elif gpus_per_trial is not None and gpus_per_trial > 1 and gpus_per_trial % 1:  # which Ray refuses later
         problems.append(f"--gpus-per-trial must be a share of one GPU or a whole number, got {gpus_per_trial:g}")
     if max_concurrent is not None and max_concurrent < 1:
         problems.append(f"--max-concurrent must be >= 1, got {max_concurrent}")
     if problems:
         raise SweepRefused("\n".join(problems))
-    share = gpus_per_trial if gpus_per_trial is not None else 0.25 if here and gpus else 0.0
+    share = gpus_per_trial if gpus_per_trial is not None else 0.25 if seen and seen.count else 0.0
     resources = Resources(cpus_per_trial, share, max_concurrent or CLUSTER_CONCURRENCY)
-    return fit_to(resources, cpus, gpus) if here else resources
+    return fit_to(resources, cpus, n_gpus) if here else resources
 
 
 def check_address(address: str | None) -> None:
@@ -94,12 +96,3 @@ def check_storage(sweep: Path, needed_mb: float) -> None:
     free = shutil.disk_usage(there).free / 1e6
     if needed_mb > free:
         raise SweepRefused(f"--storage: about {needed_mb:.0f} MB are needed at {there}, {free:.0f} MB are free")
-
-
-def _gpus() -> int:
-    """CUDA devices; torch, seconds to import, is asked only where there is a driver."""
-    if not any(Path("/dev").glob("nvidia[0-9]*")) and not Path("/dev/dxg").exists():
-        return 0
-    import torch  # late: seconds, and a digest or a refusal needs none
-
-    return torch.cuda.device_count()

@@ -1,6 +1,5 @@
 """One process at a time works on a sweep."""
 
-import fcntl
 import os
 import re
 import socket
@@ -10,7 +9,23 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
-from sweeps.errors import AlreadyRunning
+from deepdlt.machine import SYSTEMS, WSL2
+from sweeps.errors import AlreadyRunning, SweepRefused
+
+try:
+    import fcntl
+except ModuleNotFoundError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
+
+def check_system() -> None:
+    """Refuse a system on which no sweep can be locked, before anything is read or made.
+
+    Raises:
+        SweepRefused: as said.
+    """
+    if fcntl is None:
+        raise SweepRefused(f"Sweeps need {SYSTEMS}: this system cannot lock files (Python has no fcntl here); {WSL2}")
 
 
 @contextmanager
@@ -19,8 +34,10 @@ def sweep_lock(sweep: Path) -> Iterator[None]:
 
     Raises:
         AlreadyRunning: another process holds it; the message has its number, host and start.
+        SweepRefused: this system knows no locks.
         OSError: the folder cannot be written to or its file system knows no locks.
     """
+    check_system()
     sweep.mkdir(parents=True, exist_ok=True)
     path = sweep / ".lock"
     with path.open("a", encoding="utf-8") as file:

@@ -14,7 +14,6 @@ from sweeps.errors import SweepRefused
 from sweeps.identity.code import (
     PACKAGES,
     _code_files,
-    _processor,
     changed_files,
     code_files,
     differences,
@@ -184,11 +183,3 @@ def test_every_difference_of_the_environment_is_told():
 def test_what_an_older_record_did_not_note_is_no_difference():
     assert differences({"threads": 1}, environment(1, "cpu", "float32")) == []
     assert differences({}, environment(1, "cpu", "float32")) == []
-
-
-def test_the_processor_is_named_where_the_system_names_it(tmp_path):
-    cpuinfo = tmp_path / "cpuinfo"
-    cpuinfo.write_text("processor\t: 0\nmodel name\t: A: fast one\n\nprocessor\t: 1\nmodel name\t: A: fast one\n")
-    assert _processor(cpuinfo) == "A: fast one"
-    cpuinfo.write_text("processor\t: 0\n")
-    assert _processor(cpuinfo) == _processor(tmp_path / "none") != ""

@@ -32,7 +32,7 @@ STEP_S = 1.0  # per side of the kernel
 @pytest.fixture(autouse=True)
 def quiet(monkeypatch):
     """Nobody else works on the machine."""
-    monkeypatch.setattr("os.getloadavg", lambda: (0.0, 0.0, 0.0))
+    monkeypatch.setattr(eta, "load_per_cpu", lambda: 0.0)
 
 
 @pytest.fixture
@@ -204,7 +204,7 @@ def test_the_folds_of_a_finished_search_are_those_of_its_best(patches, told):
 
 
 def test_trials_that_run_together_are_timed_together(patches, told, monkeypatch):
-    monkeypatch.setattr(eta.os, "sched_getaffinity", lambda _: set(range(8)))
+    monkeypatch.setattr(eta, "cpu_count", lambda: 8)
     asked = request("--space", "smoke", "--set", "kernel_size=3", "--search", "grid")
     for resources, to_run in [(ONE, (9, 0)), (Resources(2, 0, 8), (9, 0)), (Resources(2, 0, 8), (2, 0))]:
         forecast(asked, patches, resources, to_run=to_run)
@@ -261,7 +261,7 @@ def test_ray_has_to_start_first_and_takes_longer_on_a_busy_machine(patches, monk
     monkeypatch.setattr(eta, "step_time", lambda *_: StepTime(1e-9, 0.0))
     ends = []
     for load in (0.0, 1.0, 3.0, 60.0):
-        monkeypatch.setattr("os.getloadavg", lambda load=load: (load * (eta.os.cpu_count() or 1), 0.0, 0.0))
+        monkeypatch.setattr(eta, "load_per_cpu", lambda load=load: load)
         ends.append(forecast(request("--space", "smoke"), patches).eta_s)
     assert ends[0][0] >= START_S[0] + REPORT_S[0]
     assert ends[0] == ends[1]
