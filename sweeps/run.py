@@ -54,6 +54,7 @@ def run(args: Namespace) -> int:
     if args.list_spaces:
         return spaces.run(args)
     _check_space(args.space)
+    store.check_system()
     stopping.set_deadline(_budget(args.time_budget))
     request = requests.make_request(args)
     resources = requests.check_resources(args.cpus_per_trial, args.gpus_per_trial, args.max_concurrent, args.address)
