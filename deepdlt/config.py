@@ -1,6 +1,6 @@
-"""Every hyperparameter once, with its range and source.
+"""Every hyperparameter, with its range and its source.
 
-A search space names these fields, a trial receives them, a checkpoint carries them: one spelling all the way.
+A search space, a trial and a checkpoint use the same names of these fields.
 """
 
 import difflib
@@ -9,10 +9,10 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from deepdlt.errors import CommandError
-from deepdlt.rules import choices, number, one_of, out_of_range, wrong_types
+from deepdlt.rules import Usual, beyond_usual, choices, number, one_of, out_of_range, parse, wrong_types
 
 PROTOCOLS: dict[str, dict[str, str]] = {
-    # What the same experiment should have been.
+    # The recommended protocol: the study's experiment without its errors.
     "corrected": {
         "input_range": "unit",
         "metrics": "standard",
@@ -23,7 +23,7 @@ PROTOCOLS: dict[str, dict[str, str]] = {
         "vae_likelihood": "optimal",
         "vae_reduction": "mean",
     },
-    # The report exactly, mistakes included, so that its tables can be compared.
+    # The study's own protocol, including its known errors, so that its tables can be compared.
     "report": {
         "input_range": "symmetric",
         "metrics": "report",
@@ -36,6 +36,9 @@ PROTOCOLS: dict[str, dict[str, str]] = {
     },
 }
 
+VAES = ("cnn_vae", "res_vae")
+ADAMS = ("adam", "adamw")
+
 
 class ConfigError(CommandError, ValueError):
     """One or more hyperparameters break their rule; the message has one line per problem."""
@@ -43,110 +46,148 @@ class ConfigError(CommandError, ValueError):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TrainConfig:
-    """One training, fully described. Defaults are the report's cross-validation settings, protocol corrected.
+    """One training, fully described. The defaults are the study's cross-validation settings, protocol `corrected`.
 
     Raises:
-        ConfigError: any field outside its range; every problem is listed at once.
+        ConfigError: a field has a wrong type or value; the message lists every problem.
     """
 
     # --- model -----------------------------------------------------------------------------------------------
     model: str = one_of("cnn_ae", "cnn_vae", "res_ae", "res_vae")
-    """`cnn_ae` (report, Table 1), `cnn_vae` (report, Table 7), or their residual successors `res_ae`, `res_vae`."""
+    """Network: the study's convolutional autoencoder (`cnn_ae`, its Table 1) or variational autoencoder (`cnn_vae`,
+    its Table 7), or a residual autoencoder (`res_ae`) or residual variational autoencoder (`res_vae`)."""
     activation: str = one_of("relu", "selu", "elu", "leaky_relu", "silu")
-    """`relu`, `selu`, `elu`, `silu` or `leaky_relu` (slope 0.1, the report's choice for the VAE)."""
+    """Activation function of the network. `leaky_relu` has the slope 0.1; the study used it for the VAE."""
     init: str = one_of("default", "matched")
-    """PyTorch's `default` weights, or `matched` to the activation (LeCun for SELU, He for the rectifiers)."""
-    dropout: float = number(0.2, "in [0, 1)", lambda x: 0 <= x < 1)
-    """Dropout2d probability in each encoder block, in [0, 1). Whole channels are dropped."""
+    """Initial weights: PyTorch's (`default`), or normal ones with the variance that suits the activation (`matched`:
+    LeCun for SELU, He for the others). The zero and cosine layers of the residual models keep their own weights."""
+    dropout: float = number(0.2, "in [0, 1)", lambda x: 0 <= x < 1, Usual(0, 0.5))
+    """Probability, in [0, 1), that training sets a whole feature map to zero (Dropout2d): in each encoder block of the
+    CNN models and in each residual block of the residual models."""
     kernel_size: int = number(3, "odd and in 1..15", lambda x: 1 <= x <= 15 and x % 2 == 1)
-    """Side of the encoder's convolutions in pixels; odd, 1 to 15. The report used 3 and 5 (Experiment 3)."""
+    """CNN models: side of the encoder's kernels in pixels, an odd number from 1 to 15. The study used 3, and 5 in its
+    Experiment 3."""
     decoder_kernel_size: int = number(2, "2 or 3", lambda x: x in (2, 3))
-    """Side of the CNN models' transposed convolutions: 2 (original code, Table 7) or 3 (the report's Table 1)."""
+    """CNN models: side of the decoder's transposed convolutions in pixels: 2 (the study's code and Table 7) or 3 (its
+    Table 1)."""
     width: int = number(32, "a multiple of 8", lambda x: x >= 8 and x % 8 == 0)
-    """Channels of the residual models at 32x32; twice as many at 16x16, four times at 8x8. Best a multiple of 16."""
+    """Residual models: number of channels at 32x32 pixels, a multiple of 8 (best of 16). The models have twice as many
+    channels at 16x16 and four times as many at 8x8."""
     blocks: int = number(1, "in 1..8", lambda x: 1 <= x <= 8)
-    """Residual blocks per resolution in encoder and decoder of the residual models, 1 to 8."""
+    """Residual models: number of residual blocks per resolution, in the encoder and in the decoder each, 1 to 8."""
     latent_channels: int = number(16, ">= 0", lambda x: x >= 0)
-    """Channels of the residual models' 8x8 latent map (from 64 on it is no bottleneck); 0 for a vector instead."""
+    """Residual models: number of channels of the 8x8 latent map, >= 0. With 64 or more the map holds as many values as
+    the crop, so it is no bottleneck. With 0 the latent is a vector of `latent_dim` values."""
     latent_dim: int = number(128, ">= 1", lambda x: x >= 1)
-    """Length of the latent vector of the VAE and of residual models without a latent map."""
+    """Number of latent dimensions of `cnn_vae`, and of the residual models with `latent_channels` 0; >= 1."""
 
     # --- loss ------------------------------------------------------------------------------------------------
     loss: str = one_of("mse", "l1", "charbonnier")
-    """Autoencoders: `mse`, `l1` or `charbonnier` (smooth L1), per pixel. A VAE's is its `vae_likelihood`."""
+    """Autoencoders: loss per pixel, the squared error (`mse`), the absolute error (`l1`), or the smooth absolute error
+    (`charbonnier`). For a VAE, `vae_likelihood` sets the loss."""
     ms_ssim_weight: float = number(0.0, ">= 0", lambda x: x >= 0)
-    """Autoencoders: this times 1 - MS-SSIM (3 scales) is added to the loss, >= 0."""
+    """Autoencoders: weight, >= 0, of the term 1 - MS-SSIM (3 scales) in the loss."""
     focal_frequency_weight: float = number(0.0, ">= 0", lambda x: x >= 0)
-    """Autoencoders: this times the focal frequency loss (Jiang et al. 2021) is added, >= 0."""
+    """Autoencoders: weight, >= 0, of the focal frequency loss (Jiang et al. 2021) in the loss."""
     spectrum_weight: float = number(0.0, ">= 0", lambda x: x >= 0)
-    """Autoencoders: this times the mean difference of the log10 radial power spectra is added, >= 0."""
-    beta: float = number(1.0, ">= 0", lambda x: x >= 0)
-    """Weight of the VAE's KL term, >= 0 (Higgins et al. 2017). The report's loss has 1."""
+    """Autoencoders: weight, >= 0, of the mean difference of the log10 radial power spectra in the loss."""
+    beta: float = number(1.0, ">= 0", lambda x: x >= 0, Usual(1e-3, 10, where=("model", VAES)))
+    """VAEs: weight of the KL term, >= 0 (beta-VAE, Higgins et al. 2017). The study used 1."""
     decoder_sigma: float = number(0.1, "> 0", lambda x: x > 0)
-    """Standard deviation of the `gaussian` likelihood in grey values of [0, 1], > 0."""
+    """VAEs with `vae_likelihood` gaussian: standard deviation of the decoder, > 0, in grey values of [0, 1]."""
     kl_warmup: int = number(0, ">= 0", lambda x: x >= 0)
-    """Epochs over which the KL term's weight rises linearly from 0 to `beta`, >= 0."""
+    """VAEs: number of epochs, >= 0, over which the weight of the KL term rises linearly from 0 to `beta`."""
     free_bits: float = number(0.0, ">= 0", lambda x: x >= 0)
-    """Nats per latent number below which its KL is not pressed further (Kingma et al. 2016), >= 0."""
+    """VAEs: KL divergence in nats per latent dimension, >= 0, below which the loss does not reduce it further
+    (Kingma et al. 2016)."""
 
     # --- optimisation ----------------------------------------------------------------------------------------
     optimizer: str = one_of("adam", "adamw", "sgd")
-    """`adam` (L2 in the gradient), `adamw` (decoupled, not on norms and biases), or `sgd` (Experiment 2; no decay)."""
-    lr: float = number(5e-4, "> 0", lambda x: x > 0)
-    """Learning rate, > 0; the highest one of a schedule."""
+    """Optimizer: Adam with an L2 penalty (`adam`), Adam with decoupled weight decay, applied to the weights but not to
+    norms and biases (`adamw`), or stochastic gradient descent with momentum and without decay (`sgd`)."""
+    lr: float = number(
+        5e-4,
+        "> 0",
+        lambda x: x > 0,
+        Usual(1e-5, 1e-2, where=("optimizer", ADAMS)),
+        Usual(1e-4, 0.5, where=("optimizer", ("sgd",))),
+    )
+    """Learning rate, > 0. With a schedule, its highest value."""
     schedule: str = one_of("constant", "cosine", "onecycle", "plateau")
-    """`constant`, `cosine` to 0, `onecycle` (Smith & Topin 2018), or `plateau`: x 0.3 at the 3rd stale epoch."""
+    """Course of the learning rate: `constant`; `cosine` decay to 0; `onecycle`, a rise and a fall (Smith & Topin 2018);
+    or `plateau`, times 0.3 at the third epoch without a lower validation loss."""
     warmup: float = number(0.0, "in [0, 1)", lambda x: 0 <= x < 1)
-    """Share of all steps in which lr rises linearly to its value, in [0, 1); `onecycle` takes 0.3 where this is 0."""
-    weight_decay: float = number(1e-5, ">= 0", lambda x: x >= 0)
-    """L2 penalty of Adam, decoupled decay of AdamW, >= 0."""
-    momentum: float = number(0.9, "in [0, 1)", lambda x: 0 <= x < 1)
-    """Momentum of SGD, in [0, 1)."""
-    ema: float = number(0.0, "in [0, 1)", lambda x: 0 <= x < 1)
-    """Decay per step of the averaged weights that are validated, tested and kept as best; in [0, 1), 0 for none."""
-    batch_size: int = number(32, ">= 2", lambda x: x >= 2)
-    """Crops per step, >= 2 (batch normalisation needs two)."""
+    """Fraction of all steps, in [0, 1), in which the learning rate rises to `lr`. With 0, `onecycle` uses 0.3."""
+    weight_decay: float = number(
+        1e-5,
+        ">= 0",
+        lambda x: x >= 0,
+        Usual(0, 1e-2, where=("optimizer", ("adam",))),
+        Usual(0, 0.3, where=("optimizer", ("adamw",))),
+    )
+    """Weight of the L2 penalty (`adam`) or of the decoupled decay (`adamw`), >= 0. `sgd` does not use it."""
+    momentum: float = number(0.9, "in [0, 1)", lambda x: 0 <= x < 1, Usual(0, 0.99, where=("optimizer", ("sgd",))))
+    """Momentum of `sgd`, in [0, 1). The other optimizers do not use it."""
+    ema: float = number(0.0, "in [0, 1)", lambda x: 0 <= x < 1, Usual(0.9, 0.9999, off=0))
+    """Decay per step, in [0, 1), of the exponential moving average of the weights; 0 for no average. The averaged
+    weights are validated, tested and saved as the best."""
+    batch_size: int = number(32, ">= 2", lambda x: x >= 2, Usual(8, 512))
+    """Number of crops per step, >= 2 (batch normalisation needs two)."""
     epochs: int = number(10, ">= 1", lambda x: x >= 1)
-    """Passes over the training crops, >= 1."""
+    """Number of passes over the training crops, >= 1."""
     early_stopping: int = number(0, ">= 0", lambda x: x >= 0)
-    """Stop after this many epochs without a lower validation loss; 0 for never."""
+    """Number of epochs without a lower validation loss, >= 0, after which the training stops; 0 for never."""
 
     # --- augmentation of the training crops, drawn anew in every epoch -----------------------------------------
     augment_symmetry: str = one_of("none", "flips", "dihedral")
-    """`none`, `flips` (and half turns: no label changes), or `dihedral` (quarter turns too: V and H exchange)."""
-    augment_brightness: float = number(0.0, "in [0, 1)", lambda x: 0 <= x < 1)
-    """Each crop times a factor of U(1 - a, 1 + a), a in [0, 1). The report bakes 0.2 into its crops instead."""
-    input_noise: float = number(0.0, ">= 0", lambda x: x >= 0)
-    """Standard deviation of noise added to the input but not to the target (denoising), grey values in [0, 1]."""
+    """Random symmetries of the training crops: `none`; `flips` (mirror images and half turns, which change no label);
+    or `dihedral` (quarter turns as well, which exchange the patterns V and H)."""
+    augment_brightness: float = number(0.0, "in [0, 1)", lambda x: 0 <= x < 1, Usual(0, 0.5))
+    """Range of the random brightness: each training crop is multiplied by a factor from U(1 - a, 1 + a), a in [0, 1).
+    With 0 the crops carry the study's fixed variation of 0.2 instead."""
+    input_noise: float = number(0.0, ">= 0", lambda x: x >= 0, Usual(0, 0.3))
+    """Standard deviation, >= 0, in grey values of [0, 1], of the noise that training adds to the input but not to the
+    target (denoising)."""
 
     eval_crops: str = one_of("random", "grid")
-    """Crops to validate and test on: `random` like those trained on, or the `grid` of tiles, each pixel once."""
+    """Crops for validation and test: at `random` places like the training crops, or the tiles of a `grid`, which cover
+    each pixel at most once."""
 
     # --- protocol: `PROTOCOLS` sets these together, each can be set alone --------------------------------------
     input_range: str = one_of("unit", "symmetric")
-    """`unit`: inputs and targets in [0, 1]. `symmetric`: [-1, 1], which a sigmoid output cannot reach (report)."""
+    """Range of inputs and targets: [0, 1] (`unit`), or [-1, 1] (`symmetric`, the study), whose negative half the
+    sigmoid output of the CNN models cannot reach."""
     metrics: str = one_of("standard", "report")
-    """`standard`: data range 1, Gaussian SSIM. `report`: its PSNR range and min-max SSIM (metrics.similarity)."""
+    """Definition of PSNR and SSIM: data range 1 and Gaussian SSIM (`standard`), or the study's, with a PSNR range of
+    each image's own and SSIM after min-max normalisation (`report`)."""
     split_unit: str = one_of("condition", "image", "crop")
-    """What stays together in a split: all images of a process `condition`, an `image`, or nothing (`crop`, report)."""
+    """Unit that a split never divides: all images of a process `condition`, an `image`, or a `crop` (the study, where
+    crops of one image are in the training and the test set)."""
     holdout: str = one_of("stratified", "halves")
-    """Validation and test drawn `stratified`, or the sorted held-out rows cut into `halves` (report)."""
+    """Division of the held-out crops into validation and test set: `stratified`, or the sorted rows cut into `halves`
+    (the study)."""
     evaluate: str = one_of("best", "last")
-    """Which weights meet the test set: `best` by validation loss, or those of the `last` epoch (report)."""
+    """Checkpoint that is tested: the one with the lowest validation loss (`best`), or that of the last epoch (`last`,
+    the study)."""
 
     train_loss_mode: str = one_of("eval", "running")
-    """`eval`: over as many training crops as are validated, dropout off; `running`: over the epoch, on (report)."""
+    """Training loss that is logged: after the epoch, without dropout, on as many training crops as are validated
+    (`eval`), or the mean over the epoch's batches, with dropout (`running`, the study)."""
     vae_likelihood: str = one_of("optimal", "gaussian", "squared_error")
-    """`optimal`: Gaussian with the variance that fits best (sigma-VAE, Rybkin et al. 2021); `gaussian`: with
-    `decoder_sigma`; `squared_error`: the report's, a variance of 0.5 without its constant."""
+    """VAEs: likelihood of the decoder, a Gaussian with the variance that fits best (`optimal`: sigma-VAE, Rybkin et al.
+    2021), a Gaussian with the standard deviation `decoder_sigma` (`gaussian`), or the study's sum of squared errors
+    (`squared_error`: a Gaussian of variance 0.5 without its constant)."""
     vae_reduction: str = one_of("mean", "batch_sum")
-    """The VAE's loss per batch: `mean` over images, or `batch_sum` (report: the logged value is about 32 x larger)."""
+    """VAEs: reduction of the loss over the images of a batch, the `mean`, or the sum (`batch_sum`, the study; with
+    batches of 32 the logged value is about 32 times larger)."""
 
     # --- run ---------------------------------------------------------------------------------------------------
     precision: str = one_of("auto", "fp32", "bf16")
-    """`fp32`, `bf16` (autocast), or `auto`: bf16 where the processor computes it natively."""
+    """Precision of the network: 32 bits (`fp32`), bfloat16 autocast (`bf16`), or bfloat16 where the processor or GPU
+    computes it natively and 32 bits elsewhere (`auto`)."""
     seed: int = number(0, "in 0..2**32-1", lambda x: 0 <= x < 2**32)
-    """Seeds the weights, dropout, VAE noise and data order of this training; 0 to 2**32 - 1."""
+    """Random seed of weights, dropout, VAE noise, augmentation and data order, 0 to 2**32 - 1. The split has a seed of
+    its own."""
 
     def __post_init__(self) -> None:
         if problems := wrong_types(self) or [*out_of_range(self), *_broken_combinations(self)]:
@@ -154,14 +195,14 @@ class TrainConfig:
 
     @property
     def latent_size(self) -> int:
-        """How many numbers describe a crop of 64x64."""
+        """Number of latent values that describe a crop of 64x64."""
         if self.model == "cnn_ae":
             return 128 * 8 * 8
         return self.latent_channels * 8 * 8 if self.model != "cnn_vae" and self.latent_channels else self.latent_dim
 
     @property
     def protocol(self) -> str:
-        """`report`, `corrected`, or `mixed` when the protocol's fields were set one by one."""
+        """`report`, `corrected`, or `mixed` if single fields of the protocol were changed."""
         for name, values in PROTOCOLS.items():
             if all(getattr(self, key) == value for key, value in values.items()):
                 return name
@@ -169,15 +210,14 @@ class TrainConfig:
 
 
 CHOICES = choices(TrainConfig)
-"""Field -> the texts that it may be."""
-VAES = ("cnn_vae", "res_vae")
+"""Field -> its allowed texts."""
 REFERENCE_SIZE = 128
-"""Numbers of the report's latent vector: baselines of this size are shown beside those of a network's own."""
+"""Latent dimensions of the study's VAE: baselines of this size stand beside those of the network's own size."""
 FOR_AUTOENCODERS = ("loss", "ms_ssim_weight", "focal_frequency_weight", "spectrum_weight")
 
 
 def make_config(protocol: str, **settings: Any) -> TrainConfig:
-    """A TrainConfig with the protocol's fields set, then `settings` on top.
+    """A TrainConfig with the fields of the protocol; `settings` override them.
 
     Raises:
         ConfigError: unknown protocol or field (with the nearest name), or a value outside its range.
@@ -196,25 +236,32 @@ def make_config(protocol: str, **settings: Any) -> TrainConfig:
     return config
 
 
+def unusual(config: TrainConfig) -> list[str]:
+    """Notes on values that are allowed but outside the usual range of their field, one line each; usually none."""
+    return beyond_usual(config)
+
+
 def parse_settings(texts: Iterable[str]) -> dict[str, Any]:
-    """`["lr=1e-3", "optimizer=sgd"]` -> {"lr": 0.001, "optimizer": "sgd"}, typed as the fields are.
+    """`["lr=1e-3", "optimizer=sgd"]` -> {"lr": 0.001, "optimizer": "sgd"}, each with the type of its field.
+
+    Does not check names, nor ranges: `make_config` does.
 
     Raises:
-        ConfigError: no `=`, or not a value of the field's type; every problem is listed. Names are not checked.
+        ConfigError: a text without `=`, or a value of another type than the field's; the message lists every problem.
     """
     types: dict[str, Any] = {field.name: field.type for field in fields(TrainConfig)}
     settings, problems = {}, []
     for text in texts:
         name, equals, value = text.partition("=")
-        kind = types.get(name, str)
-        try:
-            settings[name] = kind(value)
-        except ValueError:
-            problems.append(f"--set {name}: `{name}` must be {kind.__name__}, got {value!r}")
         if not equals:
             problems.append(f"--set takes KEY=VALUE, got {text!r}")
-        if name == "protocol":
-            problems.append("`protocol` is not for --set; use --protocol")
+        elif name == "protocol":
+            problems.append("--set does not take `protocol`; use --protocol")
+        else:
+            try:
+                settings[name] = parse(name, types.get(name, str), value)
+            except ValueError as error:
+                problems.append(f"--set: {error}")
     if problems:
         raise ConfigError("\n".join(problems))
     return settings
@@ -227,25 +274,64 @@ def config_dict(config: TrainConfig) -> dict[str, Any]:
 
 OTHER_NAMES = {
     "act": "activation",
+    "activationfunction": "activation",
+    "amp": "precision",
+    "architecture": "model",
+    "augment": "augment_symmetry",
+    "augmentation": "augment_symmetry",
     "batch": "batch_size",
+    "brightness": "augment_brightness",
     "bs": "batch_size",
+    "channels": "width",
+    "codesize": "latent_dim",
+    "criterion": "loss",
+    "decay": "weight_decay",
+    "depth": "blocks",
     "drop": "dropout",
+    "dropoutrate": "dropout",
+    "dtype": "precision",
+    "emadecay": "ema",
+    "filtersize": "kernel_size",
+    "initialization": "init",
     "kernel": "kernel_size",
+    "klweight": "beta",
+    "ksize": "kernel_size",
+    "l2": "weight_decay",
     "latent": "latent_dim",
-    "learning_rate": "lr",
-    "n_epochs": "epochs",
+    "latentsize": "latent_dim",
+    "learningrate": "lr",
+    "likelihood": "vae_likelihood",
+    "lossfn": "loss",
+    "lrscheduler": "schedule",
+    "maxepochs": "epochs",
+    "minibatch": "batch_size",
+    "minibatchsize": "batch_size",
+    "nepochs": "epochs",
+    "net": "model",
+    "network": "model",
+    "noise": "input_noise",
+    "nonlinearity": "activation",
+    "numepochs": "epochs",
     "opt": "optimizer",
+    "optim": "optimizer",
+    "patience": "early_stopping",
     "scheduler": "schedule",
+    "sigma": "decoder_sigma",
+    "ssimweight": "ms_ssim_weight",
     "wd": "weight_decay",
+    "zdim": "latent_dim",
 }
-"""What hyperparameters are called elsewhere -> their names here."""
+"""Names that other tools use for the hyperparameters, without `_` -> names here."""
 
 
 def field_called(name: str) -> str | None:
-    """The hyperparameter that a person means by this name: its own, a common other one, or a similar one; None."""
-    names = [field.name for field in fields(TrainConfig)]
-    plain = name.lower().replace("-", "_")
-    return OTHER_NAMES.get(plain) or next(iter(difflib.get_close_matches(plain, names, n=1)), None)
+    """The hyperparameter that a person means by this name: its own, a common synonym, or a similar name; else None."""
+    names = {field.name.replace("_", ""): field.name for field in fields(TrainConfig)}
+    bare = name.lower().replace("-", "").replace("_", "").replace(" ", "")
+    if bare in names or bare in OTHER_NAMES:
+        return names.get(bare) or OTHER_NAMES[bare]
+    near = difflib.get_close_matches(bare, names, n=1)
+    return names[near[0]] if near else None
 
 
 def _unknown_field(key: str) -> str:
@@ -255,35 +341,35 @@ def _unknown_field(key: str) -> str:
 
 
 CHANGEABLE = ("lr", "dropout", "weight_decay", "momentum", "free_bits", "augment_brightness", "input_noise")
-"""Fields that may change between two epochs. They are neither part of the network nor of the loss that is validated:
-with another `beta` or weight of a loss term, epochs before and after could not be compared."""
+"""Fields that may change between two epochs. They change neither the network nor the validation loss. With another
+`beta` or another weight of a loss term, the losses before and after could not be compared."""
 
 OWN = ("seed", "epochs")
-"""Fields that a training keeps whatever it takes over; both say something about the epochs to come alone."""
+"""Fields that a training keeps when it takes over the weights of another; both concern only the epochs to come."""
 
 
 def _broken_combinations(config: TrainConfig) -> list[str]:
-    """One message for each pair of fields that must not say together what they do."""
+    """One message for each pair of fields whose values do not go together."""
     c, crops_divided = config, config.split_unit == "crop"
     rules = [
         (
             c.model in VAES and getattr(c, name) not in ("mse", 0),
-            f"`{name}` is for autoencoders, got {getattr(c, name)!r} with {c.model}; see `vae_likelihood`",
+            f"`{name}` is for autoencoders only, got {getattr(c, name)!r} with {c.model}; VAEs have `vae_likelihood`",
         )
         for name in FOR_AUTOENCODERS
     ]
     rules += [
         (
             c.schedule == "plateau" and c.warmup > 0,
-            f"`warmup` must be 0 with `schedule` plateau, got {c.warmup!r}: that one has no steps to warm up in",
+            f"`warmup` must be 0 with `schedule` plateau, got {c.warmup!r}: plateau has no steps to warm up in",
         ),
         (
             c.holdout == "halves" and not crops_divided,
-            "`holdout` halves needs `split_unit` crop: halves of sorted rows cut through images",
+            "`holdout` halves needs `split_unit` crop: halves of the sorted rows divide images",
         ),
         (
             c.eval_crops == "grid" and crops_divided,
-            "`eval_crops` grid needs whole images on one side: `split_unit` condition or image, not crop",
+            "`eval_crops` grid needs `split_unit` condition or image: it evaluates whole images",
         ),
     ]
     return [message for broken, message in rules if broken]

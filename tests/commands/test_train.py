@@ -65,7 +65,7 @@ def test_more_epochs_extend_a_training_and_keep_its_history(image_folder, elsewh
 
 
 def test_the_report_protocol_trains_on_a_fold_and_says_the_floor(image_folder, elsewhere):
-    folds = ["--protocol", "report", "--label", "PP1", "--fold", "2", "--folds", "3", "--epochs", "1"]
+    folds = ["--protocol", "report", "--labels", "PP1", "--fold", "2", "--folds", "3", "--epochs", "1"]
     folds += ["--set", "model=cnn_ae"]  # the residual ones reach inputs in [-1, 1]
     assert main(words(image_folder, "run", *folds)) == 0
     row = pd.read_csv("run/metrics.csv").iloc[0]
@@ -78,10 +78,10 @@ def test_the_report_protocol_trains_on_a_fold_and_says_the_floor(image_folder, e
         (["--set", "dropout=1.5", "--set", "lr=-1"], "`dropout` must be in [0, 1), got 1.5"),
         (["--set", "drop=0.1"], "did you mean `dropout`?"),
         (["--set", "lr"], "--set takes KEY=VALUE"),
-        (["--set", "epochs=two"], "`epochs` must be int"),
-        (["--fold", "1"], "--fold needs --label"),
-        (["--fold", "6", "--label", "PP1"], "--fold must be in 1..5"),
-        (["--label", "colour"], "colour"),
+        (["--set", "epochs=two"], "`epochs` must be a whole number"),
+        (["--fold", "1"], "--fold needs --labels"),
+        (["--fold", "6", "--labels", "PP1"], "--fold must be in 1..5"),
+        (["--labels", "colour"], "colour"),
         (["--device", "cuda"], "no GPU"),
         (["--set", "model=cnn_vae", "--set", "loss=l1"], "`loss` is for autoencoders"),
         (["--set", "protocol=report"], "use --protocol"),
@@ -160,7 +160,7 @@ def test_ctrl_c_leaves_a_checkpoint_and_prints_the_command_that_goes_on(image_fo
     _, err = process.communicate(timeout=HANG_GUARD_S)
     assert process.returncode == 130
     assert "Traceback" not in err
-    assert "is saved in run; the same command goes on:\n  python -m deepdlt train --data" in err
+    assert "is saved in run. Resume with:\n  " in err
     done = len(pd.read_csv("run/metrics.csv"))
     assert main(words(image_folder, "run", "--epochs", str(done + 1))) == 0
     assert pd.read_csv("run/metrics.csv")["epoch"].tolist() == list(range(1, done + 2))

@@ -311,7 +311,7 @@ REFUSALS = [
     (["--space", "smoke", "--trials", "0"], "--trials must be in"),
     (["--space", "smoke", "--epochs", "0"], "`epochs` must be >= 1"),
     (["--space", "smoke", "--set", "droput=0.1"], "did you mean `dropout`"),
-    (["--space", "smoke", "--set", "lr=fast"], "`lr` must be float, got 'fast'"),
+    (["--space", "smoke", "--set", "lr=fast"], "`lr` must be a number, got 'fast'"),
     (["--space", "smoke", "--set", "lr"], "--set takes KEY=VALUE"),
     (["--space", "smoke", "--name", "../escape", "--data", "IMAGES"], "--name"),
     (["--space", "smoke", "--set", "epochs=3"], "use --epochs"),
