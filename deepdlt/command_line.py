@@ -86,12 +86,11 @@ class Parser(argparse.ArgumentParser):
         """What to say of words that belong to no option."""
         word, _, value = unknown[0].partition("=")
         value = value or next((text for text in unknown[1:2] if not text.startswith("-")), "")
-        near = self._nearest(unknown[0], word, value)
         if word in NOT_NEEDED:
             return f"unknown option {word}: {NOT_NEEDED[word]}"
-        kind = "option" if word.startswith("-") else "word"
-        remedy = f"did you mean {near}?" if near else f"`{self.prog} --help` lists the options"
-        return f"unknown {kind} {unknown[0].partition('=')[0] if kind == 'option' else unknown[0]!r}; {remedy}"
+        near = self._nearest(unknown[0], word, value)
+        shown = f"option {word}" if word.startswith("-") else f"word {unknown[0]!r}"
+        return f"unknown {shown}; " + (f"did you mean {near}?" if near else f"`{self.prog} --help` lists the options")
 
     def _nearest(self, typed: str, word: str, value: str) -> str:
         """What would be right; "" where nothing is like it."""

@@ -34,7 +34,7 @@ FLOORS = {
 }
 """Packages from the ground up; each may import those before it. Modules beside the packages are the ground, but for
 those of TOP, which are the roof."""
-TOP = {"deepdlt.__main__", "sweeps.run", "sweeps.report"}
+TOP = {"deepdlt.__main__", "sweeps.run", "sweeps.report", "sweeps.spaces", "sweeps.doctor"}
 NEVER = {
     "deepdlt": {"ray", "optuna", "tensorboard", "sweeps", "search_spaces"},
     "search_spaces": {"deepdlt", "sweeps", "torch", "optuna"},

@@ -24,7 +24,7 @@ def find_commands() -> dict[str, str]:
 def load_command(name: str) -> Command | None:
     """The command's module; None where there is none of that name."""
     module = f"{__name__}.{name}" if name in OWN else find_commands().get(name)
-    return importlib.import_module(module) if module else None  # type: ignore[return-value]
+    return importlib.import_module(module) if module else None
 
 
 def summary(module: str) -> str:

@@ -6,7 +6,7 @@ from .cells import fold_cells as fold_cells
 from .cells import grid_cells as grid_cells
 from .cells import ranked_configurations as ranked_configurations
 from .cells import search_cell as search_cell
-from .options import make_parser as make_parser
+from .options import add_options as add_options
 from .options import seconds as seconds
 from .request import LABELS as LABELS
 from .request import Request as Request

@@ -1,4 +1,4 @@
-"""`python -m deepdlt train`: what it leaves, how it goes on, what it refuses."""
+"""`deepdlt train`: what it leaves, how it resumes, what it refuses."""
 
 import json
 import os

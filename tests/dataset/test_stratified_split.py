@@ -332,7 +332,7 @@ def test_new_folds_replace_the_old_ones_whole_and_nothing_else(patches, tmp_path
     assert sorted(path.name for path in folder.iterdir()) == ["fold_1", "fold_2"]
     assert {"PP1_bin", "angle_bin"} <= set(pd.read_csv(folder / "fold_1" / "PP1+angle_val.csv"))
     (folder / "notes.txt").write_text("mine")
-    with pytest.raises(DataError, match=r"holds 'notes.txt', which is no fold"):
+    with pytest.raises(DataError, match=r"contains 'notes.txt', which is not a fold"):
         write_folds(patches, folds, labels, tmp_path)
     assert (folder / "notes.txt").read_text() == "mine"
 
@@ -344,18 +344,20 @@ def test_a_label_with_a_slash_stays_inside_the_tree(patches, tmp_path):
 
 
 def test_the_command_line_cuts_crops_splits_and_prints_balance_and_leakage(image_folder, tmp_path, capsys):
-    command = ["--data", str(image_folder), "--label", "PP1", "--label", "angle+PP1", "--folds", "2"]
+    command = ["--data", str(image_folder), "--labels", "PP1,angle+PP1", "--folds", "2"]
     assert main([*command, "--out", str(tmp_path)]) == 0
     captured = capsys.readouterr()
     tree = tmp_path / "label_aware_splitting_data"
     assert sorted(path.name for path in tree.iterdir()) == ["PP1", "angle+PP1"]
     assert len(list(tree.rglob("*.csv"))) == 2 * 2 * 3
-    assert "leakage: of the test crops 0.0% are from trained images, 0.0% from trained conditions" in captured.out
+    assert (
+        "leakage: 0.0% of the test crops come from images of the training set, 0.0% from its conditions" in captured.out
+    )
     assert "writing angle+PP1: 2/2 folds" in captured.err
     (made,) = (tmp_path / "patches").iterdir()
-    command = ["--patches", str(made), "--label", "PP1", "--folds", "2", "--protocol", "report"]
+    command = ["--patches", str(made), "--labels", "PP1", "--folds", "2", "--protocol", "report"]
     assert main([*command, "--out", str(tmp_path / "report")]) == 0
-    assert "100.0% are from trained images" in capsys.readouterr().out
+    assert "100.0% of the test crops come from images of the training set" in capsys.readouterr().out
     tables = [pd.read_csv(path) for path in sorted((tmp_path / "report").rglob("*.csv"))]
     assert [len(table) for table in tables] == [300, 600, 300] * 2
 
@@ -363,11 +365,11 @@ def test_the_command_line_cuts_crops_splits_and_prints_balance_and_leakage(image
 @pytest.mark.parametrize(
     ("options", "problem"),
     [
-        (["--label", "PP1", "--label", "angle", "--folds", "9"], "--folds 9 is too many for label 'angle'"),
-        (["--label", "colour"], "unknown label 'colour'"),
-        (["--label", "PP1+colour"], "unknown label 'colour'"),
-        (["--label", "PP1", "--folds", "1"], "--folds must be at least 2, got 1"),
-        (["--label", "PP1", "--protocol", "report", "--unit", "image"], "--unit belongs to --protocol corrected"),
+        (["--labels", "PP1,angle", "--folds", "9"], "--folds 9 is too many for label 'angle'"),
+        (["--labels", "colour"], "unknown label 'colour'"),
+        (["--labels", "PP1+colour"], "unknown label 'colour'"),
+        (["--labels", "PP1", "--folds", "1"], "--folds must be at least 2, got 1"),
+        (["--labels", "PP1", "--protocol", "report", "--unit", "image"], "--unit belongs to --protocol corrected"),
     ],
 )
 def test_the_command_line_refuses_before_anything_is_written(image_folder, tmp_path, capsys, options, problem):
@@ -380,9 +382,9 @@ def test_the_command_line_refuses_missing_crops_and_an_unwritable_folder(image_f
     assert main(["--patches", str(tmp_path / "none")]) == 2
     assert "no such folder" in capsys.readouterr().err
     (tmp_path / "file").write_text("")
-    options = ["--label", "PP1", "--folds", "2", "--out", str(tmp_path / "file")]
+    options = ["--labels", "PP1", "--folds", "2", "--out", str(tmp_path / "file")]
     assert main(["--data", str(image_folder), *options]) == 3
-    assert "cannot write to" in capsys.readouterr().err
+    assert "cannot write" in capsys.readouterr().err
 
 
 def test_the_real_images_split_as_the_facts_say(real_images, tmp_path):
@@ -407,7 +409,7 @@ def test_the_real_images_split_as_the_facts_say(real_images, tmp_path):
 
 
 def test_the_reports_tables_of_the_real_images_have_the_reports_sizes(real_images, tmp_path, capsys):
-    assert main(["--data", str(real_images), "--protocol", "report", "--label", "angle", "--out", str(tmp_path)]) == 0
+    assert main(["--data", str(real_images), "--protocol", "report", "--labels", "angle", "--out", str(tmp_path)]) == 0
     for k in range(1, 6):
         folder = tmp_path / "label_aware_splitting_data" / "angle" / f"fold_{k}"
         sizes = [len(pd.read_csv(folder / f"angle_{part}.csv")) for part in ("train", "val", "test")]

@@ -111,8 +111,8 @@ def test_conditions_with_a_mistake_are_refused(tmp_path, monkeypatch, conditions
 @pytest.mark.parametrize(
     ("words", "problem"),
     [
-        (["--race"], "add --cv --cv-top 2 or more"),
-        (["--cv", "--race"], "add --cv --cv-top 2 or more"),
+        (["--race"], "add --cv-top 2 or more"),
+        (["--cv", "--race"], "add --cv-top 2 or more"),
         (["--cv", "--cv-top", "0"], "--cv-top must be >= 1"),
         (["--cv", "--cv-seeds", "0"], "--cv-seeds must be in 1..100"),
         (["--cv", "--cv-top", "2", "--race", "--race-margin", "-1"], "--race-margin must be >= 0"),

@@ -142,7 +142,7 @@ def test_a_path_that_leads_out_of_the_folder_is_refused(mirror, manifest, tmp_pa
 @pytest.mark.parametrize(
     ("entries", "message"),
     [
-        ([], "names no file"),
+        ([], "lists no file"),
         ([Entry("a.png", 1, "0" * 64), Entry("A.png", 1, "0" * 64)], "listed twice"),
         ([Entry("a.png", 1, "0" * 63)], "64 hex digits"),
         ([Entry("a.png", -1, "0" * 64)], "size in bytes"),
@@ -210,7 +210,8 @@ def test_the_command_prints_the_folder_and_the_command_to_use_it(mirror, manifes
     assert main(arguments) == 0
     shown = capsys.readouterr()
     folder = tmp_path / "out" / "images"
-    assert shown.out.splitlines() == [str(folder), f"python sweeps/run.py --space exp_grid --data {folder}"]
+    assert shown.out.splitlines() == [str(folder)]
+    assert f"next: deepdlt sweep --space exp_grid --data {folder}" in shown.err
     assert "fetching: 4/4 files" in shown.err
     assert main(arguments) == 0
     assert "0 fetched, 4 kept" in capsys.readouterr().err
@@ -223,7 +224,7 @@ def test_the_command_names_what_failed(mirror, manifest, tmp_path, capsys):
     shown = capsys.readouterr()
     assert shown.out == ""
     assert "error: 1 of 4 files could not be fetched" in shown.err
-    assert "a#b.png: another content" in shown.err
+    assert "a#b.png: content does not match" in shown.err
 
 
 def test_refused_input_gives_exit_code_2_and_writes_nothing(tmp_path, capsys):
@@ -240,13 +241,13 @@ def test_an_interrupted_command_says_that_it_can_be_repeated(monkeypatch, tmp_pa
 
     monkeypatch.setattr("deepdlt.commands.download.download", interrupt)
     assert main(["--out", str(tmp_path)]) == 130
-    assert "run the same command" in capsys.readouterr().err
+    assert "complete files are kept. Fetch the rest with:" in capsys.readouterr().err
 
 
 def test_a_place_that_cannot_be_written_gives_exit_code_3(tmp_path, capsys):
     (tmp_path / "file").write_text("")
     assert main(["--out", str(tmp_path / "file"), "--from", tmp_path.as_uri()]) == 3
-    assert "error: cannot make" in capsys.readouterr().err
+    assert "error: cannot write" in capsys.readouterr().err
 
 
 def test_the_manifest_of_the_published_images_is_sound():
