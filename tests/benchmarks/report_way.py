@@ -1,6 +1,6 @@
-"""The way the report describes: BMP files, DataLoader with 2 workers, fp32, scikit-image metrics image by image.
+"""The data path that the study describes: BMP files, DataLoader with 2 workers, fp32, scikit-image metrics.
 
-Written for comparison, from the report's sections 2.2 and 4.3: every step as a careful beginner would write it.
+Written for this comparison from the study's sections 2.2 and 4.3; it is not the study's code.
 """
 
 from pathlib import Path
@@ -62,7 +62,7 @@ def epoch(model: nn.Module, optimizer: torch.optim.Optimizer, train: Path, val: 
 
 
 def make_model() -> tuple[nn.Module, torch.optim.Optimizer]:
-    """The network layer by layer as in the report's Table 1, and its Adam."""
+    """The network layer by layer as in the study's Table 1, and its Adam."""
     model = build_model(TrainConfig())
     model.encoder = nn.Sequential(*model.encoder)
     return model, torch.optim.Adam(model.parameters(), lr=5e-4, weight_decay=1e-5)

@@ -1,10 +1,10 @@
-"""The report's experiments on the published images, as it made them and corrected; and what else was tried.
+"""The study's experiments on the published images, under both protocols; and further settings.
 
     python tests/benchmarks/reproduction.py --data data/dlip/images                      # hours on 2 cores
     python tests/benchmarks/reproduction.py --data data/dlip/images --only exp1-report
-    python tests/benchmarks/reproduction.py --page docs/reproduction.md                  # the tables of what is there
+    python tests/benchmarks/reproduction.py --page docs/reproduction.md                  # write its tables
 
-Every row is one `python -m deepdlt train` whose folder is data/runs/<row>; what is finished there is not run again.
+Each row is one `deepdlt train` with the output folder data/runs/<row>. Finished rows are not run again.
 """
 
 import argparse
@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from marked_page import replace_part
 
 from deepdlt.__main__ import main as deepdlt
 
@@ -29,7 +30,7 @@ EXPERIMENT = {
     "exp2": "--set optimizer=sgd --set lr=1e-4 --set activation=elu",
     "exp3": "--set kernel_size=5",
     "vae": "--set model=cnn_vae --set lr=1e-4 --set activation=leaky_relu",
-    "cv": "--label angle --fold 1",
+    "cv": "--labels angle --fold 1",
 }
 TITLES = {
     "exp1": "1: Adam 1e-3, dropout .3, ReLU, k3",
@@ -38,7 +39,7 @@ TITLES = {
     "vae": "VAE: Adam 1e-4, dropout .2, latent 128",
     "cv": "CV: Adam 5e-4, dropout .2, ReLU, k3; angle, fold 1",
 }
-IN_THE_REPORT = {
+IN_THE_STUDY = {
     "exp1": "100 epochs: PSNR 12.6 (curve)",
     "exp2": "100 epochs: train .1989, val .1871, PSNR 12.13, SSIM .1350",
     "exp3": "100 epochs: PSNR 12.6 (curve)",
@@ -48,9 +49,9 @@ IN_THE_REPORT = {
 EPOCHS = {"exp1": 3, "exp2": 110, "exp3": 3, "vae": 3, "cv": 10}
 BASE = "--set dropout=0 --set lr=1e-3"
 EFFECTS = {
-    "base": ("nothing: Adam 1e-3, constant, MSE, no dropout", ""),
-    "seed": ("another seed: the noise of this table", "--set seed=1"),
-    "seed2": ("a third seed", "--set seed=2"),
+    "base": ("baseline: Adam 1e-3, constant, MSE, no dropout", ""),
+    "seed": ("baseline, seed 1", "--set seed=1"),
+    "seed2": ("baseline, seed 2", "--set seed=2"),
     "selu": ("activation=selu", "--set activation=selu"),
     "selu-matched": ("activation=selu, init=matched (LeCun)", "--set activation=selu --set init=matched"),
     "relu-matched": ("init=matched (He)", "--set init=matched"),
@@ -64,8 +65,8 @@ EFFECTS = {
     "spectrum": ("spectrum_weight=0.01", "--set spectrum_weight=0.01"),
     "l1": ("loss=l1", "--set loss=l1"),
     "fp32": ("precision=fp32", "--set precision=fp32"),
-    "k3-decoder": ("decoder_kernel_size=3 (the report's Table 1)", "--set decoder_kernel_size=3"),
-    "dropout": ("dropout=0.2 (the report)", "--set dropout=0.2"),
+    "k3-decoder": ("decoder_kernel_size=3 (the study's Table 1)", "--set decoder_kernel_size=3"),
+    "dropout": ("dropout=0.2 (the study)", "--set dropout=0.2"),
 }
 ROWS: dict[str, str] = {
     **{f"{name}-report": f"--protocol report --epochs {EPOCHS[name]} {words}" for name, words in EXPERIMENT.items()},
@@ -85,7 +86,7 @@ ROWS: dict[str, str] = {
 
 
 def run(row: str, data: Path, threads: int) -> int:
-    """Train a row, or go on with it."""
+    """Train a row, or resume it."""
     if (RUNS / row / "result.json").exists():
         return 0
     images = [] if row.startswith("effect-") else ["--data", str(data)]  # effects: the built-in images
@@ -105,19 +106,19 @@ def found(row: str) -> dict[str, Any] | None:
 
 
 def tables() -> str:
-    """Everything that is there, as Markdown."""
+    """The tables of all finished rows, as Markdown."""
     return "\n".join([*experiments(), "", *sizes(), "", *vaes(), "", *effects(), "", *commands()])
 
 
 def experiments() -> list[str]:
-    """The report's figure, ours as it did it, ours corrected."""
+    """The study's numbers beside ours, under both protocols."""
     lines = [
-        "| experiment | the report | ours, `report` | ours, `corrected` |",
+        "| experiment | the study | ours, `--protocol report` | ours, `--protocol corrected` |",
         "|---|---|---|---|",
     ]
     for name, title in TITLES.items():
         cells = [cell(name, protocol) for protocol in ("report", "corrected")]
-        lines.append(f"| {title} | {IN_THE_REPORT[name]} | {cells[0]} | {cells[1]} |")
+        lines.append(f"| {title} | {IN_THE_STUDY[name]} | {cells[0]} | {cells[1]} |")
     return lines
 
 
@@ -133,21 +134,22 @@ def cell(name: str, protocol: str) -> str:
     text += f" PSNR {last['val_psnr_db']:.2f}, SSIM {last['val_ssim']:.3f}; test {test['loss']:{digits}}"
     if protocol == "corrected":
         text += f", {test['psnr_db']:.2f} dB, SSIM {test['ssim']:.3f}"
-    return text + (f"; {test['bits_per_dim']:.2f} bits/dim" if "bits_per_dim" in test else "")
+    return text + (f"; {test['bits_per_dim']:.2f} bits per pixel" if "bits_per_dim" in test else "")
 
 
 def sizes() -> list[str]:
-    """What networks and baselines reach with how many numbers."""
+    """What networks and linear baselines reach, by latent size."""
     lines = [
-        "| what | numbers | parameters | epochs | test PSNR | pooled | test SSIM | spectrum | command |",
+        "| model | latent values | parameters | epochs | test PSNR, dB | PSNR of pooled MSE, dB | test SSIM"
+        " | log-spectral distance, dB | row |",
         "|---|---|---|---|---|---|---|---|---|",
     ]
     names = {
         "cnn5": "CNNAutoencoder",
-        "cnn5-ms-ssim": "the same, with MS-SSIM in the loss",
-        "res-8192": "residual",
-        "res-1024": "residual",
-        "res-128": "residual",
+        "cnn5-ms-ssim": "CNNAutoencoder, MS-SSIM in the loss",
+        "res-8192": "residual autoencoder",
+        "res-1024": "residual autoencoder",
+        "res-128": "residual autoencoder",
     }
     entries: list[tuple[int, str]] = []
     baselines: dict[tuple[str, int], dict[str, Any]] = {}
@@ -167,9 +169,10 @@ def sizes() -> list[str]:
 
 
 def vaes() -> list[str]:
-    """What the ELBO is made of."""
+    """The terms of the ELBO."""
     lines = [
-        "| VAE of 128 numbers | epochs | -ELBO, nats | bits/dim | KL, nats | active units | test PSNR | test SSIM |",
+        "| VAE, 128 latent dimensions | epochs | -ELBO, nats | bits per pixel | KL, nats | active units"
+        " | test PSNR, dB | test SSIM |",
         "|---|---|---|---|---|---|---|---|",
     ]
     for row in ("vae-corrected", "vae-gaussian", "vae-beta", "vae-warmup", "vae-free-bits", "res-vae"):
@@ -183,14 +186,14 @@ def vaes() -> list[str]:
 
 
 def pooled(mse: float) -> float:
-    """PSNR of the mean squared error, in dB."""
+    """PSNR of the mean squared error over all crops, in dB."""
     return -10 * math.log10(mse)
 
 
 def effects() -> list[str]:
-    """One line per field that goes beyond the report."""
+    """One line per setting that the study did not try."""
     lines = [
-        "| changed | val PSNR | against nothing | val SSIM | test spectrum |",
+        "| setting | val PSNR, dB | Δ to baseline, dB | val SSIM | test log-spectral distance, dB |",
         "|---|---|---|---|---|",
     ]
     base = found("effect-base")
@@ -207,7 +210,7 @@ def effects() -> list[str]:
 
 
 def commands() -> list[str]:
-    """How each row was made."""
+    """Row -> the options of its `deepdlt train`."""
     made = [row for row in ROWS if found(row)]
     return ["```", *(f"{row:<18} {ROWS[row]}" for row in made), "```"]
 
@@ -218,16 +221,14 @@ def main() -> int:
     parser.add_argument("--data", type=Path, metavar="IMAGES", help="folder of the published images")
     parser.add_argument("--only", nargs="*", choices=ROWS, metavar="ROW", help="default all")
     parser.add_argument("--threads", type=int, default=1, help="the losses' last digits depend on it")
-    parser.add_argument("--page", type=Path, help="replace what stands between the marks in this page")
+    parser.add_argument("--page", type=Path, help="write the tables into this page, between its marks")
     args = parser.parse_args()
     if args.data:
         for row in args.only or ROWS:
             if code := run(row, args.data, args.threads):
                 return code
     if args.page:
-        before, start, rest = args.page.read_text(encoding="utf-8").partition("<!-- measured -->\n")
-        _, end, after = rest.partition("<!-- end -->")
-        args.page.write_text(f"{before}{start}{tables()}\n{end}{after}", encoding="utf-8")
+        replace_part(args.page, "measured", tables())
     else:
         print(tables())
     return 0

@@ -1,14 +1,15 @@
-"""What Ray costs a sweep: whole sweeps against bare loops, start-up, gaps between trials, reports, many trials.
+"""The overhead of a sweep: whole sweeps beside minimal loops, start-up, gaps between trials, reports, many trials.
 
     python tests/benchmarks/sweep_overhead.py                 # everything, 15 minutes on 2 cores
     python tests/benchmarks/sweep_overhead.py --rounds 1 --many 0
+    python tests/benchmarks/sweep_overhead.py --page docs/benchmarks.md
 
-- 16 trainings: `sweeps/run.py` at 2 trials at a time (`--scheduler none`), against 2 processes of one thread that
-  share the same 16 trainings and call fit() and the test evaluation, nothing else. Whole processes are timed, with
-  their imports; the two ways alternate.
+- 16 trainings: `sweeps/run.py`, 2 trials at a time (`--scheduler none`), beside 2 processes of one thread that share
+  the same 16 trainings and only call fit() and the test evaluation (minimal loops). Whole processes are timed, with
+  their imports; the two alternate.
 - Start-up: from the start of the process to the first trial's first line in its event file.
 - Gap: from a trial's commit record to the next trial's first line in the same worker process.
-- Report: a trial that does nothing but report.
+- Report: a trial that only reports.
 - Many: trials that sleep for one second, 16 at a time; wall time and memory of the driver, with the slope.
 
 Prints Markdown.
@@ -27,6 +28,8 @@ import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+
+from marked_page import replace_part
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
@@ -184,6 +187,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--epochs", type=int, default=10, help="of each of the 16 trainings")
     parser.add_argument("--many", type=int, default=1000, help="the largest number of sleeping trials; 0 for none")
+    parser.add_argument("--page", type=Path, help="write the results into this page, between its marks")
     parser.add_argument("--only-many", type=int, help=argparse.SUPPRESS)
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     args = parser.parse_args()
@@ -206,16 +210,21 @@ def main() -> None:
         ratios = [s["seconds"] / b for s, b in zip(swept, bare, strict=True)]
         middle = {key: statistics.median(s[key] for s in swept) for key in swept[0]}
         of = f"{TRIALS} trainings of {args.epochs} epochs, {AT_A_TIME} at a time"
-        both = f"run.py {middle['seconds']:.1f} s, bare loops {statistics.median(bare):.1f} s"
-        ratio = f"**{statistics.median(ratios):.2f} times** ({min(ratios):.2f} to {max(ratios):.2f})"
-        print(f"- {of}: {both}: {ratio}, {args.rounds} rounds.")
-        print(f"- Start-up, from the process to the first trial: {middle['startup']:.1f} s.")
-        print(f"- After the last trial (Ray's end, baselines, report): {middle['after']:.1f} s.")
-        print(f"- Gap between two trials of a worker (actors are reused): {middle['gap']:.2f} s.")
+        both = f"run.py {middle['seconds']:.1f} s, minimal loops {statistics.median(bare):.1f} s"
+        ratio = f"**ratio {statistics.median(ratios):.2f}** ({min(ratios):.2f} to {max(ratios):.2f})"
+        lines = [
+            f"- {of}: {both}, {ratio}, {args.rounds} rounds.",
+            f"- Start-up, from the process to the first trial: {middle['startup']:.1f} s.",
+            f"- After the last trial (end of Ray, baselines, report): {middle['after']:.1f} s.",
+            f"- Gap between two trials of a worker: {middle['gap']:.2f} s (Ray reuses the worker).",
+        ]
         report = in_process(1, cwd, REPORTS=str(REPORTS))
-        print(f"- One report (an epoch's metrics to the driver and back): {1000 * report['report_s']:.1f} ms.")
+        lines.append(f"- One report (metrics of an epoch to the driver and back): {1000 * report['report_s']:.1f} ms.")
         if args.many:
-            print(f"- Trials that sleep for 1 s, {SLEEPERS_AT_A_TIME} at a time: {many_text(args.many, cwd)}")
+            lines.append(f"- Trials that sleep for 1 s, {SLEEPERS_AT_A_TIME} at a time: {many_text(args.many, cwd)}")
+    print("\n".join(lines))
+    if args.page:
+        replace_part(args.page, "overhead", "\n".join(lines))
 
 
 def many_text(largest: int, cwd: Path) -> str:

@@ -3,9 +3,9 @@
     python tests/benchmarks/training_speed.py                          # 4 minutes on 2 cores
     python tests/benchmarks/training_speed.py --out docs/performance.md
 
-fit() includes validation with PSNR and SSIM, the train loss in eval mode and checkpoints. It is compared with the
-way the report describes (report_way.py), with a bare loop of forward, backward and step on preloaded tensors, and with
-the arithmetic that the network needs on this machine.
+fit() includes validation with PSNR and SSIM, the training loss in eval mode, and checkpoints. It is compared with the
+study's data path, reimplemented from its text (report_way.py), with a minimal PyTorch loop (forward, backward and step
+on preloaded tensors), and with the peak throughput of matrix products on this machine.
 """
 
 import argparse
@@ -22,6 +22,7 @@ from pathlib import Path
 import numpy as np
 import report_way
 import torch
+from marked_page import replace_part
 from torch.profiler import ProfilerActivity, profile
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -31,18 +32,18 @@ from deepdlt.models import build_model
 from deepdlt.models.inference import resolve_precision
 from deepdlt.training.fit import fit
 
-TRAIN, VAL = 1664, 208  # a tenth of the report's 16,640 and 2,080
-REPORT = "report's way"
+TRAIN, VAL = 1664, 208  # a tenth of the study's 16,640 and 2,080
+STUDY, MINIMAL = "study's data path, reimplemented", "minimal PyTorch loop"
 SIZES = (832, 1664, 3328, 6656)
 
 
 def make_crops(n: int) -> np.ndarray:
-    """Noise: speed does not depend on what is seen."""
+    """Noise: the speed does not depend on the images."""
     return np.random.default_rng(0).integers(0, 256, (n, 1, 64, 64), dtype=np.uint8)
 
 
 def bare_loop(crops: np.ndarray, config: TrainConfig) -> Callable[[], None]:
-    """One epoch of the loop that nothing can be taken from, with the settings of fit()."""
+    """One epoch of the minimal PyTorch loop, with the settings of fit()."""
     x = torch.from_numpy(crops[:TRAIN]).float().div(255).contiguous(memory_format=torch.channels_last)
     model = build_model(config).to(memory_format=torch.channels_last).train()
     optimizer = torch.optim.Adam(model.parameters(), lr=config.lr, weight_decay=config.weight_decay, fused=True)
@@ -75,15 +76,15 @@ def compare(rounds: int) -> dict[str, list[float]]:
     crops = make_crops(TRAIN + VAL)
     auto, fp32 = TrainConfig(epochs=2), TrainConfig(epochs=2, precision="fp32")
     bare = bare_loop(crops, auto)
-    seconds: dict[str, list[float]] = {REPORT: [], "bare loop": [], "fit()": [], "fit(), fp32": []}
+    seconds: dict[str, list[float]] = {STUDY: [], MINIMAL: [], "fit()": [], "fit(), fp32": []}
     with tempfile.TemporaryDirectory() as directory:
         train, val = Path(directory, "train"), Path(directory, "val")
         report_way.write_bmp(crops[:TRAIN], train)
         report_way.write_bmp(crops[TRAIN:], val)
         naive = report_way.make_model()
         ways = {
-            REPORT: lambda: timed(lambda: report_way.epoch(*naive, train, val)),
-            "bare loop": lambda: timed(bare),
+            STUDY: lambda: timed(lambda: report_way.epoch(*naive, train, val)),
+            MINIMAL: lambda: timed(bare),
             "fit()": lambda: fit_epoch(crops, auto),
             "fit(), fp32": lambda: fit_epoch(crops, fp32),
         }
@@ -112,7 +113,7 @@ def flops_per_image(config: TrainConfig) -> float:
 
 
 def peak_flops(dtype: torch.dtype) -> float:
-    """What this machine reaches in a large matrix product: the roof that nothing goes through."""
+    """Throughput of a large matrix product on this machine: an upper bound."""
     a, b = (torch.rand(2048, 2048, dtype=dtype) for _ in range(2))
     best = min(timed(lambda: a @ b) for _ in range(20))
     return 2 * 2048**3 / best
@@ -175,25 +176,25 @@ def report(rounds: int) -> str:
         f" CNNAutoencoder, kernel 3, batches of 32, {TRAIN} crops trained and {VAL} validated per epoch,"
         f" median of {rounds} rounds",
         "",
-        "| way | images/s trained | s per epoch of 16,640 |",
+        "| implementation | training images/s | s per epoch of 16,640 crops |",
         "|---|---|---|",
         *(f"| {name} | {TRAIN / s:.0f} | {10 * s:.1f} |" for name, s in median.items()),
-        f"| arithmetic floor | {TRAIN / floor:.0f} | {10 * floor:.1f} |",
+        f"| peak-throughput bound | {TRAIN / floor:.0f} | {10 * floor:.1f} |",
         "",
-        f"- fit() against the report's way: **{ratio(REPORT)} times as fast**"
-        f" (in fp32 {ratio(REPORT, 'fit(), fp32')}).",
-        f"- fit() against the bare loop: **{ratio('bare loop')}** of its speed, validation, metrics and checkpoints"
-        " included.",
+        f"- fit() is **{ratio(STUDY)} times as fast** as the study's data path"
+        f" (in fp32: {ratio(STUDY, 'fit(), fp32')}).",
+        f"- fit() reaches **{ratio(MINIMAL)}** of the speed of the minimal loop; validation, metrics and checkpoints"
+        " are included.",
         f"- Arithmetic: {flops / 1e9:.4f} GFLOP per image, forward and backward; a {dtype} matrix product of 2048"
-        f" reaches {peak / 1e9:.0f} GFLOP/s here. fit() runs at {floor / median['fit()']:.0%} of that floor, the bare"
-        f" loop at {floor / median['bare loop']:.0%}.",
-        "- What holds the rest back, CPU time of a step: "
+        f" reaches {peak / 1e9:.0f} GFLOP/s here. fit() runs at {floor / median['fit()']:.0%} of this bound, the"
+        f" minimal loop at {floor / median[MINIMAL]:.0%}.",
+        "- CPU time of a step by operator: "
         + ", ".join(f"{name.removeprefix('aten::')} {share:.0%}" for name, share in shares)
         + ".",
         f"- Peak memory of a training process: {memory[1664]:.0f} MB with 1,664 crops, {memory[16640]:.0f} MB with"
         " 16,640.",
-        f"- Epoch against size: {', '.join(f'{n} crops {s:.2f} s' for n, s in sizes.items())}; {1000 * slope:.3f} ms"
-        f" per crop plus {start:.2f} s, linear within {off:.0%}.",
+        f"- Time of an epoch by size: {', '.join(f'{n} crops {s:.2f} s' for n, s in sizes.items())}; {1000 * slope:.3f}"
+        f" ms per crop plus {start:.2f} s, linear within {off:.0%}.",
     ]
     return "\n".join(lines)
 
@@ -210,15 +211,12 @@ def main() -> None:
     """Measure, print, and write if asked to."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--out", type=Path, help="replace what stands between the marks in this page")
+    parser.add_argument("--out", type=Path, help="write the results into this page, between its marks")
     args = parser.parse_args()
     text = report(args.rounds)
     print(text)
     if args.out:
-        page = args.out.read_text(encoding="utf-8")
-        before, start, rest = page.partition("<!-- measured -->\n")
-        _, end, after = rest.partition("<!-- end -->")
-        args.out.write_text(f"{before}{start}{text}\n{end}{after}", encoding="utf-8")
+        replace_part(args.out, "measured", text)
 
 
 if __name__ == "__main__":
