@@ -1,10 +1,10 @@
-"""How close do synthetic images come to the real ones? Mean, contrast, noise, correlation and radial spectrum.
+"""How close synthetic images are to real ones: mean, contrast, noise, correlation and radial power spectrum.
 
     python tests/benchmarks/synthetic_statistics.py --real data/dlip/images --preset small full
 
-Compared: images of single pulses at 31.25 nm per pixel, evenly spaced over the rows sorted by condition, so the same
-ones every time. Within the limits: mean and sd within 10 % of the real ones, log10 power within 0.5 in every band.
-Exit code 1 where a preset is not. Real images are only read; `--figure` shows some, so keep that file to yourself.
+Compares images of single pulses at 31.25 nm per pixel, evenly spaced over the rows sorted by condition, so always the
+same ones. Limits: mean and SD within 10 % of the real images, log10 power within 0.5 in every band. Exit code 1: a preset
+is outside the limits. Real images are only read; the file of `--figure` shows some of them, so do not publish it.
 """
 
 import argparse
@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from marked_page import replace_part
 from matplotlib.ticker import NullLocator
 from PIL import Image
 from scipy import fft, ndimage
@@ -28,7 +29,7 @@ from deepdlt.terminal import progress_bar
 EDGES = np.geomspace(0.004, 0.5, 10)  # cycles per pixel
 BANDS = [f"{low:.3f}-{high:.3f}" for low, high in pairwise(EDGES)]
 PERCENTILES = (1, 50, 99)
-SCALARS = ["mean", "sd", "noise", "lag-1 correlation", *(f"percentile {p}" for p in PERCENTILES)]
+SCALARS = ["mean", "SD", "noise", "lag-1 correlation", *(f"percentile {p}" for p in PERCENTILES)]
 MEAN_LIMIT, BAND_LIMIT = 0.10, 0.5  # relative; in log10 power
 LAPLACIAN = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], np.float32)
 EXAMPLES = {
@@ -40,7 +41,6 @@ EXAMPLES = {
     f"{REPEATED}/8-2d": "overview: dots, NP 50, 46.9 nm pixels",
 }
 EXAMPLE_SIZE = (360, 480)
-MARKS = ("<!-- statistics -->", "<!-- end of statistics -->")
 
 
 def image_statistics(pixels: np.ndarray) -> dict[str, float]:
@@ -103,7 +103,7 @@ def measure(folder: Path, rows: pd.DataFrame, title: str = "") -> pd.DataFrame:
 def outside_limits(real: pd.DataFrame, made: pd.DataFrame) -> list[str]:
     """Every statistic whose mean over the images misses its limit, with both values."""
     real_mean, made_mean = real.mean(), made.mean()
-    wrong = [name for name in ("mean", "sd") if abs(made_mean[name] / real_mean[name] - 1) > MEAN_LIMIT]
+    wrong = [name for name in ("mean", "SD") if abs(made_mean[name] / real_mean[name] - 1) > MEAN_LIMIT]
     wrong += [band for band in BANDS if abs(made_mean[band] - real_mean[band]) > BAND_LIMIT]
     return [f"{name}: real {real_mean[name]:.3f}, synthetic {made_mean[name]:.3f}" for name in wrong]
 
@@ -121,7 +121,7 @@ def table(measured: Mapping[str, pd.DataFrame]) -> str:
         for name, found in measured.items():
             if real is not None and name != "real":
                 gap = round(found[key].mean() - real[key].mean(), digits) + 0.0  # no "-0.00"
-                share = f" ({gap / real[key].mean():+.0%})" if key in ("mean", "sd") else ""
+                share = f" ({gap / real[key].mean():+.0%})" if key in ("mean", "SD") else ""
                 cells.append(f"{gap:+.{digits}f}{share}")
         lines.append("| " + " | ".join([label, *cells]) + " |")
     return "\n".join(lines)
@@ -131,7 +131,7 @@ def folder_table(real: Path, made: Path, n: int) -> str:
     """Markdown: the same for every folder of the real design, without limits, n images of each."""
     sheets = {place: read_sheet(place) for place in (real, made)}
     lines = [
-        "| folder | mean real / full | sd | noise | lag-1 | largest gap in log10 power |",
+        "| folder | mean real / full | SD | noise | lag-1 | largest gap in log10 power |",
         "|---|---|---|---|---|---|",
     ]
     for name in sheets[real]["folder"].unique():
@@ -196,15 +196,6 @@ def examples() -> bytes:
     return png(figure, dpi=96)
 
 
-def write_between_marks(page: Path, text: str) -> None:
-    """Replace what stands between the two marks of the page."""
-    before, _, rest = page.read_text(encoding="utf-8").partition(MARKS[0])
-    _, found, after = rest.partition(MARKS[1])
-    if not found:
-        raise SystemExit(f"{page} must contain the lines {MARKS[0]} and {MARKS[1]}")
-    page.write_text(f"{before}{MARKS[0]}\n{text}\n{MARKS[1]}{after}", encoding="utf-8")
-
-
 def report(real: Path | None, made: Mapping[str, tuple[Path, pd.DataFrame]], measured: Mapping[str, pd.DataFrame],
            n_folder: int) -> tuple[str, bool]:  # fmt: skip
     """The tables and the verdicts, and whether every preset is within the limits."""
@@ -215,7 +206,7 @@ def report(real: Path | None, made: Mapping[str, tuple[Path, pd.DataFrame]], mea
             fine &= not wrong
             verdicts.append(f"`{name}`: " + ("; ".join(wrong) if wrong else "all within the limits") + ".")
         if "full" in made and n_folder:
-            verdicts.append(f"Every campaign ({n_folder} images each, evenly spaced; no limits set):")
+            verdicts.append(f"All folders ({n_folder} images each, evenly spaced, without limits):")
         parts.append(" ".join(verdicts))
         if "full" in made and n_folder:
             parts.append(folder_table(real, made["full"][0], n_folder))
@@ -226,13 +217,22 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--real", type=Path, metavar="FOLDER", help="real images with their all_images.xlsx")
     parser.add_argument("--preset", nargs="+", choices=("small", "full"), default=["small"])
-    parser.add_argument("--synthetic", type=Path, default=Path("data/synthetic"), help="where they are or will be made")
-    parser.add_argument("--images", type=int, default=24, help="at most so many of each (24)")
-    parser.add_argument("--per-folder", type=int, default=0, help="also compare so many of each folder of `full` (0)")
+    parser.add_argument(
+        "--synthetic",
+        type=Path,
+        default=Path("data/synthetic"),
+        help="folder of the synthetic data sets; missing ones are made",
+    )
+    parser.add_argument("--images", type=int, default=24, help="largest number of images of each (24)")
+    parser.add_argument(
+        "--per-folder", type=int, default=0, help="also compare this many images of each folder of `full` (0)"
+    )
     parser.add_argument("--write", type=Path, metavar="PAGE", help="write the tables into a page, between its marks")
     parser.add_argument("--spectrum", type=Path, metavar="PNG", help="draw the radial spectra")
     parser.add_argument("--figure", type=Path, metavar="PNG", help="draw synthetic beside real images")
-    parser.add_argument("--examples", type=Path, metavar="PNG", help="draw what only the preset full has, and stop")
+    parser.add_argument(
+        "--examples", type=Path, metavar="PNG", help="draw images that only the preset full has, and stop"
+    )
     options = parser.parse_args()
     if options.examples:
         options.examples.write_bytes(examples())
@@ -250,7 +250,7 @@ def main() -> int:
     text, fine = report(options.real, made, measured, options.per_folder)
     print(text)
     if options.write:
-        write_between_marks(options.write, text)
+        replace_part(options.write, "statistics", text)
     if options.spectrum:
         options.spectrum.write_bytes(spectrum_figure(measured))
     if options.figure:
