@@ -50,7 +50,10 @@ def add_options(parser: Parser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Measure, print the verdict, write what was asked for; inconsistent labels are no failure."""
-    source = read_source(args.data, tuple(dict.fromkeys((*COLUMNS, *label_list(args.labels)))), **data_options(args))
+    labels, options = label_list(args.labels), data_options(args)
+    source = read_source(args.data, labels, **options)
+    if set(COLUMNS) <= set(source.images):  # else `audit` says for which tables it is
+        source = read_source(args.data, tuple(dict.fromkeys((*COLUMNS, *labels))), **options)
     with progress_bar("measuring", "images") as progress:
         table = audit(source, progress)
     print(contradictions(table))

@@ -24,14 +24,14 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from deepdlt.analysis import Training, read_history, summarize, write_history
 from deepdlt.command_line import Parser, add_data_options, data_options, label_list, typed, whole_number
-from deepdlt.config import PROTOCOLS, ConfigError, TrainConfig, config_dict, make_config, parse_settings
+from deepdlt.config import PROTOCOLS, ConfigError, TrainConfig, config_dict, make_config, parse_settings, unusual
 from deepdlt.dataset import CACHE, crop_options, fold_splits, load_patches, single_split
 from deepdlt.dataset.create_dataset import create_dataset
 from deepdlt.errors import DONE, FAILED, CommandError, DataError, Interrupted
-from deepdlt.images import read_source
+from deepdlt.images import read_labelled
 from deepdlt.models import DamagedCheckpoint
 from deepdlt.synthetic import make_synthetic
-from deepdlt.terminal import progress_bar
+from deepdlt.terminal import progress_bar, say
 from deepdlt.training import is_extendable
 from deepdlt.training.fit import fit
 
@@ -53,6 +53,8 @@ def add_options(parser: Parser) -> None:
     add("--epochs", type=whole_number(1), metavar="N", help=f"default {TrainConfig().epochs}")
     labels = "the label to stratify the split by; default angle, where there is one"
     add_data_options(parser, labels, data="built-in synthetic images")
+    brightness = "as of `deepdlt crops`; default 0.2, or 0 with the hyperparameter augment_brightness"
+    parser.add_argument("--brightness", type=float, metavar="A", help=brightness)
     add = parser.add_argument_group("split").add_argument
     add(
         "--fold", type=whole_number(1), metavar="K", help="train on fold K of the cross-validation instead of one split"
@@ -80,6 +82,8 @@ def _prepare(args: argparse.Namespace) -> Training:
     """Check everything, read the images, cut the crops and split them."""
     settings = parse_settings(args.set) | ({"epochs": args.epochs} if args.epochs else {})
     config = make_config(args.protocol, **settings)
+    for note in unusual(config):
+        say(f"note: {note}")
     label, *_ = label_list(args.labels, most=1) or (None,)
     if args.fold and not label:
         raise ConfigError("--fold needs --labels, the label that the folds are stratified by")
@@ -93,11 +97,12 @@ def _prepare(args: argparse.Namespace) -> Training:
     if folder is None:
         with progress_bar("making synthetic images", "images") as progress:
             folder = make_synthetic(CACHE / "synthetic", "small", progress=progress)
-    source = read_source(folder, (label,) if label else (), **data_options(args))
+    source = read_labelled(folder, (label,) if label else (), **data_options(args))
     complete = "angle" in source.images and source.images["angle"].notna().all()
     label = label or ("angle" if complete else None)
     with progress_bar("cutting crops", "images") as progress:
         options = crop_options(config, synthetic=args.data is None)
+        options = options if args.brightness is None else replace(options, brightness=args.brightness)
         patches = load_patches(create_dataset(source, CACHE / "patches", options, progress))
     if args.fold and label:
         split = fold_splits(config, patches, label, args.folds, args.split_seed)[args.fold - 1]

@@ -5,6 +5,7 @@ from .label_audit import COLUMNS as COLUMNS
 from .label_audit import TOLERANCE as TOLERANCE
 from .label_audit import audit as audit
 from .label_audit import of_folder as of_folder
+from .label_audit import read_labelled as read_labelled
 from .label_audit import with_measured_angle as with_measured_angle
 from .source import Progress as Progress
 from .source import Source as Source

@@ -8,13 +8,15 @@ import hashlib
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from deepdlt.errors import DataError, listing
 from deepdlt.images.fringe_period import NOISE, PERIODS_UM, field_um, measure_period
-from deepdlt.images.source import Progress, Source
+from deepdlt.images.source import Progress, Source, read_source
+from deepdlt.terminal import progress_bar
 
 MEASURED_ANGLE = "angle_measured"
 COLUMNS = ("angle", "PP1", "wavelength", "DimX")
@@ -67,11 +69,27 @@ def with_measured_angle(source: Source, progress: Progress | None = None) -> Sou
     return replace(source, images=source.images.assign(**{MEASURED_ANGLE: angle}), fingerprint=fingerprint)
 
 
+def read_labelled(folder: Path, labels: tuple[str, ...], **options: Any) -> Source:
+    """`read_source`, with `angle_measured` among the labels measured now (seconds, with a progress bar).
+
+    Raises:
+        DataError: as `read_source` and `audit` do.
+    """
+    source = read_source(folder, tuple(label for label in labels if label != MEASURED_ANGLE), **options)
+    if MEASURED_ANGLE not in labels:
+        return source
+    with progress_bar("measuring fringes", "images") as progress:
+        return with_measured_angle(source, progress)
+
+
 def _checked(source: Source) -> pd.DataFrame:
     """The sheet with the columns that are needed as numbers."""
     absent = [c for c in COLUMNS if c not in source.images]
     if absent:
-        raise DataError(f"{source.folder}: the sheet has no column {', '.join(map(repr, absent))}; the audit needs it")
+        raise DataError(
+            f"{source.folder}: the label table has no column {', '.join(map(repr, absent))}; "
+            f"the audit is for tables of DLIP experiments and needs {', '.join(COLUMNS)}"
+        )
     images = source.images.copy()
     allowed = {"angle": (0.0, 90.0, "in (0, 90) deg"), "wavelength": (0.0, np.inf, "a length in nm")}
     allowed["DimX"] = (0.0, np.inf, "the image's width in um")
@@ -86,7 +104,7 @@ def _checked(source: Source) -> pd.DataFrame:
             wrong.append(f"{images.at[row, 'file']}: `{column}` must be {rule}, is {images.at[row, column]!r}")
         images[column] = numbers
     if wrong:
-        raise DataError(listing(f"{source.folder}: {len(wrong)} cell(s) without meaning", wrong))
+        raise DataError(listing(f"{source.folder}: {len(wrong)} invalid cell(s)", wrong))
     return images
 
 

@@ -9,6 +9,7 @@ from rich.table import Table
 
 from sweeps.console.next_command import next_command
 from sweeps.console.plain import console_to
+from sweeps.console.train_command import train_command
 from sweeps.folds import FoldFindings, average_text, fold_findings, fold_results, folds_json, interval_text, p_text
 from sweeps.space import Configuration, show
 from sweeps.store import (
@@ -56,6 +57,8 @@ def show_summary(sweep: Path, file: TextIO, tally: Tally | None = None) -> None:
         console.print(f"smallest of the tied: {texts[smallest.configuration]}, {sizes}")
     counts = _counts(records)
     console.print("trials: " + (", ".join(f"{n} {status}" for status, n in counts.items() if n) or "none"))
+    if ranked and (again := train_command(sweep_file, ranked[0])):
+        console.print(f"train the best again: {again}", soft_wrap=True)
     command = next_command(sweep_file.command, tally or tally_of(sweep_file, records))
     if command:
         console.print(f"next: {command}", soft_wrap=True)

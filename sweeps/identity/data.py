@@ -6,19 +6,19 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from deepdlt.dataset import CACHE, Leakage, Patches, Split, crop_options, load_patches, mean_leakage
 from deepdlt.dataset.create_dataset import create_dataset
 from deepdlt.dataset.leakage import leakage
 from deepdlt.errors import DataError
-from deepdlt.images import Source, read_source
+from deepdlt.images import OWN_COLUMNS, Source, read_labelled, read_source
 from deepdlt.synthetic import make_synthetic
 from deepdlt.terminal import progress_bar
 from sweeps.errors import SweepRefused
 from sweeps.identity.images import image_digests
 from sweeps.identity.splits import check_labels, make_splits
 from sweeps.request import LABELS, Request
-
-MEASURED_ANGLE = "angle_measured"  # a label that deepdlt.images.label_audit adds
 
 
 @dataclass(frozen=True)
@@ -63,22 +63,28 @@ def load(folder: Path | None, request: Request) -> SweepData:
 
 
 def _read(folder: Path, request: Request) -> Source:
-    """The checked images; `angle_measured` among the labels is measured now (seconds)."""
-    labels = tuple(label for label in request.labels if label != MEASURED_ANGLE)
+    """The checked images."""
+    options = {"sheet": request.sheet, "group_by": request.group_by, "pixel_pitch": request.pixel_pitch}
     try:
-        source = read_source(
-            folder, labels, sheet=request.sheet, group_by=request.group_by, pixel_pitch=request.pixel_pitch
-        )
+        return read_labelled(folder, request.labels, **options)
     except DataError as error:
-        if labels == LABELS and "unknown label" in str(error):
-            raise SweepRefused(f"{error}\nname labels of this sheet with --labels") from error
+        if request.labels == LABELS and "unknown label" in str(error):
+            suited = _suited_labels(read_source(folder, **options).images)
+            remedy = (
+                f"name labels of this table, as in: --labels {','.join(suited)}" if suited else "see `deepdlt check`"
+            )
+            raise SweepRefused(f"{error}\n{remedy}") from error
         raise
-    if labels == request.labels:
-        return source
-    from deepdlt.images import with_measured_angle  # late: scipy, for `angle_measured` alone
 
-    with progress_bar("measuring fringes", "images") as progress:
-        return with_measured_angle(source, progress)
+
+def _suited_labels(images: pd.DataFrame) -> list[str]:
+    """Up to two columns that divide the images into a few classes of several images each."""
+    found = []
+    for name in images.columns:
+        sizes = images[name].value_counts()
+        if name not in OWN_COLUMNS and images[name].notna().all() and 2 <= len(sizes) <= 20 and sizes.min() >= 2:
+            found.append(name)
+    return found[:2]
 
 
 def _leakage(splits: dict[tuple[str, int], Split], patches: Patches) -> dict[str, dict[str, float | None]]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import search_spaces
 from deepdlt.command_line import data_options, label_list
-from deepdlt.config import PROTOCOLS, ConfigError, TrainConfig, make_config, parse_settings
+from deepdlt.config import PROTOCOLS, ConfigError, TrainConfig, make_config, parse_settings, unusual
 from deepdlt.images import DLIP_LABELS
 from sweeps.errors import SweepRefused
 from sweeps.space import Configuration, TuneSpace, domains
@@ -61,6 +61,11 @@ class Request:
         """
         known = {"epochs": self.epochs, "seed": self.seed, **self.tune_space.space.fields(settings)}
         return make_config(self.protocol, **known)
+
+    def unusual(self) -> list[str]:
+        """Notes on values of the space, the ends of its axes among them, that are outside their usual range."""
+        configs = [self.config(Configuration.of(corner)) for corner in _corners(self.tune_space)]
+        return list(dict.fromkeys(note for config in configs for note in unusual(config)))
 
     def outside(self, config: Configuration) -> list[str]:
         """Fields in which a search trial is none of the space as it is now, see `Space.outside`."""
@@ -162,10 +167,9 @@ def _space_problems(request: Request) -> list[str]:
         problems.append(f"--search grid needs a finite space; {reason}")
     outside = [point.to_json() for point in space.points if not space.space.holds(point)]
     problems += [f"{where}: the point {point} is not in the space" for point in outside]
-    for name, value in [("", None), *((name, end) for name, axis in space.axes.items() for end in axis.ends)]:
-        needs = {other: of[0] for other, of in space.conditions.get(name, {}).items() if other in space.axes}
+    for corner in _corners(space):
         try:
-            request.config(Configuration.of({**needs, name: value} if name else {}))
+            request.config(Configuration.of(corner))
         except ConfigError as error:
             problems += [f"{where}: {line}" for line in str(error).splitlines()]
     if not problems and not request.cv_only:
@@ -173,6 +177,15 @@ def _space_problems(request: Request) -> list[str]:
             request.scheduler, space.domains, request.config(), request.epochs, request.trials
         )
     return problems
+
+
+def _corners(space: TuneSpace) -> list[dict[str, Any]]:
+    """No setting, then each end of each axis alone, with what its condition needs."""
+    found: list[dict[str, Any]] = [{}]
+    for name, axis in space.axes.items():
+        needs = {other: of[0] for other, of in space.conditions.get(name, {}).items() if other in space.axes}
+        found += [{**needs, name: end} for end in axis.ends]
+    return found
 
 
 def _condition_problems(space: TuneSpace) -> list[str]:

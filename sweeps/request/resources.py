@@ -40,8 +40,10 @@ def check_resources(
     if not 0 < cpus_per_trial <= cpus:
         problems.append(f"--cpus-per-trial must be in (0, {cpus:g}], {where}; got {cpus_per_trial:g}")
     if gpus_per_trial is not None and not 0 <= gpus_per_trial <= n_gpus:
-        why = f" ({seen.why_none})" if seen and seen.why_none else ""
-        problems.append(f"--gpus-per-trial must be in [0, {n_gpus:g}], {where}{why}; got {gpus_per_trial:g}")
+        if seen and seen.why_none:
+            problems.append(f"--gpus-per-trial {gpus_per_trial:g}: no GPU can be used: {seen.why_none}; leave it out")
+        else:
+            problems.append(f"--gpus-per-trial must be in [0, {n_gpus:g}], {where}; got {gpus_per_trial:g}")
     elif gpus_per_trial is not None and gpus_per_trial > 1 and gpus_per_trial % 1:  # which Ray refuses later
         problems.append(f"--gpus-per-trial must be a share of one GPU or a whole number, got {gpus_per_trial:g}")
     if max_concurrent is not None and max_concurrent < 1:
