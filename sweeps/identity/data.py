@@ -64,15 +64,14 @@ def load(folder: Path | None, request: Request) -> SweepData:
 
 def _read(folder: Path, request: Request) -> Source:
     """The checked images."""
-    options = {"sheet": request.sheet, "group_by": request.group_by, "pixel_pitch": request.pixel_pitch}
+    options: dict[str, Any] = {"sheet": request.sheet, "group_by": request.group_by, "pixel_pitch": request.pixel_pitch}
     try:
         return read_labelled(folder, request.labels, **options)
     except DataError as error:
         if request.labels == LABELS and "unknown label" in str(error):
             suited = _suited_labels(read_source(folder, **options).images)
-            remedy = (
-                f"name labels of this table, as in: --labels {','.join(suited)}" if suited else "see `deepdlt check`"
-            )
+            example = f", as in: --labels {','.join(suited)}" if suited else "; `deepdlt check` lists them"
+            remedy = f"name labels of this table with --labels{example}"
             raise SweepRefused(f"{error}\n{remedy}") from error
         raise
 
