@@ -54,7 +54,7 @@ def encode_crops(
         ValueError: no crops, or not uint8.
     """
     if len(crops) == 0 or crops.dtype != np.uint8:
-        raise ValueError(f"`crops` must be uint8 and at least one, got {len(crops)} of {crops.dtype}")
+        raise ValueError(f"`crops` must be at least one crop of uint8, got {len(crops)} of {crops.dtype}")
     model.eval()
     encode: Any = model.encode  # nn.Module does not know it
     device = next(model.parameters()).device

@@ -29,7 +29,8 @@ MAPPED_CROPS, FEWEST_MAPPED = 16, 4  # crops per image, images
 CURVES = ("train_loss", "val_loss", "val_psnr_db", "val_ssim")
 SAMPLES = 24
 WHOLE_IMAGES, CENTRE = 12, 256  # test images that are reconstructed whole, and px of them that are shown
-SHOWN = 5  # crops per figure, as in the report
+SHOWN = 5  # crops per figure, as in the study
+DEFINITIONS = {"standard": "standard", "report": "study's"}  # of `TrainConfig.metrics`, in words
 
 
 @dataclass(frozen=True)
@@ -185,9 +186,9 @@ def _lines(training: Training, result: dict[str, Any]) -> list[str]:
     other = next(name for name in CHOICES["metrics"] if name != config.metrics)
     lines = [
         f"{config.model}, protocol {config.protocol}: {result['parameters']:,} parameters,"
-        f" {result['latent_size']} latent numbers",
-        f"test ({config.evaluate} weights): loss {test['loss']:.5g}, {_quality(test)}",
-        f"  by the {other} definition: {_quality(result['test'][other])}",
+        f" {result['latent_size']:,} latent dimensions",
+        f"test ({config.evaluate} checkpoint): loss {test['loss']:.5g}, {_quality(test)}",
+        f"  with the {DEFINITIONS[other]} PSNR and SSIM: {_quality(result['test'][other])}",
     ]
     if result["validation"]["epoch"] < config.epochs:
         lines.insert(1, f"stopped early after epoch {result['validation']['epoch']:.0f} of {config.epochs}")
@@ -198,13 +199,15 @@ def _lines(training: Training, result: dict[str, Any]) -> list[str]:
         )
     waves = result["waves"]
     kept = waves["images"] - waves["lost"]
-    off = f", period {waves['period_error_percent']:.2f} % off, direction {waves['orientation_error_deg']:.2f} deg"
-    lines.append(f"  whole images: strongest wave kept in {kept} of {waves['images']}{off if kept else ''}")
+    period, orientation = waves["period_error_percent"], waves["orientation_error_deg"]
+    off = f"; period error {period:.2f} %, orientation error {orientation:.2f} deg"
+    lines.append(f"  whole images: dominant wave kept in {kept} of {waves['images']}{off if kept else ''}")
     for row in result["baselines"]:
-        size = f" of {row['numbers']} numbers" if row["numbers"] > 1 else ""
+        size = f" with {row['numbers']:,} coefficients" if row["numbers"] > 1 else ""
         lines.append(f"  {row['baseline']}{size}: PSNR {row['psnr_db']:.2f} dB, SSIM {row['ssim']:.3f}")
-    return [*lines, f"figures, numbers, checkpoints: {training.directory}"]
+    return [*lines, f"figures, tables and checkpoints: {training.directory}"]
 
 
 def _quality(values: Mapping[str, float]) -> str:
-    return f"PSNR {values['psnr_db']:.2f} dB, SSIM {values['ssim']:.3f}, spectrum {values['spectrum_db']:.1f} dB"
+    spectrum = f"log-spectral distance {values['spectrum_db']:.1f} dB"
+    return f"PSNR {values['psnr_db']:.2f} dB, SSIM {values['ssim']:.3f}, {spectrum}"

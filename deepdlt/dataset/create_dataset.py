@@ -100,7 +100,7 @@ def load_patches(folder: Path) -> Patches:
     if (folder / REPORT_TABLES).is_dir():
         return load_report_layout(folder)
     if not folder.is_dir():
-        raise DataError(f"no such folder: {folder}; make crops with python -m deepdlt crops")
+        raise DataError(f"no such folder: {folder}; make crops with `deepdlt crops`")
     try:
         meta = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
         crops = np.load(folder / "crops.npy", allow_pickle=False)
@@ -108,9 +108,9 @@ def load_patches(folder: Path) -> Patches:
         images = read_images(folder / "images.csv", meta["text"])
         fingerprint = meta["fingerprint"]
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DataError(f"{folder}: damaged patches ({error}); delete the folder, it is made again") from error
+        raise DataError(f"{folder}: damaged crops ({error}); delete the folder and make them again") from error
     if len(crops) != len(table) or crops.dtype != np.uint8:
-        raise DataError(f"{folder}: crops.npy does not fit crops.csv; delete the folder, it is made again")
+        raise DataError(f"{folder}: crops.npy and crops.csv do not match; delete the folder and make the crops again")
     return Patches(crops, table, images, fingerprint)
 
 
@@ -135,7 +135,7 @@ def draw_crops(
             if progress:
                 progress(done, total)
     if problems:
-        raise DataError(listing(f"{source.folder}: {len(problems)} image(s) cannot be cut", problems))
+        raise DataError(listing(f"{source.folder}: {len(problems)} image(s) cannot be cut into crops", problems))
     crops = np.empty((sum(map(len, parts)), 1, options.crop_size, options.crop_size), np.uint8)
     filled = len(crops)
     while parts:  # from the end and dropped at once, so that crops are never in memory twice

@@ -167,5 +167,5 @@ def _label_tensor(name: str, images: pd.DataFrame) -> Tensor:
     codes = values.astype(str).map(DIRECTION_CODES)
     if codes.isna().any():
         odd, known = sorted(set(values[codes.isna()].astype(str))), ", ".join(DIRECTION_CODES)
-        raise DataError(f"label {name!r} must be one of {known}, got {', '.join(odd)}; give the column another name")
+        raise DataError(f"label {name!r} must be one of {known}, got {', '.join(odd)}; rename a column of another kind")
     return torch.tensor(codes.to_numpy(np.int64))

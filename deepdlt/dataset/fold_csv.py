@@ -46,7 +46,7 @@ def write_folds(
     target = root / FOLD_TABLES / name
     foreign = [path.name for path in target.glob("*") if not re.fullmatch(r"fold_\d+", path.name)]
     if foreign:
-        raise DataError(f"{target} holds {foreign[0]!r}, which is no fold; move it or choose another --out")
+        raise DataError(f"{target} contains {foreign[0]!r}, which is not a fold; move it or choose another --out")
     with made_beside(root / FOLD_TABLES) as work:
         for k, split in enumerate(folds, start=1):
             folder = work / "new" / f"fold_{k}"

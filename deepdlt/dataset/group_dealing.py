@@ -34,7 +34,7 @@ def hold_out_groups(classes: np.ndarray, groups: np.ndarray, n: int, seed: int) 
     """(kept, held out) rows: about 1/n of the groups, stratified as far as the classes allow."""
     n_groups = len(np.unique(groups))
     if n_groups < 2:
-        raise DataError("too few independent images to train, validate and test apart; at least 3 are needed")
+        raise DataError("too few independent images for a training, a validation and a test set; at least 3 are needed")
     part = deal_rows(classes, groups, min(n, n_groups), seed)
     return np.flatnonzero(part != 0), np.flatnonzero(part == 0)
 

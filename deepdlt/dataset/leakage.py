@@ -24,10 +24,10 @@ class Leakage:
     """Pixels of the test crops that lie in a training crop, a pixel counted once per test crop it is in."""
 
     def __str__(self) -> str:
-        conditions = "" if self.condition_share is None else f", {self.condition_share:.1%} from trained conditions"
+        conditions = "" if self.condition_share is None else f", {self.condition_share:.1%} from its conditions"
         return (
-            f"of the test crops {self.image_share:.1%} are from trained images{conditions}, "
-            f"{self.overlap_share:.1%} overlap a training crop; {self.pixel_share:.1%} of their pixels were trained on"
+            f"{self.image_share:.1%} of the test crops come from images of the training set{conditions}; "
+            f"{self.overlap_share:.1%} overlap a training crop; {self.pixel_share:.1%} of their pixels are in one"
         )
 
 

@@ -40,7 +40,7 @@ class Patches:
         """
         taken = sorted({"path", "crop", *CROP_COLUMNS[1:]} & set(self.images))
         if taken:
-            raise DataError(f"label {taken[0]!r} has the name of a column of the crops; rename it in the sheet")
+            raise DataError(f"label {taken[0]!r} has the name of a crop column; rename it in the label table")
         return self.table.merge(self.images, on="image_id", validate="many_to_one")
 
 

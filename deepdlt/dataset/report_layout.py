@@ -35,7 +35,7 @@ def write_report_layout(patches: Patches, root: Path, progress: Progress | None 
     if taken:
         if len(taken) == 2 and _same_crops(load_report_layout(root), patches):
             return root
-        raise DataError(f"{root / taken[0]} is there already with other crops; delete it or choose another --out")
+        raise DataError(f"{root / taken[0]} already holds other crops; delete it or choose another --out")
     split = plain_split(patches.images, patches.image_id, unit="crop", seed=42)
     rows = patches.rows()
     number = rows.groupby("image_id").cumcount()
@@ -83,10 +83,10 @@ def load_report_layout(root: Path) -> Patches:
 
 def _read_bitmap(root: Path, path: str) -> np.ndarray:
     if Path(path).is_absolute() or ".." in Path(path).parts:
-        raise ValueError(f"{path!r} leads out of the folder")
+        raise ValueError(f"{path!r} is outside the folder")
     with Image.open(root / path, formats=("BMP",)) as image:
         if image.mode != "L":
-            raise ValueError(f"{path} must be 8-bit grey, is mode {image.mode}")
+            raise ValueError(f"{path} must be 8-bit greyscale, is mode {image.mode}")
         return np.array(image)
 
 

@@ -38,7 +38,7 @@ def read_columns(
         if name not in known
     ]
     problems += [
-        f"{table.path.name}: the tool has its own column {name!r}; rename the label"
+        f"{table.path.name}: {name!r} is a reserved column name; rename the label"
         for name in labels
         if name in OWN_COLUMNS
     ]
@@ -56,7 +56,7 @@ def read_columns(
         if heading in asked or not labels:
             notes += column.notes + ([] if heading in asked else column.problems)
         if heading in labels and column.values.nunique() == 1:
-            notes.append(f"{table.path.name}: label {heading!r} has one value only, {column.values[0]!r}")
+            notes.append(f"{table.path.name}: label {heading!r} has only one value, {column.values[0]!r}")
         if heading not in OWN_COLUMNS:
             columns[heading] = column.values
     return pd.DataFrame(columns, index=range(len(table.rows))), problems, notes
@@ -77,7 +77,7 @@ def read_column(sheet: Sheet, heading: str, texts: Sequence[str] | None = None) 
     problems = [f"{sheet.path.name} {text}" for (_, name), text in sorted(sheet.faults.items()) if name == heading]
     blank = [sheet.row_numbers[i] for i, kind in enumerate(kinds) if kind == "blank" and i not in faulty]
     if blank:
-        problems.append(f"{sheet.path.name}: no value of {heading!r} in row(s) {some(blank)}; fill them in")
+        problems.append(f"{sheet.path.name}: column {heading!r} has no value in row(s) {some(blank)}; fill them in")
     wrong = [i for i in _not_numbers(values, kinds) if i not in faulty]
     if wrong:
         remedy = "; decimals need a point" if any("," in values[i] for i in wrong) else ""
@@ -92,7 +92,7 @@ def read_column(sheet: Sheet, heading: str, texts: Sequence[str] | None = None) 
     classes = sorted({v for v, kind in zip(values, kinds, strict=True) if kind != "blank"})
     numbers = {v for v, kind in zip(values, kinds, strict=True) if kind == "number"}
     mixed = not wrong and "code" not in kinds and numbers and numbers != {"0"}  # 0 is how the DLIP sheet says none
-    notes = [f"{where} mixes numbers and words, so all are text: {some(classes)}"] if mixed else []
+    notes = [f"{where} mixes numbers and words; all its values are read as text: {some(classes)}"] if mixed else []
     return Column(pd.Series([v or None for v in values], dtype="str"), problems, notes)
 
 
@@ -131,7 +131,7 @@ def _text_problems(raw: list[str]) -> list[str]:
     for text in sorted(set(raw)):
         alike.setdefault(fold(text), []).append(text)
     problems = [
-        f"has {' and '.join(map(short, texts))}, alike but for capitals, spaces or Unicode form; choose one"
+        f"has {' and '.join(map(short, texts))}, which differ only in capitals, spaces or Unicode form; use one of them"
         for texts in alike.values()
         if len(texts) > 1
     ]

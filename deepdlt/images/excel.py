@@ -29,7 +29,7 @@ class Cells:
 def check_size(path: Path, rows: int, cells: int) -> None:
     """Refuse a table that is too large to be a label sheet."""
     if rows > MAX_ROWS or cells > MAX_CELLS:
-        raise DataError(f"{path}: more than {MAX_ROWS:,} rows or {MAX_CELLS:,} cells; delete what lies below the table")
+        raise DataError(f"{path}: more than {MAX_ROWS:,} rows or {MAX_CELLS:,} cells; delete the cells below the table")
 
 
 def read_xlsx(path: Path, raw: bytes, worksheet: str | None) -> Cells:
@@ -37,7 +37,7 @@ def read_xlsx(path: Path, raw: bytes, worksheet: str | None) -> Cells:
     if raw.startswith(OLE):
         raise DataError(f"{path}: an old (.xls) or password-protected Excel file; save it as .xlsx or .csv")
     if not raw.startswith(b"PK"):
-        raise DataError(f"{path}: not a readable xlsx, but text or something else; name a CSV .csv, or save it again")
+        raise DataError(f"{path}: not a readable xlsx; rename it to .csv if it is CSV text, else save it again")
     try:
         with warnings.catch_warnings():  # openpyxl warns of decorations that it drops
             warnings.simplefilter("ignore")
@@ -56,7 +56,7 @@ def _check_archive(path: Path, archive: zipfile.ZipFile, packed: int) -> None:
     parts = archive.infolist()
     total = sum(part.file_size for part in parts)
     if total > MAX_BYTES or (total > 1_000_000 and total > MAX_RATIO * packed):
-        raise DataError(f"{path}: unpacks to {total:,} bytes ({total / packed:.0f} times); not a label sheet")
+        raise DataError(f"{path}: unpacks to {total:,} bytes ({total / packed:.0f} times its size): not a label table")
     names = [part.filename for part in parts]
     if any(name.endswith("vbaProject.bin") for name in names):
         raise DataError(f"{path}: contains macros; save it as .xlsx without macros, or as .csv")
@@ -67,7 +67,7 @@ def _check_archive(path: Path, archive: zipfile.ZipFile, packed: int) -> None:
             raise DataError(f"{path}: not a readable xlsx (unknown compression); save it again")
         start = archive.read(part).replace(b"\0", b"")  # UTF-16 as well
         if part.filename.endswith((".xml", ".rels")) and (b"<!DOCTYPE" in start or b"<!ENTITY" in start):
-            raise DataError(f"{path}: {part.filename!r} defines XML entities, which no spreadsheet does; not read")
+            raise DataError(f"{path}: {part.filename!r} defines XML entities, unlike a spreadsheet; save it again")
 
 
 def _worksheet_cells(path: Path, archive: zipfile.ZipFile, raw: bytes, worksheet: str | None) -> Cells:

@@ -17,15 +17,14 @@ def find_files(folder: Path, table: Sheet) -> tuple[str, list[str], list[str]]:
         near = next((f" (rename {h!r})" for h in table.headings if hint(h, (*NAME_HEADINGS, "images", "files"))), "")
         known = ", ".join(f"`{h}`" for h in ("Names", *NAME_HEADINGS[1:]))
         shown = ", ".join(map(repr, table.headings[:30]))
-        raise DataError(f"{table.path}: no column of file names, one of {known}{near}; columns: {shown}")
+        raise DataError(f"{table.path}: no column of file names{near}; call it one of {known}; columns: {shown}")
     root = folder.resolve()
     found = {h: [_resolve(root, h, text.strip()) for text in table.texts(h)] for h in candidates}
     good = {h: sum(not problem for _, problem in rows) for h, rows in found.items()}
     matching = [h for h in candidates if good[h]] or candidates
     if len(matching) > 1:
-        raise DataError(
-            f"{table.path}: which column has the file names, {' or '.join(map(repr, matching))}? Rename the others"
-        )
+        several = " and ".join(map(repr, matching))
+        raise DataError(f"{table.path}: {several} may each be the column of file names; rename all but one")
     heading = matching[0]
     on_disk = _disk_images(folder) if good[heading] < len(table.rows) else []
     faults = {i for i, name in table.faults if name == heading}
@@ -60,15 +59,14 @@ def named_twice(folder: Path, table: Sheet, files: list[str]) -> list[str]:
 def unlisted(folder: Path, files: list[str]) -> list[str]:
     """A note on the images in the folder that the sheet does not name."""
     others = sorted(set(_disk_images(folder)) - {str(Path(file)) for file in files})
-    return (
-        [f"{len(others)} image(s) in the folder are not in the sheet and not used: {others[0]!r}, …"] if others else []
-    )
+    note = f"{len(others)} image(s) of the folder are not in the label table and are not used"
+    return [f"{note}: {others[0]!r}, …"] if others else []
 
 
 def _resolve(root: Path, heading: str, text: str) -> tuple[str, str]:
     """A DLIP name (column `Names`) is a file, or its last four characters stand for `.png`."""
     if not text:
-        return "", "no file name, but other cells; complete or delete the row"
+        return "", "no file name; add it or delete the row"
     problem = locate(root, text)
     if heading == "Names" and problem and ("no such image" in problem or "must end in" in problem):
         text = f"{text[:-4]}.png"

@@ -28,5 +28,5 @@ def join_copies(images: pd.DataFrame, digests: tuple[bytes, ...]) -> tuple[np.nd
     for rows in copies:
         conditions[np.isin(conditions, conditions[rows])] = conditions[rows].min()
     names = "; ".join(" = ".join(repr(images.at[i, "file"]) for i in rows[:4]) for rows in copies[:5])
-    note = f"{len(copies)} group(s) of files with the same bytes, kept in one condition: {names}"
+    note = f"{len(copies)} group(s) of identical files, kept in one condition: {names}"
     return pd.factorize(conditions)[0], [note] if copies else []

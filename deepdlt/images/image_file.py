@@ -28,7 +28,7 @@ MAX_PIXELS = 50_000_000  # more is a decompression bomb, not a micrograph
 MAX_BYTES = 250_000_000
 GREY, GREY16, COLOUR = ("L",), ("I;16", "I;16B", "I;16L"), ("RGB", "RGBA", "LA", "P")
 TWELVE_BITS = 4095
-EXPORT = "export it as 8- or 16-bit grey"
+EXPORT = "export it as 8- or 16-bit greyscale"
 
 
 class Facts(NamedTuple):
@@ -50,17 +50,17 @@ def locate(folder: Path, name: str) -> str:
         or ".." in parts
         or re.match(r"[a-z][a-z0-9+.-]*://|file:|[a-z]:[\\/]", name, re.IGNORECASE)
     ):
-        return f"{quoted} leads out of the image folder; keep the images inside it, give paths from there"
+        return f"{quoted} is outside the image folder; move the image into it and give its path from there"
     path = folder / name
     try:
         mode = path.stat().st_mode
         if not path.resolve().is_relative_to(folder):
-            return f"{quoted} is a link that leads out of the image folder; keep the images inside it"
+            return f"{quoted} is a link out of the image folder; replace it by the image itself"
     except (FileNotFoundError, NotADirectoryError):
         return f"no such image: {quoted}"
     except (OSError, RuntimeError) as error:  # name too long, no permission, loop of links
         reason = getattr(error, "strerror", None) or str(error)
-        return f"{quoted} cannot be used ({reason}, {user()}); rename it or its rights"
+        return f"{quoted} cannot be used ({reason}, {user()}); rename it or change its permissions"
     if stat.S_ISDIR(mode):
         return f"{quoted} is a folder, not an image"
     if not stat.S_ISREG(mode):
@@ -125,7 +125,7 @@ def decode(data: bytes, suffix: str) -> np.ndarray:
     except Exception as error:
         raise DataError(f"cannot be decoded ({_reason(error)}); export it again") from error
     if pixels.min() == pixels.max():
-        raise DataError(f"shows nothing: every pixel is {pixels[0, 0]}; delete its row or export it again")
+        raise DataError(f"is blank: every pixel is {pixels[0, 0]}; delete its row or export it again")
     return pixels
 
 
@@ -147,16 +147,16 @@ def _kind_problem(data: bytes, suffix: str) -> str:
         return ""
     if found in FORMATS.values():
         ending = next(s for s, kind in FORMATS.items() if kind == found)
-        return f"is a {found} named {suffix}; rename it to {ending}, in the sheet too"
-    text = "HTML" if data.lstrip()[:1] == b"<" else "text" if data[:200].isascii() else "something else"
-    return f"is not a {expected} but {found or text}; export it again"
+        return f"is a {found} named {suffix}; rename it to {ending}, also in the label table"
+    text = "HTML" if data.lstrip()[:1] == b"<" else "text" if data[:200].isascii() else "an unknown format"
+    return f"is {found or text}, not {expected}; export it again"
 
 
 def _container_problem(data: bytes) -> str:
     """Damage that decoders pass over: a PNG's checksums and last part, a JPEG's end."""
     if data.startswith(b"\xff\xd8"):
         whole = data.rfind(b"\xff\xd9") > data.rfind(b"\xff\xda")
-        return "" if whole else "cannot be decoded (cut short: its end is missing); export it again"
+        return "" if whole else "cannot be decoded (truncated: its end is missing); export it again"
     if not data.startswith(b"\x89PNG"):
         return ""
     view, at = memoryview(data), 8
@@ -169,7 +169,7 @@ def _container_problem(data: bytes) -> str:
         if kind == b"IEND":
             return ""
         at = end
-    return "cannot be decoded (cut short: its end, IEND, is missing); export it again"
+    return "cannot be decoded (truncated: its end, IEND, is missing); export it again"
 
 
 def _header_problem(image: Image.Image) -> str:
@@ -179,29 +179,29 @@ def _header_problem(image: Image.Image) -> str:
     if min(width, height) < MIN_SIDE:
         return f"is {width}x{height} px, smaller than one {MIN_SIDE}x{MIN_SIDE} crop"
     if image.mode == "1":
-        return f"has black and white only (1 bit); {EXPORT}"
+        return f"is black and white (1 bit); {EXPORT}"
     tags = getattr(image, "tag_v2", {})  # TIFF
     bits = int(np.max(tags.get(258, 8)))
     if image.mode not in (*GREY, *GREY16, *COLOUR) or bits not in (2, 4, 8, 16):
         of = f" of {bits} bits" if tags else ""
-        return f"must be 8- or 16-bit grey, is mode {image.mode}{of}; {EXPORT}"
+        return f"must be 8- or 16-bit greyscale, is mode {image.mode}{of}; {EXPORT}"
     if image.mode in GREY16 and tags.get(262) == 0:
-        return f"is 16 bit with white as 0; {EXPORT}, black as 0"
+        return f"is 16-bit with 0 as white; {EXPORT}, with 0 as black"
     frames = getattr(image, "n_frames", 1)
-    return f"has {frames} frames or pages; save the one you mean as an image of its own" if frames > 1 else ""
+    return f"has {frames} frames or pages; save one of them as an image of its own" if frames > 1 else ""
 
 
 def _grey(image: Image.Image) -> np.ndarray:
     if image.mode in GREY16:
         values = np.asarray(image)
         if values.max() <= TWELVE_BITS:
-            raise DataError(f"is 16 bit but has values up to {values.max()} of 65535, nearly black; scale them up")
+            raise DataError(f"is 16-bit but its values reach only {values.max()} of 65535 (nearly black); rescale them")
         return ((values.astype(np.uint32) + 128) // 257).astype(np.uint8)
     if image.mode == "L" and "transparency" not in image.info:
         return np.asarray(image)
     channels = np.asarray(image.convert("RGBA"))
     if channels[..., 3].min() < 255:
-        raise DataError("is transparent in places; export it without transparency")
+        raise DataError("has transparent pixels; export it without transparency")
     colours = channels[..., :3].astype(np.int16)
     difference = int((colours.max(-1) - colours.min(-1)).max())
     if difference:

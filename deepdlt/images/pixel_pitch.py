@@ -15,11 +15,11 @@ def apply_pixel_pitch(
     """(images with `pixel_um`, scale of each or [], notes, problems) for the option `pixel_pitch`."""
     target = _target(pixel_pitch)
     if target is None and pixel_pitch not in ("native", "exclude"):
-        rule = "--pixel-pitch must be native, exclude or nm per pixel in 0.01..100000"
+        rule = "--pixel-pitch must be native, exclude, or nm per pixel in 0.01..100000"
         return images, [], [], [f"{rule}, got {pixel_pitch!r}"]
     dimx = images["DimX"] if "DimX" in images and table.units.get("DimX", "") in MICROMETRES else pd.Series(["?"])
     if not (pd.api.types.is_numeric_dtype(dimx) and (dimx > 0).all() and np.isfinite(dimx).all()):
-        need = "the sheet needs a column `DimX [um]`, the width of each image in micrometres, above 0 in every row"
+        need = "the label table needs a column `DimX [um]` with the width of each image in micrometres, above 0"
         problems = [f"{table.path.name}: --pixel-pitch {pixel_pitch}: {need}"] if pixel_pitch != "native" else []
         return images, [], [], problems
     if not all(fact.size[0] for fact in facts):  # refused already
@@ -41,7 +41,7 @@ def apply_pixel_pitch(
     if not others.any():
         return images, [], [], []
     if pixel_pitch == "exclude":
-        return images[~others], [], [f"{others.sum()} image(s) not at {most:g} nm per pixel left out"], []
+        return images[~others], [], [f"{others.sum()} image(s) are not at {most:g} nm per pixel and are left out"], []
     note = f"{others.sum()} image(s) are not at {most:g} nm per pixel; --pixel-pitch can exclude or resample them"
     return images, [], [note], []
 

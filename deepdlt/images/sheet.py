@@ -48,9 +48,9 @@ def find_sheet(folder: Path) -> Path:
     try:
         if not folder.exists():
             near = hint(folder.name, (p.name for p in folder.parent.iterdir()) if folder.parent.is_dir() else ())
-            raise DataError(f"no such folder: {folder}{near}; give --data a folder of images with a sheet of labels")
+            raise DataError(f"no such folder: {folder}{near}; give --data a folder of images with a label table")
         if not folder.is_dir():
-            raise DataError(f"{folder} is a file; give --data the folder that holds the images and their sheet")
+            raise DataError(f"{folder} is a file; give --data the folder that holds the images and their label table")
         entries = sorted(p for p in folder.iterdir() if not p.name.startswith((".", "~$")))
     except OSError as error:
         raise DataError(f"{str(folder)!r} cannot be listed ({error.strerror}, {user()})") from error
@@ -62,7 +62,7 @@ def find_sheet(folder: Path) -> Path:
     found = ", ".join(repr(p.name) for p in sheets[:SHOWN]) or "none"
     remedy = f"; save {foreign[0]!r} as .xlsx or .csv (no macros, no old formats)" if foreign and not sheets else ""
     raise DataError(
-        f"{folder} needs exactly one label sheet (.xlsx or .csv), or one called all_images.xlsx; found {found}{remedy}"
+        f"{folder} needs exactly one label table (.xlsx or .csv), or one named all_images.xlsx; found {found}{remedy}"
     )
 
 
@@ -76,10 +76,10 @@ def read_sheet(path: Path, worksheet: str | None = None) -> Sheet:
     cells = read_xlsx(path, raw, worksheet) if path.suffix.lower() == ".xlsx" else _read_csv(path, raw)
     filled = [(number, row) for number, row in cells.records if any(cell.strip() for cell in row)]
     if not filled:
-        raise DataError(f"{path}: empty; the first row needs headings, each further row one image")
+        raise DataError(f"{path}: empty; it needs headings in the first row and one image in each further row")
     (first, head), *body = filled
     if not body:
-        raise DataError(f"{path}: no rows below the headings; add one per image")
+        raise DataError(f"{path}: no rows below the headings; add one row per image")
     if path.suffix.lower() != ".xlsx":
         _check_widths(path, len(head), body)
     width = max(len(row) for _, row in filled)
@@ -92,15 +92,15 @@ def read_sheet(path: Path, worksheet: str | None = None) -> Sheet:
     hidden = sorted(set(cells.hidden) & set(numbers))
     notes = [
         *cells.notes,
-        *([f"{path.name}: column(s) {some(stray)} have no heading; ignored"] if stray else []),
-        *([f"{path.name}: {row_list(blank)} blank; skipped"] if blank else []),
-        *([f"{path.name}: {row_list(hidden)} hidden; used like the others"] if hidden else []),
+        *([f"{path.name}: column(s) {some(stray)} have no heading and are ignored"] if stray else []),
+        *([f"{path.name}: skipped blank {row_list(blank)}"] if blank else []),
+        *([f"{path.name}: used hidden {row_list(hidden)} like the others"] if hidden else []),
     ]
     bare = [re.sub(r"\s*\[[^\]]*\]\s*$", "", names[j]) for j in kept]
     units = {h: m[1].strip() for h, j in zip(bare, kept, strict=True) if (m := re.search(r"\[([^\]]*)\]$", names[j]))}
     twice = sorted({h for h in bare if bare.count(h) > 1})
     if twice:
-        raise DataError(f"{path}: column {twice[0]!r} twice; columns: {some(bare, 30)}; rename or delete one")
+        raise DataError(f"{path}: two columns are called {twice[0]!r}; columns: {some(bare, 30)}; rename or delete one")
     index = {number: i for i, number in enumerate(numbers)}
     faults = {
         (index[n], bare[kept.index(j)]): text for (n, j), text in cells.faults.items() if n in index and j in kept
@@ -117,7 +117,7 @@ def _read_bytes(path: Path) -> bytes:
         if not stat.S_ISREG(status.st_mode):
             raise DataError(f"{path} is a pipe, socket or device, not a file; save the table as a file")
         if status.st_size > MAX_BYTES:
-            raise DataError(f"{path}: {status.st_size:,} bytes, more than {MAX_BYTES:,}; it is no label sheet")
+            raise DataError(f"{path}: {status.st_size:,} bytes, more than {MAX_BYTES:,}: not a label table")
         raw = path.read_bytes()
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror}, {user()}); chmod u+r it") from error
@@ -155,7 +155,7 @@ def _read_csv(path: Path, raw: bytes) -> Cells:
             cells.records.append((number, record))
     except csv.Error as error:
         row = len(cells.records) + 1
-        quote = "a quote that opens is not closed" if "end of data" in str(error) else str(error)
+        quote = "an opening quote is not closed" if "end of data" in str(error) else str(error)
         raise DataError(f"{path} row {row}: {quote}; check the quotes of this row") from error
     return cells
 
@@ -166,6 +166,6 @@ def _check_widths(path: Path, width: int, body: list[tuple[int, list[str]]]) -> 
         return
     remedy = "quote cells that contain the separator, or delete separators at the end"
     if len(wrong) == len(body) and len({n for _, n in wrong}) == 1:
-        raise DataError(f"{path}: every row has {wrong[0][1]} fields, the headings are {width}; {remedy}")
-    lines = [f"row {number} has {n} fields, the headings are {width}" for number, n in wrong]
-    raise DataError(listing(f"{path}: {len(wrong)} row(s) of another width; {remedy}", lines))
+        raise DataError(f"{path}: every row has {wrong[0][1]} fields, but there are {width} headings; {remedy}")
+    lines = [f"row {number} has {n} fields, but there are {width} headings" for number, n in wrong]
+    raise DataError(listing(f"{path}: {len(wrong)} row(s) with a wrong number of fields; {remedy}", lines))

@@ -95,8 +95,9 @@ class Source:
                 if progress:
                     progress(i + 1, len(self.images))
         if problems:
-            raise DataError(listing(f"{self.folder}: {len(problems)} image(s) that cannot be used", problems))
-        return (f"{len(bars)} image(s) seem to have an info bar at the bottom; crop it: {bars[0]}, …",) if bars else ()
+            raise DataError(listing(f"{self.folder}: {len(problems)} image(s) cannot be used", problems))
+        note = f"{len(bars)} image(s) seem to have an info bar at the bottom; remove it"
+        return (f"{note}: {bars[0]}, …",) if bars else ()
 
 
 def read_source(
@@ -138,7 +139,7 @@ def read_source(
     problems += pitch_problems
     if problems:
         problems = list(dict.fromkeys(problems))
-        raise DataError(listing(f"{folder}: {len(problems)} problem(s) with the images or their sheet", problems))
+        raise DataError(listing(f"{folder}: {len(problems)} problem(s) with the images or their label table", problems))
     facts = [facts[i] for i in images["image_id"]]
     images = images.reset_index(drop=True).assign(image_id=np.arange(len(images)))
     digests, sizes = tuple(fact.digest for fact in facts), tuple(fact.size for fact in facts)

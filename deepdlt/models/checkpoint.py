@@ -63,9 +63,9 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     body, comment = raw[:-_COMMENT_BYTES], raw[-_COMMENT_BYTES:]
     data = body[:-2] + b"\0\0"
     if not comment.startswith(_MARK):
-        raise DamagedCheckpoint(f"{path}: cut short or not a checkpoint of this tool ({len(raw)} bytes)")
+        raise DamagedCheckpoint(f"{path}: truncated, or not a checkpoint of this tool ({len(raw)} bytes)")
     if hashlib.sha256(data).hexdigest().encode() != comment[len(_MARK) :]:
-        raise DamagedCheckpoint(f"{path}: its bytes do not match its sha256; use an older checkpoint or train again")
+        raise DamagedCheckpoint(f"{path}: does not match its checksum; use an older checkpoint or train again")
     return torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
 
 
@@ -79,7 +79,7 @@ def save_last(directory: Path, config: TrainConfig, state: Mapping[str, Any]) ->
 
 def load_last(directory: Path) -> dict[str, Any] | None:
     """The newest undamaged of last.pt and previous.pt, None without one; damage is named in a RuntimeWarning."""
-    remedies = {LAST: "the one before is used, if there is one", PREVIOUS: "this training starts again"}
+    remedies = {LAST: "the previous one is used, if there is one", PREVIOUS: "this training starts from the beginning"}
     for name, remedy in remedies.items():
         try:
             return load_checkpoint(directory / name)
@@ -121,7 +121,7 @@ def load_original(path: Path, activation: str = "relu", dropout: float = 0.2) ->
         raise
     except _NOT_A_CHECKPOINT as error:
         first = str(error).strip().partition("\n")[0][:200]
-        raise DamagedCheckpoint(f"{path}: not a checkpoint of the report's networks ({first})") from error
+        raise DamagedCheckpoint(f"{path}: not a checkpoint of the study's networks ({first})") from error
     return model.eval(), config
 
 

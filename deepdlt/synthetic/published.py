@@ -27,7 +27,7 @@ BASE_URL = "https://raw.githubusercontent.com/GVourvachakis/DeepDLT/main/images/
 MANIFEST = Path(__file__).with_name("dlip_manifest.csv")
 SCHEMES = ("https://", "http://", "file://")
 WORKERS, TRIES, TIMEOUT_S, CHUNK = 4, 4, 30.0, 1 << 17
-NOT_TRIED = "not tried any more"
+NOT_TRIED = "not attempted"
 HOPELESS = 8  # failures without a single success: the address or the network is wrong, not a file
 Progress = Callable[[int, int], None]
 
@@ -75,7 +75,7 @@ def check_manifest(entries: Sequence[Entry]) -> None:
         ManifestError: the first such entry.
     """
     if not entries:
-        raise ManifestError("the manifest names no file")
+        raise ManifestError("the manifest lists no file")
     seen = set()
     for entry in entries:
         parts = entry.path.split("/")
@@ -184,7 +184,7 @@ def _fetch(url: str, target: Path, entry: Entry, stop: threading.Event) -> str:
         if size < entry.size and not url.startswith("file://"):
             raise ConnectionError(f"ended after {size:,} of {entry.size:,} bytes")
         if size != entry.size or digest.hexdigest() != entry.sha256:
-            return "another content than the manifest's SHA-256 says; not kept"
+            return "content does not match the SHA-256 of the manifest; not kept"
         part.replace(target)  # without fsync: the next run verifies what a power cut has left
     finally:
         part.unlink(missing_ok=True)

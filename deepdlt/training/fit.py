@@ -75,7 +75,8 @@ def fit(
             there are no crops to train or to validate on.
     """
     if not len(split.train) or not len(split.val):
-        raise ConfigError(f"{len(split.train)} crops to train on and {len(split.val)} to validate: both must be some")
+        found = f"{len(split.train)} and {len(split.val)}"
+        raise ConfigError(f"training and validation need at least one crop each, got {found}")
     directory.mkdir(parents=True, exist_ok=True)
     images, train, val = (torch.as_tensor(a).to(device) for a in (crops, split.train, split.val))
     shown = train[torch.linspace(0, len(train) - 1, min(len(train), len(val))).long()]

@@ -99,8 +99,8 @@ def _check_same(config: TrainConfig, state: dict[str, Any], directory: Path) -> 
     if different == ["epochs"] and is_extendable(config) and config.epochs >= state["epoch"]:
         return
     if different:
-        listed = "; ".join(f"`{name}` is {saved[name]!r} there, {asked[name]!r} asked" for name in different)
-        done = f", {state['epoch']} epochs are done" if "epochs" in different else ""
+        listed = "; ".join(f"`{name}` is {saved[name]!r} there, {asked[name]!r} here" for name in different)
+        done = f", {state['epoch']} epochs are trained" if "epochs" in different else ""
         raise ConfigError(
             f"{directory} holds a training of another configuration ({listed}{done}); choose another directory"
         )

@@ -164,7 +164,7 @@ class RandomDihedral(nn.Module):
         unknown = [name for name in labels if name not in (*DIRECTION_LABELS, *INVARIANT_LABELS, *self.invariant)]
         if unknown:
             names = ", ".join(repr(name) for name in unknown)
-            remedy = f"leave them out, or say invariant=({names},) if they hold however the surface lies"
+            remedy = f"leave them out, or pass invariant=({names},) if no flip or turn changes them"
             raise ValueError(f"RandomDihedral may falsify {names}; {remedy}")
 
 

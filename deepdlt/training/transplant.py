@@ -82,15 +82,15 @@ def _check_compatible(
     asked = config_dict(config)
     fixed = [name for name in asked if name not in (*CHANGEABLE, *OWN) and asked[name] != theirs.get(name)]
     if fixed:
-        listed = "; ".join(f"`{name}` is {theirs.get(name)!r} there, {asked[name]!r} asked" for name in fixed)
+        listed = "; ".join(f"`{name}` is {theirs.get(name)!r} there, {asked[name]!r} here" for name in fixed)
         raise ConfigError(f"{source} holds weights of another configuration ({listed}); only {_listed()} may change")
     if "schedule_state_dict" in state:
         raise ConfigError(
-            f"`schedule` must be constant without `warmup` where weights are taken over, got {config.schedule!r} with "
+            f"weights can be taken over only with `schedule` constant and `warmup` 0, got {config.schedule!r} and "
             f"{config.warmup!r} in {source}"
         )
     if before is not None and before.get("data") != state.get("data"):
-        raise ConfigError(f"{source} holds a training on other crops or another split; its weights are of no use here")
+        raise ConfigError(f"{source} holds a training on other crops or another split; its weights cannot be used here")
 
 
 def _set_hyperparameters(config: TrainConfig, optimizer_state: dict[str, Any]) -> None:

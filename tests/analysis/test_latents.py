@@ -87,7 +87,7 @@ def test_the_batch_size_changes_nothing_and_progress_arrives_at_the_end():
 @pytest.mark.parametrize("crops", [CROPS[:0], CROPS / 255])
 def test_crops_that_are_none_or_already_scaled_are_refused(crops):
     model, config = network()
-    with pytest.raises(ValueError, match="`crops` must be uint8"):
+    with pytest.raises(ValueError, match="`crops` must be at least one crop of uint8"):
         encode_crops(model, config, crops)
 
 

@@ -139,9 +139,7 @@ def test_without_brightness_crops_are_the_images_own_pixels(source):
 
 def test_images_smaller_than_a_crop_are_named_with_the_size_that_fits(source, tmp_path):
     height, width = source.pixels(0).shape
-    with pytest.raises(
-        DataError, match=rf"12 image\(s\) cannot be cut into crops\n.*is {width}x{height} px.*at most {height}"
-    ):
+    with pytest.raises(DataError, match=rf"12 image\(s\) cannot be cut.*\n.*is {width}x{height} px.*at most {height}"):
         create_dataset(source, tmp_path / "out", CropOptions(crop_size=1000))
     assert not (tmp_path / "out").exists()
 

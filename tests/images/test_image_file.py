@@ -71,7 +71,7 @@ def test_white_is_zero_tiffs_keep_their_look_in_8_bit_and_are_refused_in_16():
     data = encoded(grey(), "TIFF", tiffinfo={262: 0})
     assert np.array_equal(decode(data, ".tif"), np.asarray(Image.open(io.BytesIO(data)).convert("L")))
     wide = encoded(grey().astype(np.uint16) * 257, "TIFF", tiffinfo={262: 0})
-    with pytest.raises(DataError, match="white as 0"):
+    with pytest.raises(DataError, match="0 as white"):
         decode(wide, ".tif")
 
 
@@ -116,10 +116,10 @@ def test_odd_names_that_stay_inside_are_found(tmp_path, name):
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        ("a/../a.png", "leads out"),
-        ("C:\\a.png", "leads out"),
-        ("\\\\server\\a.png", "leads out"),
-        ("FILE:a.png", "leads out"),
+        ("a/../a.png", "is outside"),
+        ("C:\\a.png", "is outside"),
+        ("\\\\server\\a.png", "is outside"),
+        ("FILE:a.png", "is outside"),
         ("a.png/b.png", "no such image"),
         ("a\u202egnp.png", "control character"),
         ("notes.txt", "must end in .png"),

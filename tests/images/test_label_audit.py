@@ -156,7 +156,12 @@ def test_cells_without_meaning_are_all_named(source):
     images.loc[1, "angle"], images.loc[2, "DimX"], images.loc[3, "PP1"] = "steep", -1, "Q"
     with pytest.raises(DataError) as refused:
         audit(Source(source.folder, images, ""))
-    for text in ("3 cell(s)", "`angle` must be in (0, 90) deg, is 'steep'", "`DimX`", "`PP1` must be V, H or D"):
+    for text in (
+        "3 invalid cell(s)",
+        "`angle` must be in (0, 90) deg, is 'steep'",
+        "`DimX`",
+        "`PP1` must be V, H or D",
+    ):
         assert text in str(refused.value)
 
 

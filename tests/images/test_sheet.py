@@ -56,7 +56,7 @@ def test_a_column_has_the_type_of_all_its_cells(tmp_path, values, expected, dtyp
 
 def test_a_blank_cell_is_missing_and_named_and_does_not_change_the_others(tmp_path):
     found = column(tmp_path, "1", " ", "3")
-    assert found.problems == ["labels.csv: no value of 'x' in row(s) 3; fill them in"]
+    assert found.problems == ["labels.csv: column 'x' has no value in row(s) 3; fill them in"]
     assert np.array_equal(found.values, [1, np.nan, 3], equal_nan=True)
     assert column(tmp_path, "a", "", "b").values.isna().tolist() == [False, True, False]
 
@@ -75,7 +75,7 @@ def test_a_column_of_decimal_commas_is_refused_as_a_whole(tmp_path):
 def test_a_word_is_a_class_among_few_numbers_and_a_mistake_among_many(tmp_path):
     few = column(tmp_path, "1", "2", "one")
     assert few.problems == []
-    assert "mixes numbers and words, so all are text: '1', '2', 'one'" in few.notes[0]
+    assert "mixes numbers and words; all its values are read as text: '1', '2', 'one'" in few.notes[0]
     many = column(tmp_path, *map(str, range(9)), "one")
     assert "expected a number, got row 11 'one'" in many.problems[0]
 
@@ -135,14 +135,14 @@ def test_units_in_brackets_leave_the_heading(tmp_path):
 def test_rows_are_counted_as_a_spreadsheet_counts_them(tmp_path):
     sheet = csv_sheet(tmp_path, 'file,x\na,1\n\n"b",2\n,\nc,3\n\n')
     assert sheet.row_numbers == [2, 4, 6]
-    assert "labels.csv: rows 3, 5 blank; skipped" in sheet.notes
+    assert "labels.csv: skipped blank rows 3, 5" in sheet.notes
 
 
 def test_a_column_without_a_heading_is_left_out_and_mentioned(tmp_path):
     sheet = csv_sheet(tmp_path, ",file,x\n0,a,1\n1,b,2\n")
     assert sheet.headings == ["file", "x"]
     assert sheet.rows[1] == ["b", "2"]
-    assert "column(s) 1 have no heading; ignored" in sheet.notes[0]
+    assert "column(s) 1 have no heading and are ignored" in sheet.notes[0]
 
 
 def test_separators_inside_quotes_do_not_count(tmp_path):

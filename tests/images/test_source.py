@@ -94,7 +94,7 @@ def test_a_file_instead_of_a_folder_is_refused(folder):
 
 def test_a_folder_without_a_sheet_is_refused(folder):
     (folder / "all_images.xlsx").unlink()
-    assert "needs exactly one label sheet" in refusal(folder)
+    assert "needs exactly one label table" in refusal(folder)
 
 
 @pytest.mark.parametrize("content", [b"PK\x03\x04 cut short", b"just text"])
@@ -107,7 +107,7 @@ def test_an_unreadable_sheet_is_named(folder, content):
 def test_a_sheet_without_names_lists_its_columns(folder):
     save(sheet(folder).rename(columns={"Names": "Pictures"}), folder)
     message = refusal(folder)
-    assert "no column of file names, one of `Names`, `name`, `file`" in message
+    assert "no column of file names; call it one of `Names`, `name`, `file`" in message
     assert "'Pictures', 'DimY', 'DimX', 'wavelength'" in message
 
 
@@ -121,7 +121,7 @@ def test_a_missing_label_value_is_given_by_row(folder):
     table = sheet(folder)
     table.loc[3, "NP"] = None
     save(table, folder)
-    assert "no value of 'NP' in row(s) 5" in refusal(folder, ("NP",))
+    assert "column 'NP' has no value in row(s) 5" in refusal(folder, ("NP",))
 
 
 def test_all_missing_and_bad_images_are_listed_at_once(folder):
@@ -132,14 +132,14 @@ def test_all_missing_and_bad_images_are_listed_at_once(folder):
     save(table, folder)
     message = refusal(folder)
     assert "row 2: no such image" in message
-    assert "row 3: '../../etc/passwd.bmp' leads out of the image folder" in message
+    assert "row 3: '../../etc/passwd.bmp' is outside the image folder" in message
 
 
 def test_an_image_that_cannot_be_used_is_named_with_the_reason(folder):
     path = read_source(folder).path(2)
     path.write_bytes(b"<html>not an image")
     message = refusal(folder)
-    assert f"{path.name}: is not a PNG but HTML" in message
+    assert f"{path.name}: is HTML, not PNG" in message
 
 
 def other_folder(tmp_path, table, size=(80, 70), suffix=".tif"):
@@ -175,7 +175,7 @@ def test_of_two_candidates_the_one_that_names_files_is_used(tmp_path):
 
 def test_two_columns_that_name_files_are_refused(tmp_path):
     table = [{"path": row["file"], **row} for row in with_heading("file")]
-    assert "which column has the file names, 'path' or 'file'" in refusal(other_folder(tmp_path, table))
+    assert "'path' and 'file' may each be the column of file names" in refusal(other_folder(tmp_path, table))
 
 
 def test_each_image_is_its_own_group_unless_a_column_is_named(tmp_path):
@@ -190,14 +190,14 @@ def test_each_image_is_its_own_group_unless_a_column_is_named(tmp_path):
 def test_a_column_of_the_tools_own_name_can_group_but_not_be_a_label(tmp_path):
     folder = other_folder(tmp_path, [{**row, "condition": i // 3} for i, row in enumerate(FOUR)])
     assert read_source(folder, group_by="condition").images["condition"].tolist() == [0, 0, 0, 1]
-    assert "the tool has its own column 'condition'; rename the label" in refusal(folder, ("condition",))
+    assert "'condition' is a reserved column name; rename the label" in refusal(folder, ("condition",))
 
 
 def test_an_unknown_or_incomplete_group_column_is_refused(tmp_path):
     folder = other_folder(tmp_path, [{**row, "sample": "a" if i else None} for i, row in enumerate(FOUR)])
     with pytest.raises(DataError, match=r"unknown column 'sampel'.*did you mean 'sample'"):
         read_source(folder, group_by="sampel")
-    with pytest.raises(DataError, match=r"no value of 'sample' in row\(s\) 2"):
+    with pytest.raises(DataError, match=r"column 'sample' has no value in row\(s\) 2"):
         read_source(folder, group_by="sample")
 
 
@@ -217,7 +217,7 @@ def test_copies_of_one_image_are_kept_in_one_condition(tmp_path):
     shutil.copy(folder / "0.tif", folder / "3.tif")
     source = read_source(folder)
     assert source.images["condition"].tolist() == [0, 1, 2, 0]
-    assert any("same bytes, kept in one condition: '0.tif' = '3.tif'" in note for note in source.notes)
+    assert any("identical files, kept in one condition: '0.tif' = '3.tif'" in note for note in source.notes)
     assert read_source(folder, group_by="sample").images["condition"].tolist() == [0, 0, 0, 0]
 
 
@@ -243,7 +243,7 @@ def test_images_of_another_pitch_can_be_left_out(folder):
     assert source.images["image_id"].tolist() == list(range(10))
     assert source.images["file"].tolist() == native.images["file"].tolist()[2:]
     assert np.array_equal(source.pixels(0), native.pixels(2))
-    assert "2 image(s) not at 31.25 nm per pixel left out" in source.notes
+    assert "2 image(s) are not at 31.25 nm per pixel and are left out" in source.notes
 
 
 def test_images_can_be_resampled_to_one_pitch(folder):
@@ -269,7 +269,7 @@ def test_a_period_in_micrometres_survives_resampling(folder):
 @pytest.mark.parametrize(
     ("pitch", "words"),
     [
-        ("fine", "must be native, exclude or nm per pixel in 0.01..100000, got 'fine'"),
+        ("fine", "must be native, exclude, or nm per pixel in 0.01..100000, got 'fine'"),
         ("-5", "got '-5'"),
         ("nan", "got 'nan'"),
         ("400", "would be 16x12 px at 400 nm per pixel"),
@@ -285,7 +285,7 @@ def test_a_pitch_that_cannot_be_had_is_refused(folder, pitch, words):
 def test_a_pitch_needs_the_width_of_every_image(tmp_path):
     folder = other_folder(tmp_path, [{**row, "DimX [nm]": 40} for row in FOUR])
     assert "pixel_um" not in read_source(folder).images
-    with pytest.raises(DataError, match=r"--pixel-pitch exclude: the sheet needs a column `DimX .um.`"):
+    with pytest.raises(DataError, match=r"--pixel-pitch exclude: the label table needs a column `DimX .um.`"):
         read_source(folder, pixel_pitch="exclude")
 
 
@@ -304,7 +304,7 @@ def test_the_command_line_shows_what_was_read(tmp_path, capsys):
     shown = capsys.readouterr().out
     assert "images      4\nsizes       80x70 (4)\nconditions  1\n" in shown
     assert "  material  'a' (2), 'b' (2)\n  power     1.5 (4)\n" in shown
-    assert "note: labels.csv: label 'power' has one value only" in shown
+    assert "note: labels.csv: label 'power' has only one value" in shown
 
 
 def test_the_walk_through_in_the_docs_is_what_a_new_user_sees(tmp_path, monkeypatch, capsys):

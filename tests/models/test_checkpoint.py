@@ -85,6 +85,6 @@ class Trap:
 def test_what_is_not_such_a_checkpoint_is_refused_and_never_executed(tmp_path, content, capsys):
     path = tmp_path / "foreign.pth"
     path.write_bytes(content) if isinstance(content, bytes) else torch.save(content, path)
-    with pytest.raises(DamagedCheckpoint, match="not a checkpoint of the report's networks"):
+    with pytest.raises(DamagedCheckpoint, match="not a checkpoint of the study's networks"):
         load_original(path)
     assert "executed" not in capsys.readouterr().out

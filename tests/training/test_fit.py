@@ -92,7 +92,7 @@ def test_more_epochs_extend_a_finished_training(patches, split, tmp_path):
 
 def test_fewer_epochs_than_are_done_are_refused(patches, split, tmp_path):
     run(TrainConfig(epochs=2, batch_size=16), patches, split, tmp_path)
-    with pytest.raises(ConfigError, match="2 epochs are done"):
+    with pytest.raises(ConfigError, match="2 epochs are trained"):
         run(TrainConfig(epochs=1, batch_size=16), patches, split, tmp_path)
 
 
@@ -107,14 +107,14 @@ def test_another_split_in_the_same_directory_is_refused(patches, split, tmp_path
 @pytest.mark.parametrize("part", ["train", "val"])
 def test_no_crops_are_refused(patches, split, tmp_path, part):
     parts = {name: getattr(split, name) for name in ("train", "val", "test")} | {part: split.test[:0]}
-    with pytest.raises(ConfigError, match="both must be some"):
+    with pytest.raises(ConfigError, match="at least one crop each"):
         run(TrainConfig(epochs=1), patches, Split(**parts), tmp_path)
 
 
 @pytest.mark.parametrize("settings", [{"schedule": "cosine"}, {"warmup": 0.5}])
 def test_a_warm_up_or_schedule_made_for_fewer_epochs_is_not_extended(patches, split, tmp_path, settings):
     run(TrainConfig(epochs=1, batch_size=16, **settings), patches, split, tmp_path)
-    with pytest.raises(ConfigError, match="`epochs` is 1 there, 2 asked"):
+    with pytest.raises(ConfigError, match="`epochs` is 1 there, 2 here"):
         run(TrainConfig(epochs=2, batch_size=16, **settings), patches, split, tmp_path)
 
 
@@ -166,7 +166,7 @@ def test_a_damaged_checkpoint_is_named_and_the_one_before_is_used(patches, split
     config = TrainConfig(epochs=3, batch_size=16)
     first = run(config, patches, split, tmp_path)
     damage(tmp_path / "last.pt")
-    with pytest.warns(RuntimeWarning, match=r"last\.pt: .*the one before is used"):
+    with pytest.warns(RuntimeWarning, match=r"last\.pt: .*the previous one is used"):
         again = run(config, patches, split, tmp_path)
     assert [without_times(m) for m in again] == [without_times(m) for m in first[1:]]
 
@@ -176,7 +176,10 @@ def test_with_all_checkpoints_damaged_the_training_starts_again(patches, split, 
     first = run(config, patches, split, tmp_path)
     for name in ("last.pt", "previous.pt"):
         damage(tmp_path / name)
-    with pytest.warns(RuntimeWarning, match="starts again"), pytest.warns(RuntimeWarning, match="one before"):
+    with (
+        pytest.warns(RuntimeWarning, match="starts from the beginning"),
+        pytest.warns(RuntimeWarning, match="previous one"),
+    ):
         again = run(config, patches, split, tmp_path)
     assert [without_times(m) for m in again] == [without_times(m) for m in first]
 
@@ -186,7 +189,7 @@ def test_a_damaged_checkpoint_never_replaces_the_good_one(patches, split, tmp_pa
     first = run(TrainConfig(epochs=2, batch_size=16), patches, split, tmp_path)
     damage(tmp_path / "last.pt")
     interrupted = fit(config, patches.crops, split, tmp_path)
-    with pytest.warns(RuntimeWarning, match="one before"):
+    with pytest.warns(RuntimeWarning, match="previous one"):
         again = next(interrupted)
     assert without_times(again) | {"finished": 0.0} == without_times(first[0])
     interrupted.close()  # before anything was saved

@@ -159,7 +159,7 @@ def test_one_image_with_its_labels_is_turned_like_a_batch():
 def test_labels_that_a_turn_may_falsify_are_refused_by_name_unless_declared():
     labels = {"ripple angle": torch.zeros(4), "angle": torch.zeros(4)}
     for turns in (True, False):
-        with pytest.raises(ValueError, match=r"may falsify 'ripple angle'; leave them out, or say invariant="):
+        with pytest.raises(ValueError, match=r"may falsify 'ripple angle'; leave them out, or pass invariant="):
             RandomDihedral(turns=turns)(stripes(4), labels)
     assert RandomDihedral(invariant=("ripple angle",))(stripes(4), labels)[1].keys() == labels.keys()
 
