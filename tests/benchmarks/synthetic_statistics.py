@@ -3,7 +3,7 @@
     python tests/benchmarks/synthetic_statistics.py --real data/dlip/images --preset small full
 
 Compares images of single pulses at 31.25 nm per pixel, evenly spaced over the rows sorted by condition, so always the
-same ones. Limits: mean and SD within 10 % of the real images, log10 power within 0.5 in every band. Exit code 1: a preset
+same ones. Limits: mean and SD within 10 % of the real images, log10 power within 0.5 in every band. Exit code 1: one
 is outside the limits. Real images are only read; the file of `--figure` shows some of them, so do not publish it.
 """
 
@@ -15,7 +15,6 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from marked_page import replace_part
 from matplotlib.ticker import NullLocator
 from PIL import Image
 from scipy import fft, ndimage
@@ -250,6 +249,8 @@ def main() -> int:
     text, fine = report(options.real, made, measured, options.per_folder)
     print(text)
     if options.write:
+        from marked_page import replace_part  # late: beside this script, which a test imports from elsewhere
+
         replace_part(options.write, "statistics", text)
     if options.spectrum:
         options.spectrum.write_bytes(spectrum_figure(measured))

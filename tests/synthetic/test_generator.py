@@ -419,7 +419,7 @@ def test_white_noise_has_its_own_sigma_no_correlation_and_a_flat_spectrum_at_any
     for shape in ((480, 640), (700, 500)):
         pixels = np.random.default_rng(1).normal(128, 12, shape).round().astype(np.uint8)
         found = synthetic_statistics.image_statistics(pixels)
-        assert found["sd"] == pytest.approx(12 / 255, rel=0.02)
+        assert found["SD"] == pytest.approx(12 / 255, rel=0.02)
         assert found["noise"] == pytest.approx(12 / 255, rel=0.02)
         assert abs(found["lag-1 correlation"]) < 0.02
         power = [found[band] for band in synthetic_statistics.BANDS[4:]]  # the first four hold few, scattered values
@@ -430,7 +430,7 @@ def test_a_statistic_outside_its_limit_is_named_with_both_values() -> None:
     real = pd.DataFrame([dict.fromkeys(synthetic_statistics.SCALARS + synthetic_statistics.BANDS, 0.5)])
     assert synthetic_statistics.outside_limits(real, real) == []
     band = synthetic_statistics.BANDS[4]
-    made = real.assign(**{"mean": 0.56, "sd": 0.54, band: 1.01})
+    made = real.assign(**{"mean": 0.56, "SD": 0.54, band: 1.01})
     assert synthetic_statistics.outside_limits(real, made) == [
         "mean: real 0.500, synthetic 0.560", f"{band}: real 0.500, synthetic 1.010",
     ]  # fmt: skip
