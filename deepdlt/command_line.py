@@ -7,6 +7,7 @@ place where an error becomes an exit code.
 
 import argparse
 import difflib
+import os
 import shlex
 import shutil
 import signal
@@ -122,13 +123,12 @@ def run_command(command: Command, words: list[str] | None, prog: str, called: st
         prog: how the command is started: `deepdlt check`, `python sweeps/run.py`.
         called: what its docstring calls it where that is something else.
     """
-    args = make_parser(command, prog, called).parse_args(words)
     _tolerate_streams()
+    args = make_parser(command, prog, called).parse_args(words)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         code = command.run(args)
-        if sys.stdout is not None:
-            sys.stdout.flush()
+        sys.stdout.flush()
         return code
     except CommandError as error:
         say(f"error: {error}" if error.exit_code != INTERRUPTED else str(error))
@@ -256,7 +256,9 @@ def _storage_problem(error: OSError, args: argparse.Namespace) -> str:
 
 
 def _tolerate_streams() -> None:
-    """Let a terminal that knows only ASCII show the rest as escapes instead of failing."""
+    """Let output that is closed go nowhere, and a terminal that knows only ASCII show the rest as escapes."""
+    nowhere = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115  for the life of the process
+    sys.stdout, sys.stderr = sys.stdout or nowhere, sys.stderr or nowhere
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")

@@ -214,6 +214,15 @@ def test_a_terminal_of_ascii_alone_gets_escapes():
     assert done.stdout == "20 \\xb5m\n"
 
 
+@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-"])
+def test_closed_output_ends_no_command(closed, tmp_path):
+    command = f"{sys.executable} -m deepdlt synthetic --preset tiny --out {tmp_path} {closed}"
+    done = subprocess.run(command, cwd=ROOT, shell=True, executable="/bin/bash", capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert len(list(tmp_path.glob("*/*.xlsx"))) == 1
+    assert "Traceback" not in done.stderr
+
+
 def test_options_that_mean_nothing_without_cross_validation_ask_for_it():
     from sweeps.request import make_request
 

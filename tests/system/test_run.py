@@ -272,7 +272,7 @@ def test_a_terminated_sweep_goes_on_where_it_was(tmp_path, image_folder):
     begun = {path.name for path in sweep.glob("s0*")}
     assert 1 <= len(before) < 3
     assert process.returncode == 130
-    assert "To go on: " in stderr
+    assert "Completed trials are saved. Resume with:" in stderr
     done = call(command, tmp_path)
     assert done.returncode == 0, done.stderr
     records = read_records(sweep)

@@ -74,7 +74,7 @@ def test_ctrl_c_once_finishes_the_epoch_and_the_same_command_goes_on(tmp_path, i
     assert code == 130
     assert "finishing the running epochs" in err
     assert "left after epoch" in err
-    assert "To go on: " in err
+    assert "Completed trials are saved. Resume with:" in err
     assert "Traceback" not in err
     assert (sweep_in(tmp_path) / "report" / "report.html").is_file()
     assert not left_running(started)
@@ -96,7 +96,7 @@ def test_ctrl_c_twice_stops_at_once(tmp_path, image_folder):
     running.send(signal.SIGINT)
     code, _, err = running.end()
     assert code == 130
-    assert "To go on: " in err
+    assert "Completed trials are saved. Resume with:" in err
     assert not left_running(started)
 
 
@@ -105,7 +105,7 @@ def test_a_time_budget_ends_with_a_report_and_the_command_that_goes_on(tmp_path,
     code, out, err = finished([*LONG, "--data", str(image_folder), "--time-budget", "1s"], tmp_path)
     assert code == 130
     assert "time budget is used up, 2 trial(s) are left" in err
-    assert "To go on: " in err
+    assert "Completed trials are saved. Resume with:" in err
     assert "report: " in out
     assert (sweep_in(tmp_path) / "report" / "report.html").is_file()
 
@@ -180,7 +180,7 @@ def test_when_ray_itself_dies_the_run_ends_with_the_command_that_resumes(tmp_pat
     code, _, err = running.end()
     assert code == 130
     assert "died" in err
-    assert "To go on: " in err
+    assert "Completed trials are saved. Resume with:" in err
     assert not left_running(started)
 
 
