@@ -5,7 +5,7 @@ SPACE ?= exp_grid
 export PYTHONDONTWRITEBYTECODE :=
 SWEEP ?= $(shell ls -td ray_results/*/ 2>/dev/null | head -1)
 
-.PHONY: sweep test test-slow test-all setup setup-dev lint fix dlip report board bench clean
+.PHONY: sweep test test-slow test-all setup setup-dev lint fix dlip report board docs bench clean
 
 sweep: setup  ## the main job: search, then cross-validate the best configuration
 	$(PY) sweeps/run.py --space $(SPACE) --cv
@@ -41,6 +41,9 @@ report: setup  ## of the newest sweep, or SWEEP=ray_results/<sweep>
 
 board: setup  ## TensorBoard on http://localhost:6006
 	.venv/bin/tensorboard --logdir ray_results
+
+docs: setup  ## write the generated pages: hyperparameters, command line, files and columns
+	$(PY) docs/generate.py
 
 bench: setup-dev  ## measure this machine
 	$(PY) tests/benchmarks/waiting_times.py
