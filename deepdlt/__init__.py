@@ -1,4 +1,4 @@
-"""DeepDLT as a library: SEM images of laser-textured surfaces in, trained autoencoders and numbers out.
+"""DeepDLT as a library: from SEM images of laser-textured surfaces to trained autoencoders and their metrics.
 
 Names are imported when first used, so that `import deepdlt` needs no torch. `__init__.pyi` lists them, here and in
 every package.

@@ -1,4 +1,4 @@
-"""Files and folders that are there whole or not at all, whatever happens while they are written."""
+"""Files and folders that exist complete or not at all, even after a crash while writing."""
 
 import os
 import secrets
@@ -10,7 +10,7 @@ from pathlib import Path
 
 
 def write_atomic(path: Path, data: bytes) -> None:
-    """Replace a file so that a crash leaves the old or the new content, never a part (tmp, fsync, rename, fsync)."""
+    """Replace a file. A crash leaves the old or the new content, never a part (tmp, fsync, rename, fsync)."""
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")  # hosts that share a folder share pids
     try:
         with temporary.open("wb") as file:
@@ -29,7 +29,7 @@ def write_atomic(path: Path, data: bytes) -> None:
 
 
 def remove_unfinished(directory: Path) -> None:
-    """Remove what killed processes left of `write_atomic` in a folder; only while nobody else writes there."""
+    """Remove unfinished files that killed processes left; only while no other process writes there."""
     for temporary in directory.glob(".*.tmp"):
         if temporary.is_file():
             temporary.unlink()
@@ -37,7 +37,7 @@ def remove_unfinished(directory: Path) -> None:
 
 @contextmanager
 def made_beside(root: Path) -> Iterator[Path]:
-    """Yield a working folder in `root` that is gone afterwards; what is whole was renamed out of it."""
+    """Yield a temporary folder in `root`. Rename finished parts out of it: the rest is removed at the end."""
     root.mkdir(parents=True, exist_ok=True)
     work = Path(tempfile.mkdtemp(prefix=".making-", dir=root))
     try:

@@ -1,4 +1,4 @@
-"""Problems of a person's data -> messages that say what is wrong, where, and what to do."""
+"""Errors with exit codes, and messages that say what is wrong, where, and what to do."""
 
 import difflib
 import unicodedata
@@ -13,23 +13,23 @@ DONE, FAILED, REFUSED, STORAGE_FAILED, RUNNING_ELSEWHERE, INTERRUPTED = 0, 1, 2,
 
 
 class CommandError(Exception):
-    """What ends a command: the message says what, where and what to do; `exit_code` is the command's."""
+    """An error that ends a command: the message says what, where and what to do; `exit_code` is the command's."""
 
     exit_code = REFUSED
 
 
 class Interrupted(CommandError):
-    """Ended before its time, by a person or a fault; the message says what is kept and how to go on."""
+    """A person or a fault ended the work early; the message says what is kept and how to resume."""
 
     exit_code = INTERRUPTED
 
 
 class DataError(CommandError, ValueError):
-    """The images or their sheet cannot be used; the message has one line per problem: what, where, remedy."""
+    """The images or their label table cannot be used; one line per problem: what, where, remedy."""
 
 
 def listing(head: str, problems: list[str]) -> str:
-    """A message of many lines: the first problems and the number of the others."""
+    """A message of several lines: the first problems, and the number of further ones."""
     more = [f"and {len(problems) - MOST_LINES} more"] if len(problems) > MOST_LINES else []
     return "\n  ".join([head, *problems[:MOST_LINES], *more])
 
@@ -40,7 +40,7 @@ def row_list(rows: Sequence[int]) -> str:
 
 
 def some(items: Sequence[object], shown: int = SHOWN) -> str:
-    """The first items, with commas, and the number of the others."""
+    """The first items, separated by commas, and the number of further ones."""
     listed = ", ".join(short(i) if isinstance(i, str) else str(i) for i in items[:shown])
     return listed + (f" and {len(items) - shown} more" if len(items) > shown else "")
 
@@ -58,10 +58,10 @@ def hint(name: str, known: Iterable[str]) -> str:
 
 
 def fold(text: str) -> str:
-    """Text without what the eye does not see: capitals, spaces, Unicode form."""
+    """Text without differences that readers overlook: capitals, spaces, Unicode form."""
     return "".join(unicodedata.normalize("NFKC", text).casefold().split())
 
 
 def has_control(text: str) -> bool:
-    """True if text would move a terminal's cursor, change its colours or hide what it says."""
+    """True if the text could move a terminal's cursor, change its colours or hide other text."""
     return any(unicodedata.category(c) in ("Cc", "Cf", "Zl", "Zp") for c in text)

@@ -1,7 +1,7 @@
-"""Faces: the names that a package offers, each imported with its file when it is first used.
+"""Faces: the public names of a package, each imported on first use.
 
-The list stands once, in the package's `__init__.pyi`, where type checkers look. As the library lazy_loader does it, but
-without a dependency: a face must say what is missing before anything is installed.
+The package's `__init__.pyi` lists the names, and type checkers read it too. The library lazy_loader does the same, but
+a face must work before any dependency is installed.
 """
 
 import ast
@@ -14,7 +14,7 @@ Face = tuple[Callable[[str], Any], Callable[[], list[str]], list[str]]
 
 
 def face(package: str, file: str) -> Face:
-    """`__getattr__`, `__dir__` and `__all__` of a package, to be called with its `__name__` and `__file__`."""
+    """`__getattr__`, `__dir__` and `__all__` of a package, from its `__name__` and `__file__`."""
     stub = ast.parse(Path(file).with_suffix(".pyi").read_text(encoding="utf-8"))
     imports = [node for node in stub.body if isinstance(node, ast.ImportFrom)]
     homes = {alias.name: node.module for node in imports for alias in node.names}

@@ -1,4 +1,4 @@
-"""A trained network -> what it knows and what it must beat: latents, samples, whole images, baselines, a summary."""
+"""Analysis of a trained network: latents, samples, reconstructions of whole images, baselines, a summary."""
 
 from deepdlt.faces import face
 

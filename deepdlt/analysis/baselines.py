@@ -1,6 +1,6 @@
-"""What an autoencoder must beat at equal latent size: grey values, principal components and low frequencies.
+"""Linear baselines of equal latent size: mean grey values, principal components, low frequencies.
 
-A network that does not beat PCA with as many numbers has learnt nothing that a matrix product could not do.
+A network that does not beat PCA with as many coefficients is no better than a matrix product.
 """
 
 from collections.abc import Callable, Iterable
@@ -14,32 +14,33 @@ from deepdlt.metrics import losses
 from deepdlt.metrics import similarity as metrics
 
 Reconstruct = Callable[[np.ndarray], np.ndarray]
-"""(n, 1, h, w) float32 in [0, 1] -> the same shape; PCA and DCT may leave [0, 1] a little."""
+"""(n, 1, h, w) float32 in [0, 1] -> the same shape; PCA and DCT may slightly exceed [0, 1]."""
 
 FIT_CROPS = 4000
-"""PCA is fitted on so many crops: 1 s for 128 components instead of 3.5 s on 16,600 crops, 5 instead of 20 s for
-1024. Unseen crops lose 0.2 dB at 128 components, 0.6 at 512 and 1.0 at 1024 (one thread of a Xeon server)."""
+"""Number of crops for the fit of PCA. Compared with 16,600 crops it takes 1 s instead of 3.5 s for 128 components, and
+5 s instead of 20 s for 1024 (one thread of a Xeon server); on unseen crops the PSNR is lower by 0.2 dB with 128
+components, 0.6 dB with 512 and 1.0 dB with 1024."""
 BATCH = 256  # crops; SSIM keeps about ten copies of a batch
 
 
 def constant(train: np.ndarray) -> Reconstruct:
-    """Zero numbers: the mean grey of the training crops, (n, 1, h, w) uint8."""
+    """Latent size 0: the mean grey value of the training crops, (n, 1, h, w) uint8."""
     grey = np.float32(train.mean() / 255)
     return lambda x: np.full_like(x, grey)
 
 
 def patch_mean(x: np.ndarray) -> np.ndarray:
-    """One number: the mean of each crop, (n, 1, h, w) float -> the same shape."""
+    """Latent size 1: the mean of each crop, (n, 1, h, w) float -> the same shape."""
     return np.zeros_like(x) + x.mean((2, 3), keepdims=True)
 
 
 def pca(train: np.ndarray, k: int, *, fit_crops: int = FIT_CROPS) -> Reconstruct:
-    """k numbers: the coordinates along the k directions of largest variance of the training crops.
+    """PCA with k coefficients: projection on the k directions of largest variance of the training crops.
 
     Args:
         train: (n, 1, h, w) uint8.
         k: 1 to min(n, fit_crops, h * w).
-        fit_crops: the fit uses at most so many crops, drawn evenly over `train`; see FIT_CROPS for what that costs.
+        fit_crops: largest number of crops for the fit, spread evenly over `train`; FIT_CROPS has the cost.
 
     Source: sklearn PCA(svd_solver="randomized"), within 0.02 dB of the exact components on the published images.
     """
@@ -47,9 +48,9 @@ def pca(train: np.ndarray, k: int, *, fit_crops: int = FIT_CROPS) -> Reconstruct
 
 
 def lowpass_dct(k: int) -> Reconstruct:
-    """k numbers: the k lowest-frequency coefficients of the orthonormal 2-D DCT-II.
+    """Low-pass DCT with k coefficients: the k lowest frequencies of the orthonormal 2-D DCT-II.
 
-    Coefficient (i, j) of square crops comes in the order of i^2 + j^2, ties by row i; of others, of the frequency
+    The coefficients (i, j) of square crops are ordered by i^2 + j^2, ties by row i; those of other crops by
     (i / h)^2 + (j / w)^2.
     """
 
@@ -68,24 +69,24 @@ def lowpass_dct(k: int) -> Reconstruct:
 def baseline_table(
     crops: np.ndarray, train: np.ndarray, test: np.ndarray, sizes: Iterable[int], *, fit_crops: int = FIT_CROPS
 ) -> list[dict[str, float | int | str]]:
-    """Error of every baseline on the test crops, clipped to [0, 1].
+    """Errors of all baselines on the test crops, with reconstructions clipped to [0, 1].
 
-    16,600 training and 2,100 test crops of 64x64 with sizes (128, 1024) take 8 s on one thread of a Xeon server,
-    and 240 MB beside the crops.
+    For 16,600 training and 2,100 test crops of 64x64 and sizes (128, 1024) it takes 8 s on one thread of a Xeon server
+    and 240 MB of memory besides the crops.
 
     Args:
         crops: (n, 1, h, w) uint8, h and w >= 11.
-        train: indices of the crops that the constant and PCA are made from.
-        test: indices of the crops to evaluate on.
+        train: indices of the crops for the constant and the PCA.
+        test: indices of the crops for the evaluation.
         sizes: latent sizes, >= 1; repeated ones count once.
         fit_crops: as in `pca`.
 
     Returns:
         A row for the constant and one for the patch mean, then PCA and DCT for each size in the order given, with
         `baseline` (constant, patch mean, PCA, low-pass DCT), `numbers` (latent size), `loss` (mean squared error),
-        `psnr_db` (mean over crops, data range 1; inf if one of them has no error), `pooled_psnr_db` (of the mean
-        squared error), `ssim` (mean over crops). Sizes >= h * w, which lose nothing, have no row; nor has PCA where
-        it is fitted on fewer crops than the size.
+        `psnr_db` (mean over crops, data range 1; inf if a crop has no error), `pooled_psnr_db` (PSNR of the pooled
+        MSE), `ssim` (mean over crops). A size >= h * w is lossless and has no row; PCA has no row for a size above the
+        number of crops in its fit.
 
     Raises:
         ValueError: no training or no test crops, a size below 1, or crops that are not (n, 1, h, w) uint8.
@@ -96,7 +97,7 @@ def baseline_table(
     fitted = train[_evenly(len(train), fit_crops)]
     ranks = [k for k in sizes if k <= len(fitted)]
     methods = [("constant", 0, constant(crops[train])), ("patch mean", 1, patch_mean)]
-    # One fit for all sizes: the first k of more components are the k components.
+    # One fit for all sizes: the first k of its components are those of size k.
     mean, components = _fit_pca(crops[fitted], max(ranks)) if ranks else (np.empty(0), np.empty(0))
     for k in sizes:
         methods += [("PCA", k, _projection(mean, components[:k]))] if k in ranks else []
@@ -115,7 +116,7 @@ def _check(crops: np.ndarray, train: np.ndarray, test: np.ndarray, sizes: list[i
 
 
 def _evenly(n: int, most: int) -> np.ndarray:
-    """At most `most` of the indices 0..n-1, evenly spaced: every image has crops among them."""
+    """At most `most` of the indices 0..n-1, evenly spaced, so that they include crops of every image."""
     return np.linspace(0, n - 1, min(n, most)).round().astype(int)
 
 
@@ -123,7 +124,7 @@ def _fit_pca(train: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
     """(h * w,) mean and (k, h * w) orthonormal components, float32."""
     flat = train.reshape(len(train), -1).astype(np.float32)
     flat /= 255
-    with np.errstate(invalid="ignore"):  # crops that are all alike have no variance to explain a share of
+    with np.errstate(invalid="ignore"):  # identical crops have no variance
         fitted = PCA(k, svd_solver="randomized", random_state=0).fit(flat)
     return fitted.mean_, fitted.components_
 
@@ -137,7 +138,7 @@ def _projection(mean: np.ndarray, components: np.ndarray) -> Reconstruct:
 
 
 def _quality(reconstruct: Reconstruct, crops: np.ndarray, test: np.ndarray) -> dict[str, float]:
-    """Means over the test crops, evaluated in batches."""
+    """Metrics as means over the test crops, evaluated in batches."""
     parts = []
     for start in range(0, len(test), BATCH):
         x = crops[test[start : start + BATCH]].astype(np.float32) / 255

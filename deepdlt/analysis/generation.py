@@ -1,7 +1,7 @@
-"""What a variational autoencoder makes: samples of its prior, traversals of its latents.
+"""Images from a variational autoencoder: samples of its prior, and traversals of its latent dimensions.
 
-`model` is a network with decode (latents -> images) and latent_shape, that of one image: (d,) for vectors, (c, h, w)
-for feature maps. Each function puts it into eval mode.
+`model` is a network with decode (latents -> images) and latent_shape, the shape for one image: (d,) for vectors,
+(c, h, w) for feature maps. Each function sets it to eval mode.
 """
 
 from collections.abc import Sequence
@@ -10,14 +10,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
-CHUNK = 512  # images that are decoded at once
+CHUNK = 512  # images per decoding step
 
 
 @torch.inference_mode()
 def sample_images(model: Any, n: int, generator: torch.Generator | None = None) -> Tensor:
     """Images decoded from the prior N(0, 1): (n, 1, h, w), in the range of the decoder's output.
 
-    Noise comes from `generator`, or from torch's global one; one on the CPU draws the same for a model on any device.
+    The noise is from `generator` or torch's global generator. A generator on the CPU gives the same noise for a model
+    on any device.
     """
     model.eval()
     device = next(model.parameters()).device
@@ -28,18 +29,18 @@ def sample_images(model: Any, n: int, generator: torch.Generator | None = None) 
 
 @torch.inference_mode()
 def traversals(model: Any, mu: Tensor, dimensions: Sequence[int], values: Sequence[float]) -> Tensor:
-    """Images of a latent in which one number at a time is replaced.
+    """Images decoded from a latent in which one dimension at a time is replaced.
 
     Args:
         mu: the latent of one image, in its shape or flattened.
-        dimensions: which numbers of the flattened latent.
-        values: in standard deviations of the prior.
+        dimensions: dimensions of the flattened latent.
+        values: replacements, in standard deviations of the prior.
 
     Returns:
         (len(dimensions), len(values), 1, h, w).
 
     Raises:
-        ValueError: a dimension that the latent does not have.
+        ValueError: the latent has no such dimension.
     """
     unknown = [d for d in dimensions if not 0 <= d < mu.numel()]
     if unknown:

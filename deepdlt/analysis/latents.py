@@ -1,9 +1,9 @@
-"""What a network knows of each crop or image: latent vectors, their map in two dimensions, what separates in them.
+"""Latent vectors of crops or images: their map in two dimensions, and the separation of classes in them.
 
-    python -m deepdlt latents RUN/best.pt --data IMAGES --labels angle,PP1 --method tsne --out map.png
+    deepdlt latents RUN/best.pt --data IMAGES --labels angle,PP1 --method tsne --out map.png
 
-Latents are centred, never standardised. A number that hardly varies says little (the inactive units of a VAE say
-nothing), and divided by its standard deviation its noise would weigh as much as everything else.
+Latents are centred, but not standardised. A dimension that hardly varies holds little information (an inactive one of a
+VAE holds none); division by its standard deviation would give its noise the weight of all other dimensions.
 """
 
 from collections import Counter
@@ -22,8 +22,8 @@ from deepdlt.images import DLIP_LABELS, OWN_COLUMNS, Progress
 from deepdlt.models import forward, scale
 
 METHODS = ("pca", "tsne", "umap")
-PCA_BEFORE = 50  # dimensions that t-SNE and UMAP start from: the rest is noise that costs time
-MOST_LABELS = 5  # panels that are shown unasked
+PCA_BEFORE = 50  # dimensions for t-SNE and UMAP; further ones are noise that costs time
+MOST_LABELS = 5  # panels by default
 
 
 @torch.inference_mode()
@@ -36,15 +36,15 @@ def encode_crops(
     pool: bool = True,
     progress: Progress | None = None,
 ) -> np.ndarray:
-    """The latent vector of every crop: of a VAE its mean mu, in eval mode.
+    """The latent vector of every crop, in eval mode; for a VAE its mean mu.
 
-    A latent map (channels, 8, 8) is averaged over its places: the numbers at a place describe that place, and
-    two crops of one surface have their stripes elsewhere; the mean of each channel describes the surface.
+    A latent map (channels, 8, 8) is averaged over its positions. The values at a position describe that position, and
+    the fringes of two crops of one surface are at different positions; the channel means describe the surface.
 
     Args:
         crops: (n, 1, 64, 64) uint8, n >= 1.
-        batch_size: crops at a time; the result does not depend on it but for rounding.
-        pool: False keeps a latent map whole, flattened to channels x 64.
+        batch_size: crops per step; it affects the result only by rounding.
+        pool: False keeps the whole latent map, flattened to channels x 64.
         progress: called with (done, n).
 
     Returns:
@@ -86,10 +86,10 @@ def per_image(values: np.ndarray, image_id: np.ndarray) -> tuple[np.ndarray, np.
 
 
 def project(latents: np.ndarray, method: str = "tsne", seed: int = 0) -> np.ndarray:
-    """A map of the latents: near in the map means alike. The same seed gives the same map on the same machine.
+    """A 2-D map of the latents: nearby points are similar. The same seed gives the same map on the same machine.
 
-    `pca`: linear, the plane in which they vary most; distances are true, groups may hide behind each other.
-    `tsne`: keeps neighbours; distances between groups, their sizes and densities mean nothing. `umap`: likewise.
+    `pca`: the plane of largest variance; linear, so distances are correct, but groups may overlap. `tsne` and `umap`:
+    keep neighbours together; distances between groups, their sizes and their densities have no meaning.
 
     Args:
         latents: (n, latent), n >= 4.
@@ -99,7 +99,7 @@ def project(latents: np.ndarray, method: str = "tsne", seed: int = 0) -> np.ndar
 
     Raises:
         ImportError: `umap` without the package umap-learn.
-        ValueError: unknown method, too few rows, or a value that is not finite.
+        ValueError: unknown method, too few rows, or values that are not finite.
 
     Source: van der Maaten & Hinton 2008 (t-SNE), perplexity 30 or a third of the points; McInnes et al. 2018 (UMAP).
     """
@@ -111,7 +111,7 @@ def project(latents: np.ndarray, method: str = "tsne", seed: int = 0) -> np.ndar
     if not np.isfinite(latents).all():
         raise ValueError("`latents` must be finite; did the training diverge?")
     if not np.ptp(latents, axis=0).any():
-        return np.zeros((n, 2))  # a collapsed encoder says the same of everything
+        return np.zeros((n, 2))  # a collapsed encoder: all latents are equal
     from sklearn.decomposition import PCA  # late: seconds, for maps alone
 
     dimensions = min(2 if method == "pca" else PCA_BEFORE, *latents.shape)
@@ -121,14 +121,14 @@ def project(latents: np.ndarray, method: str = "tsne", seed: int = 0) -> np.ndar
     if method == "pca":
         return main
     found = (_tsne if method == "tsne" else _umap)(main, seed)
-    return PCA(2).fit_transform(found.astype(np.float64))  # turned only: the wide way lies across
+    return PCA(2).fit_transform(found.astype(np.float64))  # only a rotation: the widest direction becomes horizontal
 
 
 def map_quality(latents: np.ndarray, positions: np.ndarray, k: int = 15) -> float:
-    """Trustworthiness: how far the k neighbours of a point in the map are its neighbours in the latents too.
+    """Trustworthiness: the degree to which the k neighbours of a point in the map are also neighbours in the latents.
 
-    1 is a map without false neighbours, about 0.5 a random one. `k` is lowered to less than half of the points.
-    Needs memory for n x n numbers.
+    1 for a map without false neighbours, about 0.5 for a random one. `k` is reduced to less than half of the points.
+    Needs memory for n x n values.
 
     Source: Venna & Kaski 2001; `sklearn.manifold.trustworthiness`.
     """
@@ -138,7 +138,7 @@ def map_quality(latents: np.ndarray, positions: np.ndarray, k: int = 15) -> floa
 
 
 def separation(latents: np.ndarray, classes: Sequence[Any] | np.ndarray) -> float | None:
-    """Silhouette in the latent space: 1 if every class is a group of its own, 0 if classes overlap, < 0 if mixed up.
+    """Silhouette in the latent space: 1 for separate classes, 0 for overlapping ones, < 0 for mixed ones.
 
     Measured in the latents, not in their map. Compare a label with the folder: latents that separate folders more
     than the label show the measurement campaign, not the process (the batch effect).
@@ -147,7 +147,7 @@ def separation(latents: np.ndarray, classes: Sequence[Any] | np.ndarray) -> floa
         classes: (n,) class of each row.
 
     Returns:
-        The mean over the rows, or None where there is nothing to compare: one class, or no two rows in the same one.
+        The mean over the rows, or None if there is only one class or no class has two rows.
 
     Source: Rousseeuw 1987; `sklearn.metrics.silhouette_score`.
     """
@@ -168,22 +168,22 @@ def _tsne(main: np.ndarray, seed: int) -> np.ndarray:
 
 def _umap(main: np.ndarray, seed: int) -> np.ndarray:
     try:
-        from umap import UMAP  # late: not installed with us
+        from umap import UMAP  # late: an optional package
     except ImportError as error:
         raise ImportError("UMAP is not installed: pip install umap-learn, or choose tsne or pca") from error
     neighbours = min(15, len(main) - 1)
-    start = "spectral" if len(main) > 10 else "random"  # fewer points have no spectrum to start from
+    start = "spectral" if len(main) > 10 else "random"  # the spectral start needs more points
     return UMAP(n_neighbors=neighbours, init=start, random_state=seed, n_jobs=1).fit_transform(main)
 
 
 def separation_of(latents: np.ndarray, values: pd.Series) -> float | None:
-    """`separation` by a label: many numbers in 5 bins of equal counts, rows without a value left out."""
+    """`separation` by a label: a measurement in 5 bins of equal counts; rows without a value are left out."""
     known = values.notna().to_numpy()
     return separation(latents[known], bin_label(values[known])) if known.any() else None
 
 
 def folder_names(files: pd.Series) -> pd.Series:
-    """The folder of each file; its last part where that is unique."""
+    """The folder of each file; only its last part if that is unique."""
     folders = files.map(lambda file: str(PurePosixPath(file).parent))
     last = {folder: PurePosixPath(folder).name or "." for folder in folders.unique()}
     times = Counter(last.values())
@@ -191,7 +191,7 @@ def folder_names(files: pd.Series) -> pd.Series:
 
 
 def shown_labels(images: pd.DataFrame) -> tuple[str, ...]:
-    """The labels that a map is coloured by: the DLIP ones, or those columns that divide the images."""
+    """Default labels for the colours of a map: the DLIP labels, or columns whose values group the images."""
     columns = [name for name in images if name not in (*OWN_COLUMNS, "Names")]
     if set(DLIP_LABELS) <= set(columns):
         return DLIP_LABELS

@@ -1,4 +1,4 @@
-"""What a finished training leaves: metrics.csv, result.json, figures, and lines to read."""
+"""Results of a finished training: metrics.csv, result.json, figures, and a summary in text."""
 
 import json
 import math
@@ -28,14 +28,14 @@ from deepdlt.training import evaluate
 MAPPED_CROPS, FEWEST_MAPPED = 16, 4  # crops per image, images
 CURVES = ("train_loss", "val_loss", "val_psnr_db", "val_ssim")
 SAMPLES = 24
-WHOLE_IMAGES, CENTRE = 12, 256  # test images that are reconstructed whole, and px of them that are shown
+WHOLE_IMAGES, CENTRE = 12, 256  # test images that are reconstructed whole; side of the shown part in px
 SHOWN = 5  # crops per figure, as in the study
 DEFINITIONS = {"standard": "standard", "report": "study's"}  # of `TrainConfig.metrics`, in words
 
 
 @dataclass(frozen=True)
 class Training:
-    """One configuration on one split, and where its files go."""
+    """One configuration on one split, and the folder for its files."""
 
     config: TrainConfig
     patches: Patches
@@ -46,7 +46,7 @@ class Training:
 
 
 def read_history(directory: Path) -> dict[int, dict[str, float]]:
-    """epoch -> metrics of what metrics.csv holds; empty without one, or without the columns that are drawn."""
+    """Epoch -> metrics, from metrics.csv; empty if the file or one of the columns for the figures is missing."""
     try:
         table = pd.read_csv(directory / "metrics.csv")
     except (OSError, ValueError):
@@ -57,13 +57,13 @@ def read_history(directory: Path) -> dict[int, dict[str, float]]:
 
 
 def write_history(directory: Path, history: Mapping[int, Mapping[str, float]]) -> None:
-    """One row per epoch."""
+    """Write metrics.csv: one row per epoch."""
     rows = pd.DataFrame([history[epoch] for epoch in sorted(history)])
     write_atomic(directory / "metrics.csv", rows.to_csv(index=False).encode())
 
 
 def summarize(training: Training, history: Mapping[int, Mapping[str, float]]) -> list[str]:
-    """Test once, write result.json and figures/*.png, and say how it went."""
+    """Test once, write result.json and figures/*.png; return the lines of the summary."""
     config, directory = training.config, training.directory
     model, _ = load_model(directory / (BEST if config.evaluate == "best" else LAST))
     model.to(training.device).to(memory_format=torch.channels_last)
@@ -90,7 +90,7 @@ def summarize(training: Training, history: Mapping[int, Mapping[str, float]]) ->
 
 
 def _plain(value: Any) -> Any:
-    """The same with None for numbers that JSON does not know (an infinite PSNR, the period of no wave)."""
+    """The same value with None for numbers that JSON lacks (an infinite PSNR, the period of no wave)."""
     if isinstance(value, dict):
         return {key: _plain(item) for key, item in value.items()}
     if isinstance(value, list):
@@ -99,7 +99,7 @@ def _plain(value: Any) -> Any:
 
 
 def _test(model: nn.Module, config: TrainConfig, crops: Tensor, indices: Tensor) -> dict[str, dict[str, float]]:
-    """Definition of the metrics -> name -> mean over the test crops; the report's and the standard one."""
+    """Definition of the metrics (standard and the study's) -> name -> mean over the test crops."""
     values = {}
     for definition in CHOICES["metrics"]:
         found = evaluate(model, replace(config, metrics=definition), crops, indices, "all")
@@ -108,7 +108,7 @@ def _test(model: nn.Module, config: TrainConfig, crops: Tensor, indices: Tensor)
 
 
 def _whole_images(training: Training, model: nn.Module) -> list[tuple[np.ndarray, np.ndarray]]:
-    """(original, reconstruction) of some test images, whole, in [0, 1]."""
+    """(original, reconstruction) of some whole test images, in [0, 1]."""
     tested = np.unique(training.patches.image_id[training.split.test])
     chosen = np.unique(tested[np.linspace(0, len(tested) - 1, WHOLE_IMAGES).astype(int)])
     originals = [training.source.pixels(int(image)) for image in chosen]
@@ -144,14 +144,14 @@ def _draw(
 
 
 def _centre(image: np.ndarray) -> np.ndarray:
-    """The middle of an image, at most CENTRE px."""
+    """The central part of an image, at most CENTRE px wide and high."""
     height, width = (min(side, CENTRE) for side in image.shape)
     top, left = (image.shape[0] - height) // 2, (image.shape[1] - width) // 2
     return image[top : top + height, left : left + width]
 
 
 def _latents(training: Training, model: nn.Module) -> Figure | None:
-    """Every image in the plane of the two strongest principal components of its latents, coloured by each label."""
+    """A map of all images by the first two principal components of their latents, coloured by each label."""
     patches = training.patches
     ranks = pd.Series(patches.image_id).groupby(patches.image_id).cumcount().to_numpy()
     few = np.flatnonzero(ranks < MAPPED_CROPS)

@@ -1,4 +1,4 @@
-"""Reconstructions of whole images, from overlapping tiles, and what became of their waves."""
+"""Reconstructions of whole images from overlapping tiles, and the errors of their dominant waves."""
 
 from collections.abc import Callable, Iterable
 
@@ -12,7 +12,7 @@ from deepdlt.models import forward, scale, shown
 
 
 def reconstruct_image(model: nn.Module, config: TrainConfig, image: np.ndarray) -> np.ndarray:
-    """(h, w) uint8, h and w >= 64 -> (h, w) float32 in [0, 1], without seams.
+    """Reconstruction of a whole image without seams: (h, w) uint8, h and w >= 64 -> (h, w) float32 in [0, 1].
 
     Raises:
         ValueError: the image is smaller than a tile.
@@ -31,11 +31,11 @@ def reconstruct_image(model: nn.Module, config: TrainConfig, image: np.ndarray) 
 
 
 def wave_fidelity(pairs: Iterable[tuple[np.ndarray, np.ndarray]]) -> dict[str, float]:
-    """Errors of the strongest wave (fringes or ripples) of whole images: (reconstruction, original) pairs, each (h, w).
+    """Errors of the dominant wave (fringes or ripples) of whole images: (reconstruction, original) pairs, each (h, w).
 
     Returns:
-        `images`; `lost`, how many of them have a wave that is more than 10 % or 10 deg off, or gone; and the means over
-        the others, NaN without any: `period_error_percent` and `orientation_error_deg`.
+        `images`: their number; `lost`: number of images whose wave is missing or has an error above 10 % or 10 deg;
+        `period_error_percent` and `orientation_error_deg`: means over the other images, NaN if there are none.
     """
     errors = [wave_error(recon, original) for recon, original in pairs]
     table = np.array([[e.period_error_percent, e.orientation_error_deg] for e in errors]).reshape(-1, 2)
@@ -57,11 +57,11 @@ def blend_tiles(
     Args:
         image: h and w >= size.
         reconstruct: (n, 1, size, size) float32 -> the same shape; called once for each row of tiles.
-        size: side of a tile in px; the networks know 64.
-        overlap: of neighbouring tiles in px, 0 to size - 1; the last tile of a row or column may overlap more.
+        size: side of a tile in px; the networks need 64.
+        overlap: overlap of neighbouring tiles in px, 0 to size - 1; the last tile of a row or column may overlap more.
 
     Raises:
-        ValueError: the image is smaller than a tile, the overlap outside its range, or `reconstruct` changes shapes.
+        ValueError: the image is smaller than a tile, `overlap` is out of range, or `reconstruct` changes the shape.
     """
     if image.ndim != 2 or min(image.shape) < size:
         raise ValueError(f"`image` must be (h, w) of at least {size}x{size} px, got {image.shape}")
@@ -80,7 +80,7 @@ def blend_tiles(
 
 
 def _tiling(side: int, size: int, overlap: int) -> tuple[list[int], np.ndarray]:
-    """Where the tiles begin on one axis, and their (n, size) weights, which sum to one at every pixel."""
+    """Start of each tile on one axis, and its weights, (n, size), which sum to one at every pixel."""
     starts = [*range(0, side - size, size - overlap), side - size]
     ramp = np.sin(np.pi / 2 * (np.arange(min(overlap, size // 2)) + 0.5) / max(1, min(overlap, size // 2))) ** 2
     weight = np.concatenate([ramp, np.ones(size - 2 * len(ramp)), ramp[::-1]])

@@ -1,4 +1,4 @@
-"""A checked `Source` -> crops in one packed array, and splits of them: which train, validate and test."""
+"""A checked `Source` -> crops in one packed array, and their splits into training, validation and test sets."""
 
 from deepdlt.faces import face
 

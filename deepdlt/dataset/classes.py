@@ -1,4 +1,4 @@
-"""Labels -> classes: which images count as alike when folds are stratified."""
+"""Labels -> classes, by which folds are stratified."""
 
 import numpy as np
 import pandas as pd
@@ -7,18 +7,18 @@ from deepdlt.errors import DataError
 
 MAX_CATEGORIES = 8  # numeric labels with more distinct values are binned
 
-QUANTILES = 5  # the report's qcut
+QUANTILES = 5  # of the study's pandas.qcut
 
 
 Labels = str | tuple[str, ...]
-"""One label, or several that a split is stratified by at once."""
+"""One label, or several labels by which a split is stratified jointly."""
 
 
 def bin_label(values: pd.Series, rule: str = "corrected") -> np.ndarray:
-    """Class number of each value; the values themselves are never changed.
+    """Class number of each value; the values stay unchanged.
 
-    `report`: numbers in 5 quantile bins (pandas.qcut, duplicates dropped). `corrected`: numbers with at most 8
-    distinct values stay classes of their own.
+    Rule `report` (the study): numbers in 5 quantile bins (pandas.qcut, duplicates dropped). Rule `corrected`: the same,
+    but a label with at most 8 distinct numbers has one class per number.
 
     Raises:
         DataError: a value is missing.
@@ -32,7 +32,7 @@ def bin_label(values: pd.Series, rule: str = "corrected") -> np.ndarray:
 
 
 def bin_rule(unit: str) -> str:
-    """The binning that goes with a unit."""
+    """The rule of `bin_label` for a split unit."""
     return "report" if unit == "crop" else "corrected"
 
 
@@ -42,7 +42,7 @@ def label_names(label: Labels) -> tuple[str, ...]:
 
 
 def class_codes(images: pd.DataFrame, label: Labels, rule: str) -> np.ndarray:
-    """(n_images, n_labels) class numbers."""
+    """Class numbers, (n_images, n_labels)."""
     unknown = [name for name in label_names(label) if name not in images]
     if unknown:
         raise DataError(f"unknown label {unknown[0]!r}; labels: {', '.join(map(str, images.columns))}")
@@ -50,7 +50,7 @@ def class_codes(images: pd.DataFrame, label: Labels, rule: str) -> np.ndarray:
 
 
 def class_name(values: pd.Series, classes: np.ndarray, code: int) -> str:
-    """`19.0`, or `14 to 40` for a bin: the range of the values in a class."""
+    """The range of the values in a class: `19.0`, or `14 to 40` for a bin."""
     members = values[classes == code]
     low, high = members.min(), members.max()
     return str(low) if low == high else f"{low} to {high}"

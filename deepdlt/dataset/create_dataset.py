@@ -1,7 +1,7 @@
-"""Source images -> 64x64 crops with varied brightness, packed as one uint8 array (or BMP + CSV, as the report).
+"""Source images -> 64x64 crops with varied brightness, packed as one uint8 array (or BMP + CSV, as in the study).
 
-Packed sets are content-addressed: same images and options, same folder, made once, written atomically.
-`load_patches` reads both layouts.
+The folder of a packed set is named by a hash of images and options, so each set is made once; it is written
+atomically. `load_patches` reads both layouts.
 """
 
 import hashlib
@@ -25,24 +25,26 @@ SAMPLINGS = ("random", "grid", "grid_eval")
 
 @dataclass(frozen=True, kw_only=True)
 class CropOptions:
-    """How crops are drawn. Source of the defaults: the report, section 2.1.
+    """How crops are cut. Source of the defaults: the study, section 2.1.
 
     Raises:
         DataError: a value outside its range; every problem is listed at once.
     """
 
     crops_per_image: int = 100
-    """Random crops of each image, >= 1; with a grid the most tiles of each image, 0 for every tile."""
+    """Number of random crops per image, >= 1. With `sampling` grid: largest number of tiles per image, 0 for all."""
     crop_size: int = 64
-    """Side in pixels, >= 1; the autoencoders need 64."""
+    """Side of a crop in pixels, >= 1; the autoencoders need 64."""
     brightness: float = 0.2
-    """Each crop is multiplied by a factor from U(1 - brightness, 1 + brightness), then clipped to 0..255; in [0, 1).
-    With 0 the crops are the image's own pixels, and `transforms.Brightness` can vary them in training alone."""
+    """Range of the random brightness, in [0, 1): each crop is multiplied by a factor from U(1 - brightness,
+    1 + brightness) and clipped to 0..255. With 0 the crops are unchanged; `transforms.Brightness` can then vary the
+    training crops only."""
     sampling: str = "random"
-    """`random`: crops anywhere, which may overlap (report). `grid`: distinct tiles of a grid from the top left.
-    `grid_eval`: random crops to train on and, marked `tile` in the table, all tiles as they are, to evaluate on."""
+    """`random`: crops at random places, which may overlap (the study). `grid`: tiles of a grid from the top left.
+    `grid_eval`: random crops for training, and all tiles without change of brightness for evaluation; the column
+    `tile` of the table marks them."""
     seed: int = 42
-    """>= 0."""
+    """Random seed, >= 0."""
 
     def __post_init__(self) -> None:
         rules = [
@@ -58,11 +60,11 @@ class CropOptions:
 
 
 def create_dataset(source: Source, root: Path, options: CropOptions, progress: Progress | None = None) -> Path:
-    """Make the packed crops of a source below `root`, or find them there.
+    """Make the packed crops of a source in a folder below `root`, unless they exist.
 
     Returns:
-        The folder with crops.npy, crops.csv, images.csv and meta.json. Decoding uses all cores; crops depend on
-        (seed, image_id) only, not on the number of workers.
+        The folder with crops.npy, crops.csv, images.csv and meta.json. Decoding uses all cores; the crops depend only
+        on (seed, image_id), not on the number of workers.
 
     Raises:
         DataError: an image cannot be decoded or is smaller than a crop; every such image is named.
@@ -86,16 +88,16 @@ def create_dataset(source: Source, root: Path, options: CropOptions, progress: P
         try:
             work.rename(target)
         except OSError:
-            if not (target / "meta.json").is_file():  # else somebody made the same set meanwhile
+            if not (target / "meta.json").is_file():  # else another process made the same set meanwhile
                 raise
     return target
 
 
 def load_patches(folder: Path) -> Patches:
-    """Read what `create_dataset` or `write_report_layout` wrote; the same crops and labels from either.
+    """Read the crops that `create_dataset` or `write_report_layout` wrote; both give the same crops and labels.
 
     Raises:
-        DataError: a part is missing or does not fit the others.
+        DataError: a part is missing, damaged or inconsistent.
     """
     if (folder / REPORT_TABLES).is_dir():
         return load_report_layout(folder)
@@ -138,7 +140,7 @@ def draw_crops(
         raise DataError(listing(f"{source.folder}: {len(problems)} image(s) cannot be cut into crops", problems))
     crops = np.empty((sum(map(len, parts)), 1, options.crop_size, options.crop_size), np.uint8)
     filled = len(crops)
-    while parts:  # from the end and dropped at once, so that crops are never in memory twice
+    while parts:  # from the end, and freed at once: crops are never in memory twice
         part = parts.pop()
         crops[filled - len(part) : filled, 0] = part
         filled -= len(part)
@@ -146,13 +148,13 @@ def draw_crops(
 
 
 def crops_fingerprint(source: Source, options: CropOptions) -> str:
-    """sha256 of the images and of how their crops are cut."""
+    """sha256 of the images and of the options of their crops."""
     identity = json.dumps([FORMAT_VERSION, source.fingerprint, asdict(options)])
     return hashlib.sha256(identity.encode()).hexdigest()
 
 
 def _crops_of(source: Source, image_id: int, options: CropOptions) -> tuple[np.ndarray, pd.DataFrame, str]:
-    """(n, size, size) crops of an image, their table, and why there are none or ''."""
+    """(n, size, size) crops of an image, their table, and the problem or ''."""
     size = options.crop_size
     try:
         pixels = source.pixels(image_id)

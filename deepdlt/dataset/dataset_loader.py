@@ -1,8 +1,8 @@
-"""Crops as a torch Dataset with transforms and labels, and as batches that never leave the device.
+"""Crops as a torch Dataset with transforms and labels, and as batches on the device.
 
-Training uses `batches`: the uint8 crops live on the device, a batch is an index, conversion happens there. A
-`LaserDataset` gives the same numbers to anybody's own torch code, item by item or as `on_device` batches with labels.
-Transforms are in deepdlt.training.transforms.
+Training uses `batches`: the uint8 crops are on the device, a batch is a selection by index, and the conversion to float
+happens there. `LaserDataset` gives the same values to your own torch code, item by item or as `on_device` batches with
+labels. Transforms are in deepdlt.training.transforms.
 """
 
 from collections.abc import Callable, Iterator
@@ -22,10 +22,10 @@ from deepdlt.images import DLIP_LABELS
 LabelTensors = dict[str, Tensor]
 
 DIRECTION_CODES = {"V": 0, "H": 1, "D": 2, "0": 3}
-"""Coding of pattern and polarisation: the report's V 0, H 1, D 2, and 3 for none. A class index, not an order."""
+"""Codes of pattern and polarisation: V 0, H 1, D 2 as in the study, and 3 for none. The order has no meaning."""
 
 DIRECTION_LABELS = ("PP1", "PP2", "Pol 1", "Pol 2")
-"""LabelTensors coded so. A quarter turn or transposition exchanges their V and H; flips and half turns do not."""
+"""Labels with these codes. A quarter turn or transposition exchanges V and H; flips and half turns do not."""
 
 ImageTransform = Callable[[Tensor], Any]
 Augmentation = Callable[[Tensor, LabelTensors], Any]
@@ -34,22 +34,22 @@ Augmentation = Callable[[Tensor, LabelTensors], Any]
 class LaserDataset(Dataset):
     """(image, labels) pairs: image (1, h, w) float32 in [0, 1] before any transform, labels a dict of 0-d tensors.
 
-    Numeric labels keep their value (float32); PP1 and its like are coded V 0, H 1, D 2, other text by the alphabetical
-    order of all its values in the data set (int64).
+    Numeric labels keep their value (float32). PP1, PP2, Pol 1 and Pol 2 are coded V 0, H 1, D 2, and other text by the
+    alphabetical order of its values in the data set (int64).
 
     Args:
         patches: from `load_patches`.
         indices: (m,) crops to use; None for all.
         labels: columns of `patches.images`.
-        transform: image -> image, last.
-        augment: (image, labels) -> (image, labels), first; drawn anew whenever a crop is read.
-        noise: image -> image, after the others: what it is given becomes the label `clean`, the target of a
-            denoising autoencoder.
+        transform: image -> image, applied after `augment`.
+        augment: (image, labels) -> (image, labels), applied first and drawn anew whenever a crop is read.
+        noise: image -> image, applied last. Its input becomes the label `clean`, the target of a denoising
+            autoencoder.
 
     Raises:
-        DataError: a label that is not there, has no value, or a pattern that has no code.
+        DataError: a label does not exist, lacks a value, or has a pattern without a code.
 
-    Source: the report, section 2.2.
+    Source: the study, section 2.2.
     """
 
     def __init__(
@@ -77,7 +77,7 @@ class LaserDataset(Dataset):
     def on_device(
         self, device: str, batch_size: int = 32, generator: torch.Generator | None = None
     ) -> Iterator[tuple[Tensor, LabelTensors]]:
-        """Batches of the same (images, labels) with everything on the device: sizes and order as in `batches`."""
+        """Batches of (images, labels) on the device, with the sizes and the order of `batches`."""
         crops = torch.from_numpy(self.crops[self.indices]).to(device)
         labels = {name: values.to(device) for name, values in self.labels.items()}
         for chosen in _chunks(torch.arange(len(self)), batch_size, generator, crops.device):
@@ -104,9 +104,9 @@ def prepare_and_load_data(
     labels: tuple[str, ...] = DLIP_LABELS,
     augment: Augmentation | None = None,
 ) -> tuple[DataLoader, DataLoader, DataLoader]:
-    """Train (shuffled), validation and test DataLoaders of a split; only training crops are augmented.
+    """DataLoaders of the training (shuffled), validation and test set; only training crops are augmented.
 
-    Source: the report, section 2.2; its experiments used batches of 32 and 2 workers.
+    Source: the study, section 2.2; its experiments used batches of 32 and 2 workers.
     """
     generator = torch.Generator().manual_seed(seed)
     loaders = [
@@ -131,9 +131,9 @@ def batches(
 ) -> Iterator[Tensor]:
     """Batches of float32 images in [0, 1], (<= batch_size, 1, h, w), on the device of `crops` (n, 1, h, w) uint8.
 
-    With a generator (on the CPU) the order is a permutation drawn from it, without one it is that of `indices`. A
-    last batch of one image joins the batch before: batch normalisation cannot train on a single image. `transform`
-    is applied to each batch, on the device.
+    With a generator (on the CPU) the order is a permutation drawn from it, else that of `indices`. A last batch of one
+    image joins the batch before, since batch normalisation cannot train on a single image. `transform` is applied to
+    each batch on the device.
     """
     for chosen in _chunks(indices, batch_size, generator, crops.device):
         images = crops[chosen].float().div_(255)
@@ -154,7 +154,7 @@ def _chunks(
 
 
 def _label_tensor(name: str, images: pd.DataFrame) -> Tensor:
-    """(n_images,) values or codes of a label; coded over all images, so that every part of a split agrees."""
+    """(n_images,) values or codes of a label. The codes are those of all images, the same in each part of a split."""
     if name not in images:
         raise DataError(f"unknown label {name!r}; labels: {', '.join(images.columns)}")
     values = images[name]

@@ -25,14 +25,14 @@ def write_folds(
     rule: str = "corrected",
     progress: Progress | None = None,
 ) -> Path:
-    """The report's tables of one label: `root/label_aware_splitting_data/LABEL/fold_K/LABEL_{train,val,test}.csv`.
+    """Write the study's tables of one label: `root/label_aware_splitting_data/LABEL/fold_K/LABEL_{train,val,test}.csv`.
 
-    One row per crop: `crop` (its index in `patches.crops`), image, position, all labels as they are, and the class
-    number in `LABEL_bin` (the original wrote it over the label). Several labels are joined by `+`. Made beside and
-    renamed; folds of this label that were there are replaced.
+    One row per crop: `crop` (its index in `patches.crops`), image, position, all labels unchanged, and the class number
+    in `LABEL_bin` (the study's code overwrote the label). Several labels are joined by `+`. Older folds of this label
+    are replaced in one step.
 
     Args:
-        rule: of `bin_label`, as the folds were made.
+        rule: the rule of `bin_label` with which the folds were made.
 
     Returns:
         The folder of the label.

@@ -1,4 +1,4 @@
-"""Rows dealt to parts that divide no group, with the classes of one label or of several spread evenly."""
+"""Deal rows to parts that divide no group, with the classes of one or several labels spread evenly."""
 
 import warnings
 
@@ -8,18 +8,18 @@ from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
 from deepdlt.errors import DataError
 
-MOST_EXCHANGED = 1000  # groups; their table of pairs has a million numbers
+MOST_EXCHANGED = 1000  # groups; the table of their pairs has a million entries
 
 
 def deal_rows(classes: np.ndarray, groups: np.ndarray | None, n: int, seed: int) -> np.ndarray:
-    """(rows,) part of each row: n parts that divide no group, stratified as far as the classes allow."""
+    """(rows,) part of each row: n parts that divide no group, stratified as well as the classes allow."""
     joint = _joint(classes)
     units = np.arange(len(joint)) if groups is None else groups
     per_class = pd.Series(units).groupby(joint).nunique()
     if classes.shape[1] > 1 and per_class.min() < n:
         counts, of_group = _members(classes, units)
         return deal_groups(counts, n, seed)[of_group]
-    if per_class.max() < n:  # scikit-learn refuses when no class fills the folds: then draw without classes
+    if per_class.max() < n:  # scikit-learn refuses if no class fills the folds: draw without classes
         joint = np.zeros_like(joint)
     splitter = StratifiedKFold if groups is None else StratifiedGroupKFold
     part = np.empty(len(joint), int)
@@ -31,7 +31,7 @@ def deal_rows(classes: np.ndarray, groups: np.ndarray | None, n: int, seed: int)
 
 
 def hold_out_groups(classes: np.ndarray, groups: np.ndarray, n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """(kept, held out) rows: about 1/n of the groups, stratified as far as the classes allow."""
+    """(kept, held-out) rows: about 1/n of the groups held out, stratified as well as the classes allow."""
     n_groups = len(np.unique(groups))
     if n_groups < 2:
         raise DataError("too few independent images for a training, a validation and a test set; at least 3 are needed")
@@ -40,11 +40,11 @@ def hold_out_groups(classes: np.ndarray, groups: np.ndarray, n: int, seed: int) 
 
 
 def deal_groups(counts: np.ndarray, n_parts: int, seed: int) -> np.ndarray:
-    """Part (0..n_parts-1) of each group, every class of every label spread as evenly as groups allow.
+    """Part (0..n_parts-1) of each group, with every class of every label spread as evenly as the groups allow.
 
-    The class with the fewest members left is dealt first, its largest groups first, each group to the part that
-    lacks most of this class (then most of everything, then by lot). No part stays empty if there are groups enough.
-    Groups (1000 of them, if there are more) are then exchanged in pairs until no pair brings the parts nearer.
+    The class with the fewest members left is dealt first, its largest groups first. Each group goes to the part that
+    lacks most of this class (on a tie: most of all classes; then by lot). No part stays empty if there are enough
+    groups. Pairs of groups (of at most 1000) are then exchanged until no exchange improves the balance.
 
     Args:
         counts: (n_groups, n_classes) members of each class in each group; classes of all labels side by side.
@@ -71,12 +71,12 @@ def deal_groups(counts: np.ndarray, n_parts: int, seed: int) -> np.ndarray:
 
 
 def _exchange(counts: np.ndarray, part: np.ndarray, lacking: np.ndarray) -> np.ndarray:
-    """Exchange the two groups that bring the parts nearest to the ideal (least squares), until no pair does."""
+    """Exchange the pair of groups that improves the balance most (least squares), until none improves it."""
     counts = counts.astype(float)
     products = counts @ counts.T
     distance = products.diagonal()[:, None] + products.diagonal() - 2 * products  # squared, of each pair of groups
     while True:
-        fit = counts @ lacking.T  # (groups, parts): how well each group fills what each part lacks
+        fit = counts @ lacking.T  # (groups, parts): how well each group fills the lack of each part
         at_home = fit[np.arange(len(part)), part]
         gain = fit[:, part] - at_home[:, None]  # of group i in the part of group j
         gain = gain + gain.T - distance
@@ -95,7 +95,7 @@ def _joint(classes: np.ndarray) -> np.ndarray:
 
 
 def _members(classes: np.ndarray, groups: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(n_groups, classes of all labels) counts, and the row there of each row here."""
+    """(n_groups, classes of all labels) counts, and the group of each row."""
     of_group = np.unique(groups, return_inverse=True)[1]
     columns = [column == code for column in classes.T for code in np.unique(column)]
     return np.stack([np.bincount(of_group, column) for column in columns], axis=1), of_group

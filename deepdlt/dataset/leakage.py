@@ -1,4 +1,4 @@
-"""What a split does: how much of its test sets was trained on, and how its folds share the classes of a label."""
+"""Properties of a split: how much of its test set is also training data, and how folds share the classes."""
 
 from dataclasses import astuple, dataclass
 
@@ -12,16 +12,16 @@ from deepdlt.dataset.stratified_split import Split
 
 @dataclass(frozen=True)
 class Leakage:
-    """Shares in 0..1 of a split's test crops; 0 everywhere is an honest test. NaN without test crops."""
+    """Fractions of a split's test crops, in 0..1; all 0 without leakage. NaN without test crops."""
 
     image_share: float
-    """Test crops cut from an image that training crops are cut from too."""
+    """Test crops from an image that also has training crops."""
     condition_share: float | None
-    """Test crops made under a process condition that is trained on; None when conditions were not given."""
+    """Test crops from a process condition that also has training crops; None if no conditions were given."""
     overlap_share: float
     """Test crops that share a pixel with a training crop."""
     pixel_share: float
-    """Pixels of the test crops that lie in a training crop, a pixel counted once per test crop it is in."""
+    """Pixels of the test crops that lie in a training crop; a pixel counts once for each test crop that has it."""
 
     def __str__(self) -> str:
         conditions = "" if self.condition_share is None else f", {self.condition_share:.1%} from its conditions"
@@ -32,15 +32,16 @@ class Leakage:
 
 
 def leakage(table: pd.DataFrame, split: Split, size: int = 64, images: pd.DataFrame | None = None) -> Leakage:
-    """How much a split lets a model see of its test set; exact, by a mask of the trained pixels of every image.
+    """How much of the test set of a split is also training data; exact, by a mask of training pixels per image.
 
     Args:
         table: one row per crop with `image_id`, `x`, `y` (left, top in px), as in `Patches.table`.
         split: indices into the table.
         size: side of a crop in px.
-        images: with `image_id` and `condition`, for the share of conditions.
+        images: table with `image_id` and `condition`, for the share of conditions.
 
-    Source: the report's folds have 67 % overlap, 25 % of the pixels and all images.
+    Source: in the study's folds all test crops come from images with training crops, 67 % overlap a training crop,
+    and 25 % of their pixels lie in one.
     """
     image_id, x, y = (table[name].to_numpy() for name in ("image_id", "x", "y"))
     conditions = None
@@ -63,14 +64,14 @@ def leakage(table: pd.DataFrame, split: Split, size: int = 64, images: pd.DataFr
 
 
 def mean_leakage(leaks: list[Leakage]) -> Leakage:
-    """The mean over folds; the share of conditions where every fold has one."""
+    """The mean over folds; the share of conditions only if every fold has one."""
     columns = zip(*map(astuple, leaks), strict=True)
     means = [None if None in values else float(np.mean(values)) for values in columns]
     return Leakage(*means)  # type: ignore[arg-type]
 
 
 def balance(patches: Patches, folds: list[Split], label: str, rule: str = "corrected") -> pd.DataFrame:
-    """Crops of each class, one row per class: `all`, then `1`.. with those that fold tests (and validates) as text."""
+    """Number of crops per class: `all`, then for each fold `1`.. the text `tested (validated)`."""
     codes = bin_label(patches.images[label], rule)
     rows = pd.Index(patches.images["image_id"]).get_indexer(patches.image_id)
     of_crop = codes[rows]
@@ -84,7 +85,7 @@ def balance(patches: Patches, folds: list[Split], label: str, rule: str = "corre
 
 
 def _by_image(image_id: np.ndarray) -> dict[int, np.ndarray]:
-    """Image -> positions in `image_id`."""
+    """Image -> its positions in `image_id`."""
     order = np.argsort(image_id, kind="stable")
     found, starts = np.unique(image_id[order], return_index=True)
     return dict(zip(found.tolist(), np.split(order, starts)[1:], strict=True))

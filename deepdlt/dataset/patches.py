@@ -1,4 +1,4 @@
-"""Crops in memory: one packed array, a table of where they come from, and the images' labels."""
+"""Crops in memory: one packed array, a table of their origin, and the labels of the images."""
 
 import io
 from dataclasses import dataclass
@@ -33,7 +33,7 @@ class Patches:
         return self.table["image_id"].to_numpy()
 
     def rows(self) -> pd.DataFrame:
-        """One row per crop with the labels of its image, for the tables of the report.
+        """One row per crop with the labels of its image, for the tables of the study.
 
         Raises:
             DataError: a label has the name of a column of the crops.
@@ -45,10 +45,10 @@ class Patches:
 
 
 def text_columns(images: pd.DataFrame) -> list[str]:
-    """Columns whose values are text, whatever they look like: `007` stays `007`."""
+    """Names of the text columns; in them `007` stays `007`."""
     return [name for name in images if not pd.api.types.is_numeric_dtype(images[name])]
 
 
 def read_images(file: Path | io.StringIO, text: list[str]) -> pd.DataFrame:
-    """A table with labels as they were written; `text` names the columns that are not numbers."""
+    """Read a table of labels; `text` names the columns that are not numbers."""
     return pd.read_csv(file, dtype=dict.fromkeys(text, str), keep_default_na=False, na_values=[""])

@@ -1,4 +1,4 @@
-"""The crops and the split that a configuration trains on, from a folder of images or the built-in ones."""
+"""Crops and splits for a configuration, from a folder of images or from the built-in synthetic images."""
 
 from pathlib import Path
 
@@ -9,15 +9,15 @@ from deepdlt.dataset.patches import Patches
 from deepdlt.dataset.stratified_split import Split, evaluate_on_tiles, plain_split, stratified_folds
 
 CACHE = Path("data")
-SYNTHETIC_CROPS_PER_IMAGE = 32  # 30 images x 32 crops: a training of seconds on a laptop
+SYNTHETIC_CROPS_PER_IMAGE = 32  # 30 images x 32 crops: trained within seconds on a laptop
 
 
 def crop_options(config: TrainConfig, synthetic: bool, brightness_varied: bool = False) -> CropOptions:
     """How crops are cut for a configuration.
 
     Args:
-        synthetic: the built-in images, of which fewer crops are cut.
-        brightness_varied: brightness changes while training; then it is not baked into the crops as well.
+        synthetic: True for the built-in images, from which fewer crops are cut.
+        brightness_varied: True if the training varies the brightness; the crops then keep theirs.
     """
     defaults = CropOptions()
     return CropOptions(
@@ -28,16 +28,16 @@ def crop_options(config: TrainConfig, synthetic: bool, brightness_varied: bool =
 
 
 def single_split(config: TrainConfig, patches: Patches, label: Labels | None, seed: int = 42) -> Split:
-    """80/10/10 by the configuration's `split_unit`, stratified by `label`, tested on tiles where they were cut."""
+    """Split 80/10/10 by the configuration's `split_unit`, stratified by `label`; tested on tiles if there are any."""
     split = plain_split(patches.images, patches.image_id, label=label, unit=config.split_unit, seed=seed)
     return evaluate_on_tiles(split, patches.table)
 
 
 def fold_splits(config: TrainConfig, patches: Patches, label: Labels, n_folds: int, seed: int = 42) -> list[Split]:
-    """The folds of the configuration's `split_unit` and `holdout`.
+    """The folds for the configuration's `split_unit` and `holdout`.
 
     Raises:
-        DataError: `n_folds` does not fit the classes of `label`.
+        DataError: `n_folds` is too large for the classes of `label`.
     """
     options = {"unit": config.split_unit, "holdout": config.holdout}
     folds = stratified_folds(patches.images, patches.image_id, label, n_folds, seed=seed, **options)

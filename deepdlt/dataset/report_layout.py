@@ -1,4 +1,4 @@
-"""The report's tree, written and read: one BMP per crop, tables of crops with labels, tables of folds."""
+"""The study's folder layout, written and read: one BMP per crop, and tables of crops with their labels."""
 
 import hashlib
 import io
@@ -19,15 +19,16 @@ TEXT_COLUMNS = "text_columns.json"  # beside the tables
 
 
 def write_report_layout(patches: Patches, root: Path, progress: Progress | None = None) -> Path:
-    """The report's tree: one BMP per crop and three CSVs with paths and labels, split 80/10/10 by image.
+    """Write the study's layout: one BMP per crop and three CSVs with paths and labels, split 80/10/10 by image.
 
-    Made beside and renamed, the tables last: a tree with tables is whole. A tree that holds these very crops is kept.
+    Everything is made in a temporary folder and renamed, the tables last: a layout with tables is complete. An existing
+    layout with the same crops is kept.
 
     Returns:
         root; the crops are in `root/2023_im_dataset_64x64/`, the tables in `root/data_with_labels_csv/`.
 
     Raises:
-        DataError: other crops are there already; nothing was written.
+        DataError: the folder holds other crops; nothing was written.
     """
     size = patches.crops.shape[-1]
     bitmaps = f"2023_im_dataset_{size}x{size}"
@@ -58,7 +59,7 @@ def write_report_layout(patches: Patches, root: Path, progress: Progress | None 
 
 
 def load_report_layout(root: Path) -> Patches:
-    """Read what `write_report_layout` wrote; without its list of text columns, what looks like a number is one.
+    """Read what `write_report_layout` wrote. Without its list of text columns, number-like values are numbers.
 
     Raises:
         DataError: a table or a bitmap is missing, damaged or outside the folder.
@@ -67,7 +68,7 @@ def load_report_layout(root: Path) -> Patches:
     tables = [root / REPORT_TABLES / f"{name}_data.csv" for name in ("training", "validation", "testing")]
     try:
         text_names = json.loads(names.read_text(encoding="utf-8")) if names.exists() else []
-        # As text first: a column is a number only where all three tables together say so.
+        # Read as text first: a column is numeric only if it is so in all three tables together.
         text = pd.concat([pd.read_csv(path, dtype=str, keep_default_na=False) for path in tables])
         rows = read_images(io.StringIO(text.to_csv(index=False)), text_names)
         number = [int(Path(path).stem) for path in rows["path"]]

@@ -1,7 +1,7 @@
-"""Which crops train, validate and test: label-wise stratified folds, as in the report and as they should be.
+"""Splits of crops into training, validation and test set: folds stratified by a label, corrected or as in the study.
 
-The report splits crops, so every test image is also a training image. Corrected, all crops of a process condition
-(or of an image) stay on one side, and validation and test are both stratified.
+The study splits crops, so every test image is also a training image. In the corrected protocol all crops of a process
+condition (or of an image) stay in one set, and validation and test set are both stratified.
 """
 
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from deepdlt.dataset.classes import Labels, bin_rule, class_codes, class_name, i
 from deepdlt.dataset.group_dealing import deal_rows, hold_out_groups
 from deepdlt.errors import DataError
 
-VALIDATION_SHARE = 0.1  # the report's 80/10/10
+VALIDATION_SHARE = 0.1  # of the study's 80/10/10
 
 
 @dataclass(frozen=True)
@@ -37,24 +37,24 @@ def stratified_folds(
 ) -> list[Split]:
     """Folds stratified by one label or several; each crop is tested in one fold (unit `crop`: tested or validated).
 
-    With one label, no fold's share of a class is further from the ideal than one unit of that class, when units lie
-    in one class each. Several labels are taken as one whose classes are their combinations where every combination
-    has a unit for every fold, else by iterative stratification, which balances each label by itself.
+    With one label, and units of one class each, a fold's share of a class differs from the ideal by at most one unit.
+    Several labels are stratified by the combinations of their classes if every combination has a unit for each fold;
+    otherwise by iterative stratification, which balances each label on its own.
 
     Args:
         images: one row per image: `image_id`, `condition`, labels.
         image_id: (n_crops,) image of each crop.
         label: column of `images`, or several.
         n_folds: >= 2 and at most the number of units in the smallest class.
-        unit: what is never split: `condition`, `image`, or `crop` (the report).
-        holdout: how the held-out crops of unit `crop` become validation and test: `stratified`, or the sorted rows
-            cut into `halves` (the report). The other units are always stratified.
-        seed: of the shuffling.
+        unit: unit that is never divided: `condition`, `image`, or `crop` (the study).
+        holdout: with unit `crop`, how the held-out crops become validation and test set: `stratified`, or the sorted
+            rows cut into `halves` (the study). The other units are always stratified.
+        seed: random seed for the shuffling.
 
     Raises:
-        DataError: n_folds does not fit the classes; the message has their counts and the largest number that does.
+        DataError: n_folds is too large; the message has the class counts and the largest possible number.
 
-    Source: report, section 5.2; sklearn StratifiedKFold (unit `crop`) and StratifiedGroupKFold.
+    Source: the study, section 5.2; sklearn StratifiedKFold (unit `crop`) and StratifiedGroupKFold.
     """
     check_folds(images, image_id, label, n_folds, unit)
     classes = class_codes(images, label, bin_rule(unit))
@@ -79,9 +79,9 @@ def plain_split(
     unit: str = "condition",
     seed: int = 42,
 ) -> Split:
-    """80/10/10 without cross-validation, whole images on one side, stratified by `label` unless unit is `crop`.
+    """Split 80/10/10 without cross-validation. An image is never divided; stratified by `label` unless unit is `crop`.
 
-    Unit `crop` is the report's: images in an arbitrary order (here seeded, there os.listdir's), cut 80/10/10.
+    Unit `crop` is the study's split: images in arbitrary order (here seeded, there that of os.listdir), cut 80/10/10.
     """
     n = len(images)
     if unit == "crop":
@@ -97,7 +97,7 @@ def plain_split(
 
 
 def evaluate_on_tiles(split: Split, table: pd.DataFrame) -> Split:
-    """Of crops drawn with `grid_eval`: train on the random ones, validate and test on the tiles; else unchanged."""
+    """With crops of `grid_eval`: train on the random crops, validate and test on the tiles; else unchanged."""
     if "tile" not in table:
         return split
     tile = table["tile"].to_numpy(bool)
@@ -105,7 +105,7 @@ def evaluate_on_tiles(split: Split, table: pd.DataFrame) -> Split:
 
 
 def check_folds(images: pd.DataFrame, image_id: np.ndarray, label: Labels, n_folds: int, unit: str) -> None:
-    """Refuse a number of folds that the smallest class of a label does not allow; every such label is named."""
+    """Refuse a number of folds that is too large for the smallest class; the message names every such label."""
     if n_folds < 2:
         raise DataError(f"--folds must be at least 2, got {n_folds}")
     problems = []
@@ -128,7 +128,7 @@ def check_folds(images: pd.DataFrame, image_id: np.ndarray, label: Labels, n_fol
 
 
 def _crop_folds(classes: np.ndarray, n_folds: int, holdout: str, seed: int) -> list[Split]:
-    """Folds that divide crops; in the report's, validation is the first images of the listing and test the last."""
+    """Folds that divide images; with `halves` the first held-out rows validate and the last ones test."""
     fold = deal_rows(classes, None, n_folds, seed)
     folds = []
     for k in range(n_folds):

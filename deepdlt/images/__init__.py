@@ -1,4 +1,4 @@
-"""A folder of images and its label sheet -> a checked `Source`: files, labels, pixel pitch, what contradicts them."""
+"""A folder of images and its label table -> a checked `Source`: files, labels, pixel pitch, inconsistent labels."""
 
 from deepdlt.faces import face
 

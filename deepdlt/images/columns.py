@@ -1,4 +1,4 @@
-"""The text of a sheet's columns -> integers, floats or classes, and what is wrong with them; nothing is guessed."""
+"""Columns of a label table, from text to integers, floats or classes, and the problems in them. Nothing is guessed."""
 
 import re
 from collections.abc import Sequence
@@ -10,8 +10,8 @@ import pandas as pd
 from deepdlt.errors import SHOWN, fold, has_control, hint, short, some
 from deepdlt.images.sheet import Sheet
 
-OWN_COLUMNS = ("image_id", "condition", "file", "pixel_um")  # of Source.images; a sheet's column must not replace them
-FEW = 8  # distinct numbers; a column with more of them is a measurement, in which a word is a mistake
+OWN_COLUMNS = ("image_id", "condition", "file", "pixel_um")  # of Source.images; no label may have these names
+FEW = 8  # distinct numbers; with more, the column is a measurement and a word in it is a mistake
 NUMBER = re.compile(r"[+-]?(?:(?:0|[1-9][0-9]*)(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 CODE = re.compile(r"[+-]?0[0-9]+(?:\.[0-9]*)?")  # 007: a name, not a number
 ALMOST = re.compile(r"[+\-−]?[0-9][0-9.' ]*,[0-9]+|[+\-−]?(?:inf|infinity|nan)|[-–—+.?]+|−[0-9.]+", re.IGNORECASE)
@@ -19,7 +19,7 @@ ALMOST = re.compile(r"[+\-−]?[0-9][0-9.' ]*,[0-9]+|[+\-−]?(?:inf|infinity|na
 
 @dataclass(frozen=True)
 class Column:
-    """A column with its type: int64, float64 (blank = NaN) or str. `problems` forbid its use as a label."""
+    """A column with its type: int64, float64 (blank = NaN) or str. With `problems` it cannot be a label."""
 
     values: pd.Series
     problems: list[str]
@@ -29,7 +29,7 @@ class Column:
 def read_columns(
     table: Sheet, name_column: str, labels: tuple[str, ...], group_by: str | None
 ) -> tuple[pd.DataFrame, list[str], list[str]]:
-    """(typed columns, problems of the columns that were asked for, notes); without labels, problems are notes."""
+    """(typed columns, problems of the requested columns, notes). Without `labels`, problems become notes."""
     known = [h for h in table.headings if h != name_column]
     problems = [
         f"{table.path.name}: unknown {what} {name!r}{hint(name, known)}; {what}s: {', '.join(map(repr, known))}"
@@ -63,11 +63,11 @@ def read_columns(
 
 
 def read_column(sheet: Sheet, heading: str, texts: Sequence[str] | None = None) -> Column:
-    """Decide the type of a column and say what is wrong with it; `texts` replaces the cells.
+    """Determine the type of a column and its problems; `texts` replaces the cells.
 
-    Every cell is text until its whole column is known: `007`, `NA` and `None` stay what they are.
-    Numbers only: int64 or float64. Else text: also where there are codes (007, integers above 2^53). Words among
-    mostly numbers, more than 8 different, are mistakes; among few they are classes, and a note lists them.
+    The whole column decides its type, so `007`, `NA` and `None` stay text. A column of numbers becomes int64 or
+    float64; any other column is text, also one with codes (007, integers above 2^53). A word in a column of mostly
+    numbers is a mistake if there are more than 8 different numbers; otherwise it is a class, and a note lists them.
     """
     raw = list(sheet.texts(heading) if texts is None else texts)
     values = [cell.strip() for cell in raw]
@@ -109,7 +109,7 @@ def _kind(text: str) -> str:
 
 
 def _not_numbers(values: list[str], kinds: list[str]) -> list[int]:
-    """Indices of the cells that should have been numbers, by the company they keep."""
+    """Indices of the cells that should be numbers, judged by the rest of the column."""
     count = {kind: kinds.count(kind) for kind in ("number", "almost", "word", "code")}
     numbers = {v for v, kind in zip(values, kinds, strict=True) if kind == "number"}
     if count["word"] and 2 * count["number"] > sum(count.values()) and len(numbers) > FEW:
@@ -126,7 +126,7 @@ def _numbers(values: list[str]) -> pd.Series:
 
 
 def _text_problems(raw: list[str]) -> list[str]:
-    """Classes that a reader takes for one, and classes that a terminal would execute."""
+    """Problems of classes that look alike to a reader, or that contain control characters."""
     alike: dict[str, list[str]] = {}
     for text in sorted(set(raw)):
         alike.setdefault(fold(text), []).append(text)

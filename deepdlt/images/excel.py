@@ -1,4 +1,4 @@
-"""The bytes of an xlsx file -> the text of each cell of one worksheet, as a CSV would have it."""
+"""The bytes of an xlsx file -> the text of each cell of one worksheet, as in a CSV file."""
 
 import io
 import re
@@ -10,7 +10,7 @@ from pathlib import Path
 
 from deepdlt.errors import DataError, hint, short, some
 
-MAX_BYTES = 50_000_000  # of a sheet, unpacked
+MAX_BYTES = 50_000_000  # of a label table, unpacked
 MAX_RATIO = 100  # unpacked / packed; spreadsheets compress 5 to 30 times
 MAX_ROWS, MAX_CELLS = 50_000, 2_000_000
 OLE = b"\xd0\xcf\x11\xe0"
@@ -18,7 +18,7 @@ OLE = b"\xd0\xcf\x11\xe0"
 
 @dataclass
 class Cells:
-    """What a file format gives: (row number, cells), and what only a spreadsheet has."""
+    """The content of a table file: (row number, cells); spreadsheets also have faults and hidden rows."""
 
     records: list[tuple[int, list[str]]] = field(default_factory=list)
     faults: dict[tuple[int, int], str] = field(default_factory=dict)
@@ -27,32 +27,32 @@ class Cells:
 
 
 def check_size(path: Path, rows: int, cells: int) -> None:
-    """Refuse a table that is too large to be a label sheet."""
+    """Refuse a table that is too large for a label table."""
     if rows > MAX_ROWS or cells > MAX_CELLS:
         raise DataError(f"{path}: more than {MAX_ROWS:,} rows or {MAX_CELLS:,} cells; delete the cells below the table")
 
 
 def read_xlsx(path: Path, raw: bytes, worksheet: str | None) -> Cells:
-    """Read one worksheet: the named one, or the only one with data."""
+    """Read one worksheet: the named one, or the only one that has data."""
     if raw.startswith(OLE):
         raise DataError(f"{path}: an old (.xls) or password-protected Excel file; save it as .xlsx or .csv")
     if not raw.startswith(b"PK"):
         raise DataError(f"{path}: not a readable xlsx; rename it to .csv if it is CSV text, else save it again")
     try:
-        with warnings.catch_warnings():  # openpyxl warns of decorations that it drops
+        with warnings.catch_warnings():  # openpyxl warns about features that it drops
             warnings.simplefilter("ignore")
             archive = zipfile.ZipFile(io.BytesIO(raw))
             _check_archive(path, archive, len(raw))
             return _worksheet_cells(path, archive, raw, worksheet)
     except DataError:
         raise
-    except Exception as error:  # zipfile, zlib, expat and openpyxl raise a dozen kinds on damaged files
+    except Exception as error:  # zipfile, zlib, expat and openpyxl raise many types for damaged files
         reason = (str(error).strip().splitlines() or [""])[0][:100] or type(error).__name__
         raise DataError(f"{path}: not a readable xlsx (damaged: {short(reason)}); save it again") from error
 
 
 def _check_archive(path: Path, archive: zipfile.ZipFile, packed: int) -> None:
-    """Refuse bombs before anything is unpacked, then macros and XML that defines entities."""
+    """Refuse decompression bombs before unpacking, then macros and XML that defines entities."""
     parts = archive.infolist()
     total = sum(part.file_size for part in parts)
     if total > MAX_BYTES or (total > 1_000_000 and total > MAX_RATIO * packed):
@@ -86,7 +86,7 @@ def _worksheet_cells(path: Path, archive: zipfile.ZipFile, raw: bytes, worksheet
         raise DataError(f"{path}: merged cells {some([m.decode() for m in merged])}; unmerge them and fill every cell")
     cells, total = Cells(), 0
     sheet = book[title]
-    sheet.reset_dimensions()  # what the file claims may be wrong, or a bomb
+    sheet.reset_dimensions()  # the size stated in the file may be wrong or huge
     for number, row in enumerate(sheet.iter_rows(), start=1):
         total += len(row)
         check_size(path, number, total)
@@ -114,7 +114,7 @@ def _worksheet_cells(path: Path, archive: zipfile.ZipFile, raw: bytes, worksheet
 
 
 def _text(value: object) -> str:
-    """A spreadsheet's value as the text that a CSV would have."""
+    """A value of a spreadsheet as text, as in a CSV file."""
     if value is None:
         return ""
     if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:

@@ -1,4 +1,4 @@
-"""The file names in a sheet -> image files below the folder, and which are missing, doubled or not listed."""
+"""File names in a label table -> image files in the folder; which are missing, listed twice or not listed."""
 
 import os
 from pathlib import Path
@@ -11,7 +11,7 @@ NAME_HEADINGS = ("names", "name", "file", "filename", "image", "path")
 
 
 def find_files(folder: Path, table: Sheet) -> tuple[str, list[str], list[str]]:
-    """(heading of the file-name column, path per row or '', problems)."""
+    """(heading of the file-name column, path of each row or '', problems)."""
     candidates = [h for h in table.headings if fold(h).replace("_", "") in NAME_HEADINGS]
     if not candidates:
         near = next((f" (rename {h!r})" for h in table.headings if hint(h, (*NAME_HEADINGS, "images", "files"))), "")
@@ -41,7 +41,7 @@ def find_files(folder: Path, table: Sheet) -> tuple[str, list[str], list[str]]:
 
 
 def named_twice(folder: Path, table: Sheet, files: list[str]) -> list[str]:
-    """Rows that name one and the same file."""
+    """Problems: rows that name the same file."""
     rows: dict[Path, list[int]] = {}
     for i, file in enumerate(files):
         if file:
@@ -57,14 +57,14 @@ def named_twice(folder: Path, table: Sheet, files: list[str]) -> list[str]:
 
 
 def unlisted(folder: Path, files: list[str]) -> list[str]:
-    """A note on the images in the folder that the sheet does not name."""
+    """A note on images of the folder that the label table does not list."""
     others = sorted(set(_disk_images(folder)) - {str(Path(file)) for file in files})
     note = f"{len(others)} image(s) of the folder are not in the label table and are not used"
     return [f"{note}: {others[0]!r}, …"] if others else []
 
 
 def _resolve(root: Path, heading: str, text: str) -> tuple[str, str]:
-    """A DLIP name (column `Names`) is a file, or its last four characters stand for `.png`."""
+    """(path, problem). In a column `Names` the last four characters may stand for `.png`, as in the DLIP table."""
     if not text:
         return "", "no file name; add it or delete the row"
     problem = locate(root, text)
@@ -75,7 +75,7 @@ def _resolve(root: Path, heading: str, text: str) -> tuple[str, str]:
 
 
 def _spelling(name: str, on_disk: list[str]) -> str:
-    """The file that a missing name probably means."""
+    """A hint at the file that a missing name probably means."""
     name = name.replace("\\", "/")
     for known in on_disk:
         if fold(known) == fold(name):
@@ -84,7 +84,7 @@ def _spelling(name: str, on_disk: list[str]) -> str:
 
 
 def _disk_images(folder: Path) -> list[str]:
-    """Image files below the folder, links to folders not followed."""
+    """Image files in the folder and its subfolders; links to folders are not followed."""
     found = []
     for place, folders, names in os.walk(folder):
         folders[:] = [f for f in folders if not f.startswith(".")]

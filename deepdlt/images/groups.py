@@ -1,4 +1,4 @@
-"""The columns and bytes of images -> condition numbers: images with the same number are never split."""
+"""Condition numbers from the columns and bytes of images. A split never divides images with the same number."""
 
 import numpy as np
 import pandas as pd
@@ -6,13 +6,13 @@ import pandas as pd
 from deepdlt.images.columns import OWN_COLUMNS
 
 DLIP_LABELS = ("angle", "PP1", "NP", "EP1")
-"""Those of the published images that the report cross-validates by."""
-DLIP = ("Names", *DLIP_LABELS)  # with these headings a sheet is one of the published kind
-NOT_PROCESS = ("Names", "DimY", "DimX")  # columns that describe the picture, not how the surface was made
+"""Labels of the published images; the study stratified its cross-validation by them."""
+DLIP = ("Names", *DLIP_LABELS)  # a label table with these headings is of the DLIP kind
+NOT_PROCESS = ("Names", "DimY", "DimX")  # columns that describe the image, not the process
 
 
 def condition_numbers(images: pd.DataFrame, group: pd.Series | None) -> np.ndarray:
-    """A number per group, or else per process condition, so that replicates and zooms of one surface stay together."""
+    """One number per group or, without groups, per process condition: replicates and zooms stay together."""
     if group is not None:
         return images.groupby(group, sort=False, dropna=False).ngroup().to_numpy()
     if not set(DLIP) <= set(images.columns):
@@ -22,7 +22,7 @@ def condition_numbers(images: pd.DataFrame, group: pd.Series | None) -> np.ndarr
 
 
 def join_copies(images: pd.DataFrame, digests: tuple[bytes, ...]) -> tuple[np.ndarray, list[str]]:
-    """Conditions in which files with the same bytes are together, and a note on them."""
+    """Condition numbers that keep identical files together, and a note on these files."""
     conditions = images["condition"].to_numpy().copy()
     copies = [rows.tolist() for _, rows in images.index.to_series().groupby(list(digests), sort=False) if len(rows) > 1]
     for rows in copies:

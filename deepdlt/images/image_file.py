@@ -1,7 +1,7 @@
-"""One image file: is it inside the folder, whole, of a kind that can be read as 8-bit grey, and what are its pixels.
+"""One image file: check that it is inside the folder, complete and greyscale; read its pixels.
 
-PNG, TIFF, JPEG and BMP; 8 or 16 bit grey, or colour with equal channels. EXIF, gamma and ICC data are ignored: pixels
-are used as stored.
+Formats: PNG, TIFF, JPEG and BMP; 8- or 16-bit greyscale, or colour with equal channels. EXIF, gamma and ICC data are
+ignored: pixels are used as stored.
 """
 
 import hashlib
@@ -24,7 +24,7 @@ MAGIC = {
     b"II+\0": "TIFF", b"MM\0+": "TIFF", b"GIF8": "GIF", b"%PDF": "PDF", b"PK\x03\x04": "zip archive",
 }  # fmt: skip
 MIN_SIDE = 64  # px: one crop
-MAX_PIXELS = 50_000_000  # more is a decompression bomb, not a micrograph
+MAX_PIXELS = 50_000_000  # more pixels than a micrograph has: a decompression bomb
 MAX_BYTES = 250_000_000
 GREY, GREY16, COLOUR = ("L",), ("I;16", "I;16B", "I;16L"), ("RGB", "RGBA", "LA", "P")
 TWELVE_BITS = 4095
@@ -32,7 +32,7 @@ EXPORT = "export it as 8- or 16-bit greyscale"
 
 
 class Facts(NamedTuple):
-    """Of a file that was looked at: sha256, (width, height) in px, and what is wrong with it, or ''."""
+    """An inspected file: sha256, (width, height) in px, and its problem or ''."""
 
     digest: bytes
     size: tuple[int, int]
@@ -40,7 +40,7 @@ class Facts(NamedTuple):
 
 
 def locate(folder: Path, name: str) -> str:
-    """What is wrong with a file name from a sheet, or ''; `folder` must be resolved."""
+    """The problem of a file name from a label table, or ''; `folder` must be a resolved path."""
     quoted = short(name, 80)
     if has_control(name):
         return f"{quoted} has a control character; rename the file"
@@ -85,7 +85,7 @@ def read_file(path: Path) -> bytes:
 
 
 def inspect(path: Path) -> Facts:
-    """Everything that can be known without decoding: the kind of file, its header, whether it is complete."""
+    """Check a file without decoding it: its format, its header, and whether it is complete."""
     try:
         data = read_file(path)
     except DataError as error:
@@ -97,18 +97,18 @@ def inspect(path: Path) -> Facts:
     try:
         with Image.open(io.BytesIO(data), formats=(FORMATS[path.suffix.lower()],)) as image:
             return Facts(digest, image.size, _header_problem(image))
-    except Exception as error:  # Pillow raises a dozen kinds on damaged headers, bombs among them
+    except Exception as error:  # Pillow raises many types for damaged headers and bombs
         return Facts(digest, (0, 0), f"cannot be decoded ({_reason(error)}); export it again")
 
 
 def decode(data: bytes, suffix: str) -> np.ndarray:
     """Pixels of an image file: (h, w) uint8.
 
-    16 bit becomes round(value / 257), so 0..65535 covers 0..255 whatever the image contains: two images of one
-    microscope stay comparable, and nothing is clipped. JPEG and the other formats give 8 bit as stored.
+    16-bit values become round(value / 257): 0..65535 maps to 0..255 for every image, so images of one microscope stay
+    comparable and no value is clipped. 8-bit values are used as stored.
 
     Raises:
-        DataError: damaged, real colour, transparent, 12-bit values in 16 bit, or all pixels alike.
+        DataError: the image is damaged, coloured, transparent or uniform, or has 12-bit values in 16 bits.
     """
     problem = _kind_problem(data, suffix) or _container_problem(data)
     if problem:
@@ -130,7 +130,7 @@ def decode(data: bytes, suffix: str) -> np.ndarray:
 
 
 def footer_rows(pixels: np.ndarray) -> int:
-    """Height in px of what looks like an info bar at the bottom (one grey behind text and scale bar), or 0."""
+    """Height in px of a probable info bar at the bottom (uniform grey behind text and scale bar), or 0."""
     quarter = pixels[-max(8, len(pixels) // 4) :]
     background = np.bincount(quarter[-8:].ravel(), minlength=256).argmax()
     plain = (quarter == background).mean(1) >= 0.4
@@ -153,7 +153,7 @@ def _kind_problem(data: bytes, suffix: str) -> str:
 
 
 def _container_problem(data: bytes) -> str:
-    """Damage that decoders pass over: a PNG's checksums and last part, a JPEG's end."""
+    """Damage that decoders do not report: wrong checksums or a missing end of a PNG, a missing end of a JPEG."""
     if data.startswith(b"\xff\xd8"):
         whole = data.rfind(b"\xff\xd9") > data.rfind(b"\xff\xda")
         return "" if whole else "cannot be decoded (truncated: its end is missing); export it again"

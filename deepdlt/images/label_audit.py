@@ -1,7 +1,7 @@
-"""Does the picture show the period that its label says? The interference period of every image, by Fourier transform.
+"""Audit of the label `angle`: compare the fringe period of each image, measured by Fourier transform, with its label.
 
-Two beams of half-angle theta make fringes of period wavelength / (2 sin theta), so a wrong `angle` can be seen. The
-audit names the images that contradict their label; it never changes one.
+Two beams of half-angle theta make fringes of period wavelength / (2 sin theta), so the image shows whether `angle` is
+right. The audit names inconsistent images and changes no label.
 """
 
 import hashlib
@@ -20,25 +20,25 @@ from deepdlt.terminal import progress_bar
 
 MEASURED_ANGLE = "angle_measured"
 COLUMNS = ("angle", "PP1", "wavelength", "DimX")
-JUDGED_PERIODS = 5  # with fewer, a strong second harmonic passed for the period in 5 of 90 synthetic images
+JUDGED_PERIODS = 5  # with fewer, 5 of 90 synthetic images were measured at a strong second harmonic
 TOLERANCE = 1.15  # factor; neighbouring angles of the published data differ by 1.24 or more, measured ones scatter 1.13
 DOUBLED_TOLERANCE = 1.10  # narrower, as twice the period at 19 deg is 1.10 times the period at 8.5 deg
-MIN_GROUP = 3  # images that share a wrong angle, before another is suggested
+MIN_GROUP = 3  # images with the same wrong angle; with fewer, no angle is suggested
 
 
 def audit(source: Source, progress: Progress | None = None) -> pd.DataFrame:
-    """Measured against expected period, one row per image.
+    """Measured and expected period, one row per image.
 
     Returns:
-        `image_id`, `file`, `pattern`, `angle` (sheet, deg), `period_um` (fringes, measured), `expected_um`, `ratio`,
-        `angle_measured` (deg), `score`, `doubled`, `verdict`, `suggested_angle` (deg, NaN without one).
-        `verdict`: `unclear` below score 1, or if the image has no room for five expected periods, or too coarse pixels;
+        `image_id`, `file`, `pattern`, `angle` (label, deg), `period_um` (measured), `expected_um`, `ratio`,
+        `angle_measured` (deg), `score`, `doubled`, `verdict`, `suggested_angle` (deg, or NaN).
+        `verdict`: `unclear` for a score below 1, fewer than five expected periods in the image, or too coarse pixels;
         else `agrees` within a factor of 1.15, else `contradicts`.
-        `doubled`: where the two pulses are polarised differently the relief may repeat at every second fringe only;
-        a relief of twice the expected period then agrees, and half of it is `period_um`.
+        `doubled`: two pulses of different polarisation may make a relief that repeats at every second fringe. A period
+        of twice the expected one then agrees, and `period_um` is half of it.
 
     Raises:
-        DataError: a column is missing or has a value without meaning, or an image cannot be decoded.
+        DataError: a column is missing or has an invalid value, or an image cannot be decoded.
     """
     images = _checked(source)
     wavelength_um = images["wavelength"] / 1000
@@ -59,9 +59,9 @@ def audit(source: Source, progress: Progress | None = None) -> pd.DataFrame:
 
 
 def with_measured_angle(source: Source, progress: Progress | None = None) -> Source:
-    """The source with a label `angle_measured`: the sheet's angle, or what the pictures suggest where it is wrong.
+    """The source with a label `angle_measured`: the angle of the label table, corrected where the images suggest it.
 
-    The sheet's own column stays as it is. Raises DataError as `audit` does.
+    The column `angle` stays as it is. Raises DataError as `audit` does.
     """
     table = audit(source, progress)
     angle = table["suggested_angle"].fillna(table["angle"]).to_numpy(float)
@@ -83,7 +83,7 @@ def read_labelled(folder: Path, labels: tuple[str, ...], **options: Any) -> Sour
 
 
 def _checked(source: Source) -> pd.DataFrame:
-    """The sheet with the columns that are needed as numbers."""
+    """The label table, with the required columns as numbers."""
     absent = [c for c in COLUMNS if c not in source.images]
     if absent:
         raise DataError(
@@ -111,7 +111,7 @@ def _checked(source: Source) -> pd.DataFrame:
 def _measure_all(
     source: Source, images: pd.DataFrame, progress: Progress | None
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(n,) period, score, and whether the image can show the expected period."""
+    """(n,) period, (n,) score, and (n,) whether the image can show the expected period."""
     found: list[tuple[float, float, bool]] = []
     problems: list[str] = []
 
@@ -145,7 +145,7 @@ def _within(ratio: pd.Series, factor: float) -> pd.Series:
 
 
 def _crossed(images: pd.DataFrame) -> pd.Series:
-    """True where both pulses have a polarisation, and not the same."""
+    """True where both pulses have a polarisation and these differ."""
     if not {"Pol 1", "Pol 2"} <= set(images.columns):
         return pd.Series(False, index=images.index)
     first, second = images["Pol 1"].astype(str), images["Pol 2"].astype(str)
@@ -153,7 +153,7 @@ def _crossed(images: pd.DataFrame) -> pd.Series:
 
 
 def _suggestions(table: pd.DataFrame) -> pd.Series:
-    """Median angle of the contradicting images of a folder that belong together; an angle of the sheet if near."""
+    """Median angle of each cluster of inconsistent images of a folder, or a nearby angle of the label table."""
     suggested = pd.Series(np.nan, index=table.index)
     wrong = table[table["verdict"] == "contradicts"]
     for _, group in wrong.groupby(of_folder(wrong["file"])):

@@ -1,4 +1,4 @@
-"""The column DimX and the widths in px -> the pixel pitch of each image, and which to leave out or resample."""
+"""Pixel pitch of each image from the column DimX and its width in px; which images to exclude or resample."""
 
 import numpy as np
 import pandas as pd

@@ -1,4 +1,4 @@
-"""The label sheet of an image folder (csv or xlsx) -> a table of text, read strictly: every fault has its row."""
+"""The label table of an image folder (csv or xlsx), read strictly as text; every fault is given with its row."""
 
 import csv
 import hashlib
@@ -18,10 +18,10 @@ FOREIGN_SUFFIXES = (".xls", ".xlsm", ".xlsb", ".xltx", ".ods", ".numbers")
 
 @dataclass(frozen=True)
 class Sheet:
-    """A table of text. `rows`: one list of cells per `row_numbers` (as a spreadsheet counts), '' where blank.
+    """A table of text. `rows`: the cells of each row, '' where blank; `row_numbers` as a spreadsheet counts them.
 
-    `headings` have no units, `units` has those given in brackets; `digest`: sha256 of the file;
-    `faults`: (row index, heading) -> what is wrong.
+    `headings`: without units; `units`: those given in brackets; `digest`: sha256 of the file;
+    `faults`: (row index, heading) -> problem.
     """
 
     path: Path
@@ -40,10 +40,10 @@ class Sheet:
 
 
 def find_sheet(folder: Path) -> Path:
-    """The label sheet of a folder: its only table, or `all_images.*` among several.
+    """The label table of a folder: its only table, or `all_images.*` if there are several.
 
     Raises:
-        DataError: no folder, or not exactly one sheet.
+        DataError: no folder, or not exactly one table.
     """
     try:
         if not folder.exists():
@@ -67,10 +67,10 @@ def find_sheet(folder: Path) -> Path:
 
 
 def read_sheet(path: Path, worksheet: str | None = None) -> Sheet:
-    """Read a table; `worksheet` names one of several in a workbook.
+    """Read a table; `worksheet` names one of several worksheets in a workbook.
 
     Raises:
-        DataError: the file is damaged, of another kind, too large, or its rows and headings do not fit.
+        DataError: the file is damaged, too large or of another format, or its rows and headings do not match.
     """
     raw = _read_bytes(path)
     cells = read_xlsx(path, raw, worksheet) if path.suffix.lower() == ".xlsx" else _read_csv(path, raw)

@@ -1,8 +1,8 @@
-"""A folder of images and its label sheet, checked as a whole before anything is computed from it.
+"""A folder of images and its label table, checked completely before anything is computed from it.
 
-    python -m deepdlt check --data IMAGES --labels material,power --verify
+    deepdlt check --data IMAGES --labels material,power --verify
 
-The sheet (xlsx or csv) has a column of file names and any columns of labels; a label's name is the heading without
+The label table (xlsx or csv) has a column of file names; every other column is a label, named by its heading without
 the unit (`angle [deg]` -> angle). docs/your-data.md says what is accepted and what is refused.
 """
 
@@ -36,10 +36,10 @@ Progress = Callable[[int, int], None]
 class Source:
     """A checked image folder.
 
-    `images`: one row per image with `image_id` (0..n-1, row order of the sheet), `condition` (same number = belongs
-    together), `file` (relative path), the labels and, where DimX is known, `pixel_um`. `fingerprint`: sha256 over
-    sheet, image bytes and options. `notes`: what a person should know. Of each image: `sizes` (width, height) of
-    the file in px, `digests` sha256, `scales` pixels of the result per pixel of the file, if resampled.
+    `images`: one row per image with `image_id` (0..n-1, in the order of the table), `condition` (images with the same
+    number stay together), `file` (relative path), the labels and, if DimX is known, `pixel_um`. `fingerprint`: sha256
+    of table, image bytes and options. `notes`: remarks for the user. For each image: `sizes`, (width, height) of the
+    file in px; `digests`, sha256; `scales`, resampled pixels per pixel of the file, if resampled.
     """
 
     folder: Path
@@ -58,7 +58,7 @@ class Source:
         """Decode one image: (h, w) uint8, resampled (Lanczos) if `pixel_pitch` was a number.
 
         Raises:
-            DataError: the file cannot be used, or is not the one that was checked.
+            DataError: the file cannot be used, or has changed since it was checked.
         """
         path = self.path(image_id)
         try:
@@ -75,7 +75,7 @@ class Source:
         return np.asarray(Image.fromarray(pixels).resize((width, height), Image.Resampling.LANCZOS))
 
     def verify(self, progress: Progress | None = None) -> tuple[str, ...]:
-        """Decode every image; returns notes on what only the pixels show (info bars).
+        """Decode every image; return notes on its pixels (info bars).
 
         Raises:
             DataError: lists every image that cannot be used.
@@ -108,21 +108,21 @@ def read_source(
     pixel_pitch: str = "native",
     sheet: str | None = None,
 ) -> Source:
-    """Read and check a folder of images with one sheet; images are decoded later (`Source.verify`, `pixels`).
+    """Read and check a folder of images with a label table; images are decoded later (`Source.verify`, `pixels`).
 
     Args:
         folder: holds the images (subfolders allowed) and exactly one `.xlsx` or `.csv`.
-        labels: label names that must exist, be complete and mean something.
-        group_by: column whose rows belong together and are never split between training and test. Default: all
-            process columns of a sheet with the DLIP headings; for any other sheet each image is its own group.
-        pixel_pitch: `native` uses images as they are; `exclude` leaves out those whose pitch (DimX / width) is not
-            the most frequent one; a number of nm per pixel resamples all. `native` is the default since the report
-            mixed magnifications, and since resampling a zoom by 3.3 turns its noise into something no camera made;
-            12 of the 208 published images are concerned.
-        sheet: worksheet of a workbook that has several.
+        labels: labels that must exist, be complete and be valid.
+        group_by: column of groups: images with the same value are never divided between training and test. Default:
+            all process columns of a table with the DLIP headings; in any other table each image is its own group.
+        pixel_pitch: `native` uses the images as they are; `exclude` leaves out images whose pitch (DimX / width) is
+            not the most frequent one; a number of nm per pixel resamples all images. The default is `native` because
+            the study mixed magnifications, and because resampling a zoom by 3.3 changes its noise; this concerns
+            12 of the 208 published images.
+        sheet: name of the worksheet, if the workbook has several.
 
     Raises:
-        DataError: anything that would fail later, all problems at once.
+        DataError: any problem that would appear later; the message lists all of them.
     """
     path = find_sheet(folder)
     table = read_sheet(path, sheet)
@@ -152,7 +152,7 @@ def read_source(
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Pillow's remarks on odd metadata are dropped, its warning of a bomb is an error; enter from one thread."""
+    """Drop Pillow's warnings about metadata, raise its warning about bombs; enter from one thread only."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         warnings.simplefilter("error", Image.DecompressionBombWarning)
@@ -165,7 +165,7 @@ def _inspect(folder: Path, files: list[str]) -> list[Facts]:
 
 
 def size_notes(images: pd.DataFrame, sizes: tuple[tuple[int, int], ...]) -> list[str]:
-    """Which sizes there are, with an example of each but the most frequent, if more than one."""
+    """A note on the image sizes with an example of each, if there are several."""
     counts = Counter(sizes).most_common(5)
     if len(counts) < 2:
         return []

@@ -1,4 +1,4 @@
-"""Reconstruction and original -> how far apart they are: PSNR, SSIM, spectra, waves, losses, terms of the ELBO."""
+"""Reconstruction and original -> their difference: PSNR, SSIM, spectra, dominant waves, losses, terms of the ELBO."""
 
 from deepdlt.faces import face
 

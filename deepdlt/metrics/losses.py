@@ -1,4 +1,4 @@
-"""Losses, one value per image: the caller averages, so a short last batch weighs what it should.
+"""Losses, one value per image. The caller averages, so a short last batch has the right weight.
 
 All are computed in float32, also from bfloat16 tensors under autocast, and never wait for the device.
 """
@@ -18,7 +18,7 @@ BANDS = 12
 def mse(x_recon: Tensor, target: Tensor) -> Tensor:
     """Mean squared error over the pixels of each image: two (batch, 1, h, w) -> (batch,).
 
-    Source: the report, section 4.3. Its batch mean equals torch.nn.functional.mse_loss.
+    Source: the study, section 4.3. The batch mean equals torch.nn.functional.mse_loss.
     """
     return _difference(x_recon, target).square().mean(1)
 
@@ -55,7 +55,7 @@ def focal_frequency(x_recon: Tensor, target: Tensor, alpha: float = 1.0) -> Tens
     """Squared error of the 2-D spectrum, each frequency weighted by its error: two (batch, 1, h, w) -> (batch,).
 
     The weight is |error|^alpha over its maximum in the image, in [0, 1], without gradient; with alpha 0 it is 1 and the
-    loss the MSE. Equals the authors' FocalFrequencyLoss().
+    loss is the MSE. Equals the authors' FocalFrequencyLoss().
 
     Source: Jiang et al. 2021, "Focal frequency loss for image reconstruction and synthesis".
     """
@@ -70,15 +70,15 @@ def focal_frequency(x_recon: Tensor, target: Tensor, alpha: float = 1.0) -> Tens
 def log_spectrum(x_recon: Tensor, target: Tensor) -> Tensor:
     """Mean absolute difference of log10 radial power over frequency bands: two (batch, 1, h, w) -> (batch,), decades.
 
-    12 logarithmic bands from 1 period per image to 1 in 2 px, under a Hann window, without the mean. The variance of
-    the micrographs' noise is added to the power: detail below the noise is not worth its price, and the gradient of a
-    constant image stays finite. Images in [0, 1].
+    For images in [0, 1]. 12 logarithmic bands from 1 period per image to 1 period in 2 px, with a Hann window, without
+    the mean. The variance of the micrographs' noise is added to the power: detail below the noise then adds little to
+    the loss, and the gradient of a constant image stays finite.
     """
     return (_log_radial_power(x_recon) - _log_radial_power(target)).abs().mean(1)
 
 
 def kl_per_dimension(mu: Tensor, logvar: Tensor) -> Tensor:
-    """KL(N(mu, exp(logvar)) || N(0, 1)) in nats of each latent number: two (batch, ...) -> (batch, latent).
+    """KL(N(mu, exp(logvar)) || N(0, 1)) in nats, of each latent dimension: two (batch, ...) -> (batch, latent).
 
     Source: Kingma & Welling 2014, appendix B. Equals torch.distributions.kl_divergence.
     """
@@ -87,16 +87,16 @@ def kl_per_dimension(mu: Tensor, logvar: Tensor) -> Tensor:
 
 
 def kl_divergence(mu: Tensor, logvar: Tensor) -> Tensor:
-    """The same summed over the latent vector or feature map: two (batch, ...) -> (batch,)."""
+    """`kl_per_dimension`, summed over the latent vector or feature map: two (batch, ...) -> (batch,)."""
     return kl_per_dimension(mu, logvar).sum(1)
 
 
 def free_bits_kl(kl: Tensor, nats: float) -> Tensor:
-    """KL of a batch with `nats` per latent number free of charge: (batch, latent) -> 0-d, nats per image.
+    """KL of a batch with free bits, `nats` per latent dimension: (batch, latent) -> 0-d, nats per image.
 
-    Each latent number counts its mean over the batch, but at least `nats`: below that it has no gradient.
+    Each latent dimension adds its mean over the batch, but at least `nats`; below `nats` it has no gradient.
 
-    Source: Kingma et al. 2016, "Inverse autoregressive flow" ("free bits"), with groups of one latent number.
+    Source: Kingma et al. 2016, "Inverse autoregressive flow" ("free bits"), with groups of one latent dimension.
     """
     return kl.float().mean(0).clamp_min(nats).sum()
 
@@ -105,7 +105,7 @@ def gaussian_nll(x_recon: Tensor, target: Tensor, variance: Tensor) -> Tensor:
     """-log N(target; x_recon, variance) in nats, summed over pixels, constant included: (batch, 1, h, w) -> (batch,).
 
     Args:
-        variance: 0-d or (batch,), > 0, in squared grey values of `target`'s scale.
+        variance: 0-d or (batch,), > 0, in squared grey values on the scale of `target`.
     """
     variance, pixels = variance.float(), target[0].numel()
     return 0.5 * (squared_error(x_recon, target) / variance + pixels * torch.log(2 * math.pi * variance))
@@ -114,7 +114,7 @@ def gaussian_nll(x_recon: Tensor, target: Tensor, variance: Tensor) -> Tensor:
 def vae_loss(x_recon: Tensor, target: Tensor, mu: Tensor, logvar: Tensor, beta: float = 1.0) -> Tensor:
     """Squared error plus beta times KL, (batch,).
 
-    A Gaussian negative log-likelihood with variance 0.5, up to a constant. Source: the report, section 6.1.
+    A Gaussian negative log-likelihood with variance 0.5, up to a constant. Source: the study, section 6.1.
     """
     return squared_error(x_recon, target) + beta * kl_divergence(mu, logvar)
 
@@ -134,7 +134,7 @@ def _log_radial_power(image: Tensor) -> Tensor:
 
 
 @cache
-@torch.inference_mode(False)  # a tensor made in a validation would be refused by the next training
+@torch.inference_mode(False)  # a tensor made in inference mode could not be used in the next training
 def _spectrum_basis(height: int, width: int, device: torch.device) -> tuple[Tensor, Tensor]:
     """Hann window (h, w), and the matrix (frequencies of rfft2, bands) that averages each band."""
     window = torch.outer(torch.hann_window(height), torch.hann_window(width))

@@ -1,8 +1,8 @@
-"""PSNR, SSIM and MS-SSIM on the device, one value per image, in the standard definition and in the report's.
+"""PSNR, SSIM and MS-SSIM on the device, one value per image, in the standard definition and in the study's.
 
-`standard` is what the literature means: data range 1, Gaussian-weighted SSIM (Wang et al. 2004). `report` repeats the
-report: PSNR with the range of each image in [-1, 1] against an output in [0, 1], SSIM after separate min-max
-normalisation of both images, which hides every error of brightness and contrast.
+The standard definition is that of the literature: data range 1, Gaussian-weighted SSIM (Wang et al. 2004). The study's
+definition (`report_`): PSNR with the range of each image in [-1, 1] against an output in [0, 1], and SSIM after
+separate min-max normalisation of both images, which hides errors of brightness and contrast.
 """
 
 import math
@@ -22,7 +22,7 @@ LOWEST_CONTRAST = 1e-3  # x**weight has an infinite slope at 0 and no value belo
 def psnr_db(x_recon: Tensor, target: Tensor, data_range: float | Tensor = 1.0) -> Tensor:
     """Peak signal-to-noise ratio of each image in dB: two (batch, 1, h, w) -> (batch,).
 
-    Identical images give +inf, as in skimage.metrics.peak_signal_noise_ratio, which this equals.
+    Equals skimage.metrics.peak_signal_noise_ratio; identical images give +inf.
     """
     mse = (x_recon - target).square().flatten(1).mean(1)
     return 10 * torch.log10(torch.as_tensor(data_range, device=mse.device) ** 2 / mse)
@@ -31,10 +31,11 @@ def psnr_db(x_recon: Tensor, target: Tensor, data_range: float | Tensor = 1.0) -
 def ssim(x_recon: Tensor, target: Tensor, window: str = "gaussian") -> Tensor:
     """Structural similarity of each image pair with data range 1: two (batch, 1, h, w), h and w >= 11 -> (batch,).
 
-    Averaged where the window fits whole, as Wang et al. 2004 and skimage do; torchmetrics pads by reflection.
+    The mean over all positions at which the window fits into the image, as in Wang et al. 2004 and skimage;
+    torchmetrics pads by reflection instead.
     `gaussian`: sigma 1.5, 11x11, equals skimage.metrics.structural_similarity(gaussian_weights=True, sigma=1.5,
     use_sample_covariance=False). `uniform`: 5x5, equals structural_similarity(win_size=5).
-    Filtering is two matrix products with a band matrix: 30 times faster on a CPU than a convolution of one channel.
+    The filter is two matrix products with a band matrix, 30 times faster on a CPU than a convolution of one channel.
     """
     size, sigma = WINDOWS[window]
     unbiased = size**2 / (size**2 - 1) if window == "uniform" else 1.0
@@ -45,9 +46,10 @@ def ssim(x_recon: Tensor, target: Tensor, window: str = "gaussian") -> Tensor:
 def ms_ssim(x_recon: Tensor, target: Tensor, scales: int = 3, window: int = 7, sigma: float = 1.5) -> Tensor:
     """Multi-scale structural similarity with data range 1: two (batch, 1, h, w) -> (batch,) in (0, 1].
 
-    Contrast and structure at every scale but the coarsest, where it is the whole SSIM; 2x2 means in between. The usual
-    5 scales of an 11x11 window need over 160 px, so a 64 px crop gets 3 of 7x7, with the weights of those 3 made to sum
-    to 1. A factor below 1e-3, as of an inverted image, counts as 1e-3 and has no gradient.
+    The product of contrast and structure at each scale, and of the whole SSIM at the coarsest one, with 2x2 means
+    between the scales. The usual 5 scales with an 11x11 window need more than 160 px; a crop of 64 px has 3 scales with
+    a 7x7 window, whose weights are normalised to a sum of 1. A factor below 1e-3 (an inverted image) counts as 1e-3 and
+    has no gradient.
 
     Raises:
         ValueError: the coarsest scale is smaller than the window, or `scales` is not in 1..5.
@@ -73,21 +75,21 @@ def ms_ssim(x_recon: Tensor, target: Tensor, scales: int = 3, window: int = 7, s
 
 
 def report_psnr_db(x_recon: Tensor, x: Tensor) -> Tensor:
-    """The report's PSNR: x in [-1, 1] sets its own range, x_recon is in [0, 1]. (batch, 1, h, w) -> (batch,)."""
+    """The study's PSNR: the data range is that of x in [-1, 1]; x_recon is in [0, 1]. (batch, 1, h, w) -> (batch,)."""
     flat = x.flatten(1)
     return psnr_db(x_recon, x, flat.amax(1) - flat.amin(1))
 
 
 def report_ssim(x_recon: Tensor, x: Tensor) -> Tensor:
-    """The report's SSIM: each image min-max normalised by itself, uniform 5x5 window. (batch, 1, h, w) -> (batch,).
+    """The study's SSIM: each image min-max normalised on its own, uniform 5x5 window. (batch, 1, h, w) -> (batch,).
 
-    A constant image has no min-max normalisation; it is taken as all zero, where the original divides 0 by 0.
+    A constant image becomes all zero; the study's code divides 0 by 0.
     """
     return ssim(_min_max(x_recon), _min_max(x), window="uniform")
 
 
 def without_autocast(device: torch.device) -> AbstractContextManager:
-    """Matrix products inside stay float32, whatever the caller's precision."""
+    """A context in which matrix products stay float32, also under autocast."""
     if not torch.amp.is_autocast_available(device.type):
         return nullcontext()
     return torch.autocast(device.type, enabled=False)
@@ -99,7 +101,7 @@ def _min_max(x: Tensor) -> Tensor:
 
 
 def _ssim_parts(x: Tensor, y: Tensor, size: int, sigma: float, unbiased: float = 1.0) -> tuple[Tensor, Tensor]:
-    """Maps of luminance and of contrast times structure; their product is the SSIM of each window."""
+    """Maps of luminance, and of contrast times structure; their product is the SSIM of each window."""
     x, y = x.flatten(0, 1), y.flatten(0, 1)
     rows = _filter_matrix(x.shape[-2], size, sigma, x.device)
     columns = _filter_matrix(x.shape[-1], size, sigma, x.device)
@@ -113,9 +115,9 @@ def _ssim_parts(x: Tensor, y: Tensor, size: int, sigma: float, unbiased: float =
 
 
 @cache
-@torch.inference_mode(False)  # a tensor made in a validation would be refused by the next training
+@torch.inference_mode(False)  # a tensor made in inference mode could not be used in the next training
 def _filter_matrix(side: int, size: int, sigma: float, device: torch.device) -> Tensor:
-    """(side - size + 1, side) band matrix: the 1-D window at every position where it fits whole."""
+    """(side - size + 1, side) band matrix: the 1-D window at every position at which it fits."""
     offsets = torch.arange(size, dtype=torch.float64) - (size - 1) / 2
     kernel = torch.exp(-0.5 * (offsets / sigma) ** 2)
     kernel = kernel / kernel.sum()

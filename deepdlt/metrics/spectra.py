@@ -1,4 +1,4 @@
-"""Radial power spectra of images, and how far two are apart in dB."""
+"""Radial power spectra of images, and the log-spectral distance of two images in dB."""
 
 from functools import cache
 
@@ -8,17 +8,17 @@ from torch import Tensor
 
 BANDS = 12
 
-QUANTISATION = 1 / 255**2 / 12  # variance of the rounding to 8 bits: no file holds less power
+QUANTISATION = 1 / 255**2 / 12  # variance of the rounding to 8 bits, the lowest power in a file
 
 
 def radial_spectrum_db(x: Tensor) -> Tensor:
-    """Power of each scale in dB, coarse to fine: (batch, 1, h, w) in [0, 1], h and w >= 4 -> (batch, bands).
+    """Power per frequency band in dB, coarse to fine: (batch, 1, h, w) in [0, 1], h and w >= 4 -> (batch, bands).
 
-    Mean power of the Fourier coefficients whose frequency lies in each of 12 bands (fewer in small images: every band
-    has a coefficient), equally wide in its logarithm, from one period in the longer side to the corner beyond
-    Nyquist. Hann window, mean removed; scaled so that white noise of variance v has 10 log10(v) in all but the two
-    coarsest bands, of which the mean takes 2 and 1 dB. The power of 8-bit rounding, -59 dB, is added: below it nothing
-    was recorded, and a constant image has a finite spectrum.
+    Mean power of the Fourier coefficients in each of 12 bands (fewer in small images, since every band has a
+    coefficient). The bands are equally wide in the logarithm of the frequency, from one period in the longer side to
+    the corner beyond Nyquist. Hann window, mean removed. White noise of variance v has 10 log10(v) in all bands but the
+    two coarsest, which lose 2 and 1 dB with the mean. The power of 8-bit rounding, -59 dB, is added: nothing below it
+    was recorded, and the spectrum of a constant image stays finite.
     """
     x = x.float().squeeze(1)
     window, bands = (a.to(x.device) for a in _window_and_bands(*x.shape[-2:]))
@@ -28,10 +28,11 @@ def radial_spectrum_db(x: Tensor) -> Tensor:
 
 
 def spectrum_distance_db(x_recon: Tensor, target: Tensor) -> Tensor:
-    """Root mean square over the bands of the difference of two radial spectra, dB: two (batch, 1, h, w) -> (batch,).
+    """Log-spectral distance: RMS difference of two radial spectra in dB, two (batch, 1, h, w) -> (batch,).
 
-    0 for the same power at every scale, wherever it lies. The microscope's noise counts as well. On held-out crops
-    PCA-128 is 8 dB away, the low-pass DCT-1024, which keeps nothing of the two finest bands, 11 dB.
+    It is 0 for images with the same power at every scale, wherever the structures are. The microscope's noise counts as
+    well. On held-out crops it is 8 dB for PCA-128, and 11 dB for the low-pass DCT-1024, which removes the two finest
+    bands.
     """
     difference = radial_spectrum_db(x_recon) - radial_spectrum_db(target)
     return difference.square().mean(1).sqrt()

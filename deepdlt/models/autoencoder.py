@@ -1,6 +1,6 @@
-"""The report's convolutional autoencoder (its Table 1).
+"""The study's convolutional autoencoder (its Table 1).
 
-Layer order and indices are those of the original checkpoints: encoder.0 .1 .5 .6 .10 .11, decoder.0 .1 .3 .4 .6.
+Layer order and indices are those of the study's checkpoints: encoder.0 .1 .5 .6 .10 .11, decoder.0 .1 .3 .4 .6.
 """
 
 from collections.abc import Callable
@@ -29,9 +29,9 @@ def activation(config: TrainConfig) -> nn.Module:
 class Encoder(nn.Sequential):
     """Blocks of convolution, batch norm, activation, dropout, pool, computed with the pooling before the activation.
 
-    The result is the same to the last bit: maximum and a non-decreasing function commute, and so do maximum and the
-    factor >= 0 by which dropout scales a whole channel. Activation and dropout then touch a quarter of the pixels.
-    SiLU falls before it rises: its blocks are computed as written.
+    The result is identical to the last bit: the maximum commutes with a non-decreasing function, and with the factor
+    >= 0 by which dropout scales a whole channel. Activation and dropout then process a quarter of the pixels. SiLU is
+    not monotonic, so its blocks are computed in the written order.
     """
 
     def forward(self, x: Tensor) -> Tensor:
@@ -64,7 +64,7 @@ def make_encoder(config: TrainConfig) -> Encoder:
 def make_decoder(config: TrainConfig) -> nn.Sequential:
     """(batch, 128, 8, 8) -> (batch, 1, 64, 64) in [0, 1]: transposed convolutions that double the side exactly.
 
-    2x2 kernels as in the original code and Table 7, whose outputs do not overlap, or 3x3 as in the report's Table 1.
+    Kernels 2x2, whose outputs do not overlap (the study's code and Table 7), or 3x3 (its Table 1).
     """
 
     def doubling(channels_in: int, channels: int) -> nn.Module:
@@ -86,13 +86,12 @@ def make_decoder(config: TrainConfig) -> nn.Sequential:
 
 
 class CNNAutoencoder(nn.Module):
-    """Convolutional autoencoder of 64x64 grey crops.
+    """Convolutional autoencoder of 64x64 greyscale crops.
 
     134,497 parameters with 3x3 encoder kernels, 298,849 with 5x5; with 3x3 decoder kernels 185,857 and 350,209. The
-    latent has 128x8x8 = 8192 numbers, twice as many as the crop has pixels: it denoises and abstracts, it does not
-    compress.
+    latent has 128x8x8 = 8192 dimensions, twice as many as a crop has pixels: it denoises, but does not compress.
 
-    Source: the report, section 3.1 and Table 1.
+    Source: the study, section 3.1 and Table 1.
     """
 
     def __init__(self, config: TrainConfig) -> None:

@@ -17,7 +17,7 @@ _MODELS: dict[str, type[nn.Module]] = {
 
 
 def build_model(config: TrainConfig) -> nn.Module:
-    """The network that `config.model` names, with fresh weights (`config.init`) from the global torch generator."""
+    """A new network of type `config.model`, with initial weights (`config.init`) from torch's global generator."""
     model = _MODELS[config.model](config)
     if config.init == "matched":
         match_weights(model, config.activation)

@@ -1,7 +1,7 @@
-"""Checkpoints that are atomic, checksummed and self-describing.
+"""Checkpoints: written atomically, with a checksum and the configuration.
 
-A file is what torch.save writes (torch.load reads it anywhere), with the sha256 of its bytes in the zip comment. A
-flipped bit inside a weight passes torch.load unseen; here it does not.
+A file is the output of torch.save (torch.load reads it anywhere) with the sha256 of its bytes in the zip comment.
+torch.load does not notice a flipped bit inside a weight; the checksum does.
 """
 
 import hashlib
@@ -39,11 +39,11 @@ _NOT_A_CHECKPOINT = (
 
 
 class DamagedCheckpoint(OSError):
-    """The file is not what was saved; its name and how it differs are in the message."""
+    """The file is damaged or no checkpoint; the message has its name and the reason."""
 
 
 def save_checkpoint(path: Path, config: TrainConfig, state: Mapping[str, Any]) -> None:
-    """Write `{"config": ..., **state}`; after a crash at any moment the old or the new file is there, whole."""
+    """Write `{"config": ..., **state}`. After a crash at any moment the old or the new file is complete."""
     buffer = io.BytesIO()
     torch.save({"config": config_dict(config), **state}, buffer)
     data = buffer.getvalue()
@@ -53,7 +53,7 @@ def save_checkpoint(path: Path, config: TrainConfig, state: Mapping[str, Any]) -
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:
-    """The saved dict, tensors on the CPU.
+    """The saved dict, with its tensors on the CPU.
 
     Raises:
         DamagedCheckpoint: the checksum is missing or wrong.
@@ -70,7 +70,7 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
 
 
 def save_last(directory: Path, config: TrainConfig, state: Mapping[str, Any]) -> None:
-    """Write last.pt; the one before stays as previous.pt. A crash leaves at least one of them whole."""
+    """Write last.pt; the older one becomes previous.pt. A crash leaves at least one of them complete."""
     last = directory / LAST
     if last.exists():
         last.replace(directory / PREVIOUS)
@@ -78,7 +78,7 @@ def save_last(directory: Path, config: TrainConfig, state: Mapping[str, Any]) ->
 
 
 def load_last(directory: Path) -> dict[str, Any] | None:
-    """The newest undamaged of last.pt and previous.pt, None without one; damage is named in a RuntimeWarning."""
+    """The newest undamaged one of last.pt and previous.pt, or None; a RuntimeWarning names a damaged one."""
     remedies = {LAST: "the previous one is used, if there is one", PREVIOUS: "this training starts from the beginning"}
     for name, remedy in remedies.items():
         try:
@@ -87,19 +87,20 @@ def load_last(directory: Path) -> dict[str, Any] | None:
             continue
         except DamagedCheckpoint as error:
             warnings.warn(f"{error}; {remedy}", RuntimeWarning, stacklevel=2)
-            (directory / name).unlink()  # or save_last would put it in the place of the good one
+            (directory / name).unlink()  # else save_last would replace the good one by it
     return None
 
 
 def load_original(path: Path, activation: str = "relu", dropout: float = 0.2) -> tuple[nn.Module, TrainConfig]:
-    """The network of a checkpoint in the report's own form, in eval mode, and a configuration that describes it.
+    """The network of a checkpoint of the study's code, in eval mode, and the configuration that describes it.
 
     Args:
-        path: of a dict with `model_state_dict` (and `epoch`, `optimizer_state_dict`, `loss`), or of bare weights.
-        activation, dropout: such files do not say; the VAE's activation is `leaky_relu`.
+        path: file with a dict that has `model_state_dict` (and `epoch`, `optimizer_state_dict`, `loss`), or with the
+            weights alone.
+        activation, dropout: not in such files. The study's VAE has the activation `leaky_relu`.
 
     Raises:
-        DamagedCheckpoint: not such a file; nothing in it is executed.
+        DamagedCheckpoint: the file is no such checkpoint; no code in it is executed.
         FileNotFoundError: no such file.
     """
     try:
@@ -126,7 +127,7 @@ def load_original(path: Path, activation: str = "relu", dropout: float = 0.2) ->
 
 
 def load_model(path: Path) -> tuple[nn.Module, TrainConfig]:
-    """The network of a checkpoint in eval mode, and the configuration it was trained with."""
+    """The network of a checkpoint, in eval mode, and the configuration of its training."""
     state = load_checkpoint(path)
     known = {field.name for field in fields(TrainConfig)}
     config = TrainConfig(**{key: value for key, value in state["config"].items() if key in known})

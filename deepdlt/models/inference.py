@@ -10,14 +10,14 @@ from deepdlt.config import TrainConfig
 
 @torch.inference_mode()
 def reconstruct(model: nn.Module, config: TrainConfig, crops: Tensor) -> Tensor:
-    """The network's output for uint8 crops (n, 1, 64, 64): same shape, float32 in [0, 1]."""
+    """Reconstructions of uint8 crops (n, 1, 64, 64): same shape, float32 in [0, 1]."""
     model.eval()
     chunks = (forward(model, config, scale(x.float().div(255), config)) for x in crops.split(config.batch_size))
     return torch.cat([shown(output, config) for output in chunks])
 
 
 def forward(model: nn.Module, config: TrainConfig, x: Tensor) -> Any:
-    """What the model makes of scaled images (n, 1, 64, 64), in the configured precision."""
+    """The model's output for scaled images (n, 1, 64, 64), computed in the configured precision."""
     with autocast(config, x.device):
         return model(x.contiguous(memory_format=torch.channels_last))
 
@@ -29,15 +29,15 @@ def autocast(config: TrainConfig, device: torch.device) -> torch.autocast:
 
 
 def reconstruction(output: Any) -> Tensor:
-    """The image part, float32, of what an autoencoder or a VAE returns."""
+    """The images, float32, in the output of an autoencoder or a VAE."""
     return (output[0] if isinstance(output, tuple) else output).float()
 
 
 def shown(output: Any, config: TrainConfig) -> Tensor:
-    """The image part as grey values in [0, 1].
+    """The images in a network's output, as grey values in [0, 1].
 
-    The report's networks end in a sigmoid and are shown as they are, also when their targets were in [-1, 1]; the
-    residual ones have the range of their targets.
+    The CNN models end in a sigmoid, so their outputs are in [0, 1] even if their targets are in [-1, 1]. The residual
+    models have the range of their targets.
     """
     x_recon = reconstruction(output)
     return (unscale(x_recon, config) if config.model.startswith("res_") else x_recon).clamp(0, 1)
@@ -54,7 +54,7 @@ def unscale(x: Tensor, config: TrainConfig) -> Tensor:
 
 
 def resolve_precision(config: TrainConfig, device: torch.device) -> torch.dtype:
-    """float32, or bfloat16 where the configuration allows it and the processor has it (avx512_bf16, amx, Ampere)."""
+    """bfloat16 if the configuration allows it and the processor has it (avx512_bf16, amx, Ampere); else float32."""
     if config.precision == "fp32":
         return torch.float32
     if config.precision == "bf16":

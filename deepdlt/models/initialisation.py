@@ -1,4 +1,4 @@
-"""Weights before the first step: matched to the activation, or a cosine transform."""
+"""Initial weights: matched to the activation, or a cosine transform."""
 
 import math
 
@@ -20,8 +20,8 @@ Layer = nn.Conv2d | nn.ConvTranspose2d | nn.Linear
 def match_weights(model: nn.Module, activation: str) -> None:
     """Draw normal weights of standard deviation gain / sqrt(fan-in) and set biases to zero, in place.
 
-    The gain is that of the activation for convolutions, plain and transposed; 1 for linear layers and for the last
-    convolution, which meet no activation. Classes derived from these have a start of their own and keep it.
+    The gain of a convolution, plain or transposed, is that of the activation; it is 1 for linear layers and for the
+    last convolution, which have no activation. Layers of derived classes keep their own initial weights.
     """
     layers = [m for m in model.modules() if isinstance(m, Layer)]
     output = [m for m in layers if not isinstance(m, nn.Linear)][-1]
@@ -35,9 +35,9 @@ def match_weights(model: nn.Module, activation: str) -> None:
 
 
 def fan_in(layer: Layer) -> float:
-    """How many products are summed into one output number, on average over the output's pixels.
+    """Number of products in the sum of one output value, averaged over the output's pixels.
 
-    torch.nn.init counts a transposed convolution's outputs instead: its weight has the two axes exchanged.
+    For a transposed convolution torch.nn.init uses the number of outputs, because its weight has the axes exchanged.
     """
     if isinstance(layer, nn.ConvTranspose2d):
         return layer.in_channels * math.prod(layer.kernel_size) / math.prod(layer.stride)
@@ -47,7 +47,7 @@ def fan_in(layer: Layer) -> float:
 def cosine_images(count: int, side: int) -> Tensor:
     """The `count` patterns of lowest frequency of the orthonormal 2-D DCT-II, (count, 1, side, side), unit norm each.
 
-    Written as a closed form of torch operations: a start must not depend on data.
+    A closed form, independent of any data.
     """
     frequency, pixel = torch.arange(side).double(), torch.arange(side).double()
     waves = torch.cos(math.pi / side * frequency[:, None] * (pixel + 0.5)) * math.sqrt(2 / side)

@@ -1,8 +1,9 @@
-"""Residual autoencoders that start as a linear transform and learn the rest: successors of the report's networks.
+"""Residual autoencoders, successors of the study's networks: initially a linear transform, to which training adds.
 
-From the crop to the latent and back runs a path without parameters: pixels move into channels on the way down and
-back on the way up, so that nothing pools away the phase and period of a surface's fringes. The convolutions beside it
-start at zero and the latent layers as a low-pass cosine transform: untrained, 128 numbers give about what a PCA gives.
+A path without parameters leads from the crop to the latent and back: pixels move into channels on the way down and back
+on the way up, so no pooling removes the phase and period of a surface's fringes. The convolutions beside the path are
+initially zero, and the latent layers a low-pass cosine transform: untrained, 128 latent dimensions are about as good as
+a PCA.
 
 Source: the "residual autoencoding" of DC-AE, Chen et al. 2024, arXiv 2410.10733; pre-activation, He et al. 2016.
 """
@@ -18,7 +19,7 @@ from deepdlt.models.vae import Variational
 
 NORM_GROUPS = 8
 CROP_SIDE = 64
-LOGVAR_START = -4.0  # close to the best for a reconstruction of 22 dB: log of its mean squared error
+LOGVAR_START = -4.0  # near the optimum for a reconstruction of 22 dB: the log of its mean squared error
 
 
 class ResidualBlock(nn.Module):
@@ -36,12 +37,12 @@ class ResidualBlock(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        """(batch, channels, h, w) -> same; x stays float32 under autocast, only the branch is rounded."""
+        """(batch, channels, h, w) -> same shape; under autocast x stays float32, and only the branch is bfloat16."""
         return x + self.branch(x)
 
 
 class _ResidualTrunk(nn.Module):
-    """What both models share: crop -> features and latent -> crop; `latent_shape` without the batch axis."""
+    """Common part of both models: crop -> features and latent -> crop; `latent_shape` without the batch axis."""
 
     def __init__(self, config: TrainConfig) -> None:
         super().__init__()
@@ -50,14 +51,14 @@ class _ResidualTrunk(nn.Module):
         self.latent_shape: tuple[int, ...] = (config.latent_dim,)
         if self.is_map:
             self.latent_shape = (config.latent_channels, LATENT_SIDE, LATENT_SIDE)
-        # The stream has about unit variance, like what the branches add to it: one learning rate suits both.
+        # The stream and the output of the branches have about unit variance: one learning rate suits both.
         symmetric = config.input_range == "symmetric"
         self.low, self.centre, self.unit = (-1.0, 0.0, 0.4) if symmetric else (0.0, 0.5, 0.2)
 
         def blocks(channels: int) -> list[nn.Module]:
             return [ResidualBlock(channels, config) for _ in range(config.blocks)]
 
-        # Channels are `copies` of the pixels that were moved; each halving of the side leaves half as many.
+        # The channels are `copies` of the moved pixels; each halving of the side halves their number.
         copies = (w // 8, w // 16 if w % 16 == 0 else 1)
         self.encoder = nn.Sequential(
             *blocks(w), _Down(w, copies[0]), *blocks(2 * w), _Down(2 * w, copies[1]), *blocks(4 * w)
@@ -74,7 +75,7 @@ class _ResidualTrunk(nn.Module):
     def decode(self, z: Tensor) -> Tensor:
         """Latent (batch, *latent_shape) -> (batch, 1, 64, 64), in eval mode clamped to the range of the inputs.
 
-        A sigmoid would leave the start nonlinear; a clamp in training would leave pixels beyond it without gradient.
+        A sigmoid would make the initial transform nonlinear; a clamp in training would stop some gradients.
         """
         features = self.from_latent(z.permute(0, 2, 3, 1) if self.is_map else z).to(self.from_latent.weight.dtype)
         if not self.is_map:
@@ -95,26 +96,27 @@ class _ResidualTrunk(nn.Module):
 
     @torch.no_grad()
     def _cosine_transform(self) -> tuple[Tensor, Tensor]:
-        """Matrices features -> latent numbers and back: a DCT of the crop, or of each 8x8 pixels for a latent map.
+        """Matrices features -> latent and back: a DCT of the crop or, for a latent map, of each square of 8x8 pixels.
 
-        Their rows are what the encoder, still without branches, makes of the cosine patterns themselves. Numbers
-        beyond the number of pixels start random in the encoder and unused in the decoder.
+        Their rows are the output of the encoder, still without branches, for the cosine patterns. Latent dimensions
+        beyond the number of pixels are initially random in the encoder and unused in the decoder.
         """
         side = CROP_SIDE // LATENT_SIDE if self.is_map else CROP_SIDE
         count = self.latent_shape[0]
         patterns = cosine_images(min(count, side * side), side)
         rows = self._features(patterns + self.centre).flatten(1)
         extra = torch.randn(count - len(rows), rows.shape[1]) * rows.shape[1] ** -0.5
-        # A width below 16 averages some patterns away; the floor keeps their rows at zero.
+        # With a width below 16 some patterns average to zero; the lower bound keeps their rows at zero.
         encode = torch.cat([rows / rows.square().sum(1, keepdim=True).clamp_min(1e-6), extra])
         return encode, torch.cat([rows, torch.zeros_like(extra)]).T
 
 
 class ResidualAutoencoder(_ResidualTrunk):
-    """Autoencoder of 64x64 grey crops with a latent map (latent_channels, 8, 8) or a vector (latent_dim,).
+    """Autoencoder of 64x64 greyscale crops with a latent map (latent_channels, 8, 8) or vector (latent_dim,).
 
-    At width 32 and one block 856,404 parameters with 128 latent channels, 827,620 with 16, 2,928,852 with a vector of
-    128 numbers. A map of 64 channels or more is lossless before training (width a multiple of 16): no bottleneck.
+    With width 32 and one block it has 856,404 parameters with 128 latent channels, 827,620 with 16, and 2,928,852 with
+    a vector of 128 dimensions. A map of 64 or more channels is lossless before training (if the width is a multiple of
+    16), so it is no bottleneck.
     """
 
     def encode(self, x: Tensor) -> Tensor:
@@ -127,9 +129,10 @@ class ResidualAutoencoder(_ResidualTrunk):
 
 
 class ResidualVariationalAutoencoder(_ResidualTrunk, Variational):
-    """Variational autoencoder of 64x64 grey crops on the same trunk; Gaussian posterior, prior N(0, 1).
+    """Variational autoencoder of 64x64 greyscale crops with the same trunk; Gaussian posterior, prior N(0, 1).
 
-    At width 32 and one block 872,916 parameters with 128 latent channels, 3,977,556 with a vector of 128 numbers.
+    With width 32 and one block it has 872,916 parameters with 128 latent channels, and 3,977,556 with a vector of 128
+    dimensions.
     """
 
     def __init__(self, config: TrainConfig) -> None:
@@ -144,9 +147,9 @@ class ResidualVariationalAutoencoder(_ResidualTrunk, Variational):
 
 
 class _ZeroConv2d(nn.Conv2d):
-    """A convolution that starts at zero, so that the branch it ends does nothing at first, and learns at a quarter.
+    """The last convolution of a branch, initially zero, so that the branch has no effect at first.
 
-    Its weights act divided by 4: the first steps of Adam all point one way and would drown the shortcut.
+    Its weights are divided by 4 before use: else the first steps of Adam, all in one direction, outweigh the shortcut.
     """
 
     def reset_parameters(self) -> None:
@@ -188,10 +191,10 @@ class _Up(nn.Module):
 
 
 class _Transform(nn.Module):
-    """A linear map that starts as a given matrix (out, in), held `gain` times larger than it acts.
+    """A linear map that is initially a given matrix (out, in); its weights are stored `gain` times larger.
 
-    Adam moves each weight by about the learning rate whatever its size, so one step moves an output in proportion to
-    the number of inputs, 8192 for a latent vector. The gain takes that out; convolutions need none.
+    Adam changes each weight by about the learning rate, whatever its size, so one step changes an output in proportion
+    to the number of inputs (8192 for a latent vector). The gain compensates for that; convolutions need none.
     """
 
     def __init__(self, matrix: Tensor) -> None:
@@ -205,7 +208,7 @@ class _Transform(nn.Module):
 
 
 def _resize_channels(x: Tensor, channels: int) -> Tensor:
-    """(batch, c, h, w) -> (batch, channels, h, w), one a multiple of the other: copied, or the mean of the copies."""
+    """(batch, c, h, w) -> (batch, channels, h, w): copies of the channels, or the mean of the copies."""
     c = x.shape[1]
     if channels >= c:
         return torch.cat([x] * (channels // c), dim=1)
@@ -213,9 +216,9 @@ def _resize_channels(x: Tensor, channels: int) -> Tensor:
 
 
 def _space_to_channels(x: Tensor, copies: int = 1) -> Tensor:
-    """(batch, c, h, w) -> (batch, 4c, h/2, w/2): a square's four pixels one after another, within each of the copies.
+    """(batch, c, h, w) -> (batch, 4c, h/2, w/2): the four pixels of a square follow each other within each copy.
 
-    torch.nn.PixelUnshuffle would put them next to each other, and averaging would mix pixels instead of copies.
+    In the order of torch.nn.PixelUnshuffle, averaging would mix pixels instead of copies.
     """
     n, c, h, w = x.shape
     x = x.permute(0, 2, 3, 1).reshape(n, h // 2, 2, w // 2, 2, copies, c // copies)
@@ -223,7 +226,7 @@ def _space_to_channels(x: Tensor, copies: int = 1) -> Tensor:
 
 
 def _channels_to_space(x: Tensor, copies: int = 1) -> Tensor:
-    """(batch, 4c, h, w) -> (batch, c, 2h, 2w): undoes `_space_to_channels`."""
+    """(batch, 4c, h, w) -> (batch, c, 2h, 2w): the inverse of `_space_to_channels`."""
     n, c, h, w = x.shape
     x = x.permute(0, 2, 3, 1).reshape(n, h, w, copies, 2, 2, c // 4 // copies)
     return x.permute(0, 1, 4, 2, 5, 3, 6).reshape(n, 2 * h, 2 * w, c // 4).permute(0, 3, 1, 2)

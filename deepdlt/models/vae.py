@@ -1,4 +1,4 @@
-"""The report's convolutional variational autoencoder (its Table 7)."""
+"""The study's convolutional variational autoencoder (its Table 7)."""
 
 import torch
 from torch import Tensor, nn
@@ -8,14 +8,14 @@ from deepdlt.models.autoencoder import CHANNELS, LATENT_SIDE, make_decoder, make
 
 
 class Variational(nn.Module):
-    """What follows from a Gaussian posterior and the prior N(0, 1), given `encode`, `decode` and `latent_shape`.
+    """Base of the VAEs, with Gaussian posterior and prior N(0, 1); subclasses have `encode`, `decode`, `latent_shape`.
 
     Source: Kingma & Welling 2014.
     """
 
     latent_shape: tuple[int, ...]
     decoder_variance: float | None = None
-    """Of an `optimal` likelihood, fitted on training crops by deepdlt.training.fit; kept beside the weights."""
+    """Variance of an `optimal` likelihood; deepdlt.training.fit fits it to training crops, checkpoints keep it."""
 
     def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """(batch, 1, 64, 64) -> mu and logvar of q(z|x), each (batch, *latent_shape)."""
@@ -26,7 +26,7 @@ class Variational(nn.Module):
         raise NotImplementedError
 
     def reparameterize(self, mu: Tensor, logvar: Tensor) -> Tensor:
-        """A sample of N(mu, exp(logvar)) that lets gradients through, (batch, *latent_shape)."""
+        """A sample of N(mu, exp(logvar)) with gradients for both, (batch, *latent_shape)."""
         return mu + torch.exp(0.5 * logvar) * torch.randn_like(mu)
 
     def sample(self, n: int) -> Tensor:
@@ -42,11 +42,11 @@ class Variational(nn.Module):
 
 
 class CNNVariationalAutoencoder(Variational):
-    """Variational autoencoder of 64x64 grey crops with a Gaussian latent vector.
+    """Variational autoencoder of 64x64 greyscale crops with a Gaussian latent vector.
 
     3,288,673 parameters with 3x3 kernels and latent_dim 128.
 
-    Source: the report, section 6.1 and Table 7.
+    Source: the study, section 6.1 and Table 7.
     """
 
     def __init__(self, config: TrainConfig) -> None:

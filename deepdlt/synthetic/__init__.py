@@ -1,4 +1,4 @@
-"""Laser and material -> SEM-like images with known truth, for those who have no images; and the published ones."""
+"""Laser and material -> synthetic SEM images with known truth; and the download of the published images."""
 
 from deepdlt.faces import face
 

@@ -1,7 +1,7 @@
-"""Which surfaces a synthetic data set holds: the sheet of each preset, before any image is made.
+"""The design of a synthetic data set: the label table of each preset, before any image is made.
 
-`tiny` and `small` spread every factor evenly, so that no label tells another. `full` repeats the design of the 208
-published micrographs (https://github.com/AnLitsas/Laser-CNN): its folders, counts and combinations of factors.
+`tiny` and `small` have a balanced design, in which the labels are nearly uncorrelated. `full` repeats the design of the
+208 published micrographs (https://github.com/AnLitsas/Laser-CNN): folders, counts and combinations of factors.
 """
 
 from collections import Counter
@@ -14,13 +14,13 @@ import pandas as pd
 from deepdlt.synthetic.laser_condition import PIXEL, SPOT_RADIUS, WAVELENGTH, Condition, acting_share, truth
 
 ANGLE = "angle [deg]"
-USUAL_ANGLE = 19.0  # what the sheet says where nobody wrote down a change
-WRONG_SHARE = 44 / 208  # of the real sheet's angles
+USUAL_ANGLE = 19.0  # in the label table wherever a change was not recorded
+WRONG_SHARE = 44 / 208  # of the angles in the published table
 TRUE_COLUMNS = ("period_dlip_um", "period_lipss_um", "ripple_angle_deg", "fluence_ratio")
 
 
 class Block(NamedTuple):
-    """Single pulses: every factor's levels are spread evenly over n images; repeat a level to weigh it."""
+    """Single pulses: the levels of every factor are spread evenly over n images; repeat a level to weight it."""
 
     n: int
     folders: tuple[str, ...]
@@ -40,11 +40,11 @@ class Campaign(NamedTuple):
     n_pulses: tuple[int, ...]
     delay_ps: int = 0
     crossed: str = ""  # "pattern first" or "flat first": the other pulse is unpatterned and polarised vertically
-    written_angle: float | None = None  # what a careless sheet says
+    written_angle: float | None = None  # the wrong angle in the label table
 
 
 class Zoom(NamedTuple):
-    """Further images of the surface `of`, `width_um` wide, one per letter appended to its name."""
+    """Further images of the surface `of`, `width_um` wide; each letter, appended to its name, is one image."""
 
     of: str
     folder: str
@@ -105,15 +105,16 @@ PRESETS: dict[str, Preset] = {
 
 
 def design(preset: str, image_size: tuple[int, int] | None = None, label_noise: bool = False) -> pd.DataFrame:
-    """The sheet of a preset: one row per image, the real sheet's columns and units, then the truth as `true_*`.
+    """The label table of a preset: one row per image, columns and units of the published table, the truth as `true_*`.
 
-    Names end in '.bmp' where the file ends in '.png', and PP2, EP2, Pol 2 are 0 for single pulses, as in the real one.
+    As in the published table, names end in '.bmp' for files that end in '.png', and PP2, EP2, Pol 2 are 0 for single
+    pulses.
 
     Args:
         preset: one of PRESETS.
-        image_size: (height, width) in pixels instead of the preset's; the pixel pitch stays, the field shrinks.
-        label_noise: write 19 degrees on images of other angles, as the real sheet does on 44 of 208: for whole runs
-            of samples, not at random. `true_*` keep the truth.
+        image_size: (height, width) in pixels instead of the preset's; the pixel pitch stays the same.
+        label_noise: give images of other angles the label 19 degrees, as the published table does for 44 of 208: for
+            whole series of samples, not at random. `true_*` keep the truth.
 
     Raises: ValueError for a preset that is not one of PRESETS.
     """
@@ -129,7 +130,7 @@ def design(preset: str, image_size: tuple[int, int] | None = None, label_noise: 
 
 
 def condition_of(row: dict, image_size: tuple[int, int], seed: int = 0) -> Condition:
-    """What a row of the sheet means physically; `true_angle_deg`, where present, overrules the sheet's angle."""
+    """The process conditions of a row of the label table; `true_angle_deg`, if present, replaces the label `angle`."""
     pulses = [
         (row["PP1"], row["EP1 [μJ]"], row["Pol 1"]),
         (row["PP2"], row["EP2 [μJ]"] * acting_share(row["Δτ [ps]"]), row["Pol 2"]),
@@ -152,7 +153,7 @@ def condition_of(row: dict, image_size: tuple[int, int], seed: int = 0) -> Condi
 
 
 def _sheet_row(row: dict, height: int, width: int) -> dict:
-    """One row with the real sheet's columns in their order, and the truth. Pulse 2 comes after the delay."""
+    """One row with the columns of the published table, in their order, and the truth. Pulse 2 comes after the delay."""
     patterned = (row["pattern"], row["energy"], "H")
     other: tuple = (0, 0, 0)
     if row["delay"]:
@@ -170,7 +171,7 @@ def _sheet_row(row: dict, height: int, width: int) -> dict:
     columns = (*TRUE_COLUMNS, "ripple_share") if row["campaign"] else TRUE_COLUMNS
     full |= {f"true_{name}": round(getattr(known, name), 6) for name in columns}
     if row["campaign"]:
-        full["true_pattern"] = row["pattern"]  # PP1 is 0 where the second pulse carries it
+        full["true_pattern"] = row["pattern"]  # PP1 is 0 if the second pulse has the pattern
     return full | {"written": row["written"]}
 
 
@@ -221,13 +222,13 @@ def _row(folder: str, name: str, angle: float, pattern: str, n_pulses: int, ener
 
 
 def _forgotten(angles: pd.Series) -> pd.Series:
-    """The usual angle on the first images of other angles, as many as in the real sheet, but no more than there are."""
+    """Labels with the usual angle for the first images of other angles, with the share of the published table."""
     wrong = angles.index[angles != USUAL_ANGLE][: round(WRONG_SHARE * len(angles))]
     return angles.mask(angles.index.isin(wrong), USUAL_ANGLE)
 
 
 def _spread(block: Block, rng: np.random.Generator) -> list[tuple]:
-    """Rows (angle, pattern, NP, EP1) with balanced levels: the shuffle with fewest repeats, then least association."""
+    """Rows (angle, pattern, NP, EP1) with balanced levels: the shuffle with fewest repeats, then lowest association."""
     factors = (block.angles, tuple(block.patterns), block.n_pulses, block.energies)
     best, best_score = np.zeros((len(factors), 0), int), np.inf
     for _ in range(300):

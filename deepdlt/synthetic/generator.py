@@ -1,6 +1,6 @@
-"""SEM-like images of laser-textured steel in a folder, with the label sheet of the real ones and the known truth.
+"""A folder of synthetic SEM images of laser-textured steel, with a label table like the published one and the truth.
 
-python -m deepdlt synthetic --preset small --out data/synthetic
+deepdlt synthetic --preset small --out data/synthetic
 """
 
 import hashlib
@@ -18,7 +18,7 @@ from PIL import Image
 from deepdlt.synthetic.design import PRESETS, condition_of, design
 from deepdlt.synthetic.surface import surface
 
-GENERATOR_VERSION = 1  # part of the folder's name: raise it whenever the pixels or the sheet change
+GENERATOR_VERSION = 1  # part of the folder's name; increase it if the pixels or the table change
 MAX_WORKERS = 16  # threads; each holds about 100 MB for an image of 960x1280
 
 
@@ -30,13 +30,13 @@ def make_synthetic(
     image_size: tuple[int, int] | None = None,
     label_noise: bool = False,
 ) -> Path:
-    """Write the images (8-bit grey PNG) and all_images.xlsx of a preset to root/<preset>-<hash>, unless it is there.
+    """Write the images (8-bit greyscale PNG) and all_images.xlsx of a preset to root/<preset>-<hash>, unless it exists.
 
-    Built beside its place and renamed into it, so the folder is whole or absent; the same seed gives the same PNG
-    bytes. `progress(done, total)` is called after each image. `image_size`: (height, width) in pixels instead of the
-    preset's. `label_noise`: wrong angles as in the real sheet, the pictures stay (see `design`).
+    The folder is complete or absent, and the same seed gives the same PNG bytes. `progress(done, total)` is called
+    after each image. `image_size`: (height, width) in pixels instead of the preset's. `label_noise`: wrong angles in
+    the table, as in the published one; the images stay the same (see `design`).
 
-    Returns: the folder; its hash is that of the sheet, the size, the seed and the generator's version.
+    Returns: the folder; its hash depends on the table, the size, the seed and the generator's version.
     Raises: ValueError for an unknown preset, a negative seed or an image size out of range.
     """
     sheet = design(preset, image_size, label_noise)
@@ -53,7 +53,7 @@ def make_synthetic(
         sheet.to_excel(building / "all_images.xlsx", sheet_name="Sheet1", index=False)
         building.rename(folder)
     except OSError:
-        if not folder.exists():  # else another maker was faster, and its images are the same
+        if not folder.exists():  # else another process was faster; its images are the same
             raise
     finally:
         shutil.rmtree(building, ignore_errors=True)
@@ -64,7 +64,7 @@ def _write_images(
     folder: Path, sheet: pd.DataFrame, image_size: tuple[int, int], seed: int,
     progress: Callable[[int, int], None] | None = None, workers: int | None = None,
 ) -> None:  # fmt: skip
-    """Render every row. Threads suffice: the FFTs, filters and random numbers release the interpreter's lock."""
+    """Simulate every row. Threads suffice: FFTs, filters and random numbers release the interpreter's lock."""
 
     def render(index: int, row: dict) -> None:
         image_seed = int(np.random.SeedSequence([seed, index]).generate_state(1)[0])

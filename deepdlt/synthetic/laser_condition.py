@@ -1,4 +1,4 @@
-"""The laser's side of a simulated surface: one row of the sheet in physical terms, and what follows from it alone."""
+"""Process conditions of a simulated surface (one row of the label table), and the quantities that follow from them."""
 
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -7,24 +7,24 @@ import numpy as np
 
 # Lengths in um, fluence in J/cm2; "tuned" = by eye and by statistics beside real micrographs.
 WAVELENGTH, PIXEL = 1.026, 40 / 1280  # wavelength; usual pitch of the micrographs
-SPOT_RADIUS = 150.0  # 1/e^2 radius w0, the sheet's "Spot size"
+SPOT_RADIUS = 150.0  # 1/e^2 radius w0, "Spot size" in the label table
 THRESHOLD, INCUBATION = 0.09, 0.87  # F_th(N) = F_th(1) N^(S-1) as in Opt. Express 22, 12200; both values tuned
 SECOND_PULSE = 0.8  # share of the second pulse's energy that still acts after 500 ps; estimate
 PATTERN_PEAK = {"V": 2.0, "H": 2.0, "D": 4.0}  # peak over mean of two- and four-beam interference
 PATTERN_SHARE = {"V": 0.75, "H": 0.75, "D": 0.42}  # share of the energy that reaches the fringes; tuned
-FIRST_PULSE = 1.5  # by how much the first pulse of two counts more for the direction of the ripples; tuned by eye
-MAX_SIDE = 8192  # pixels; a larger image would fill the memory of an ordinary machine
+FIRST_PULSE = 1.5  # weight of the first of two pulses for the direction of the ripples; tuned by eye
+MAX_SIDE = 8192  # pixels; larger images need more memory than usual machines have
 
 
 @dataclass(frozen=True)
 class Condition:
-    """One row of the sheet in physical terms.
+    """The process conditions of one image.
 
     angle_deg: half-angle of the interfering beams, (0, 90) degrees; pattern: 'V' or 'H' lines, 'D' dot lattice;
     n_pulses >= 1; energy_uj > 0: energy acting on the pattern, microjoule; polarization: 'H' or 'V';
     image_size: (height, width) in pixels of pixel_um micrometres; seed >= 0: the same seed gives the same image;
     flat_energy_uj >= 0: energy of the unpatterned pulse of a double pulse, microjoule, polarised flat_polarization;
-    flat_first: whether that one comes first.
+    flat_first: True if the unpatterned pulse comes first.
 
     Raises: ValueError naming the field that is out of range.
     """
@@ -62,12 +62,12 @@ class Condition:
 
     @property
     def crossed(self) -> bool:
-        """Whether an unpatterned pulse of the other polarization grows ripples of its own."""
+        """True if an unpatterned pulse of the other polarization makes its own ripples."""
         return self.flat_energy_uj > 0 and self.flat_polarization != self.polarization
 
 
 class Truth(NamedTuple):
-    """What a perfect analysis of the image would find.
+    """The result of a perfect analysis of the image.
 
     Periods in um; ripple_angle_deg is the direction of the ripples' ridges from the x axis.
     For pattern D, period_dlip_um is that of the projections on x and y; the lattice's own is sqrt(2) times as long.
@@ -75,15 +75,15 @@ class Truth(NamedTuple):
 
     period_dlip_um: float
     period_lipss_um: float
-    ripple_angle_deg: float  # with crossed polarization the direction of the more frequent ripples
+    ripple_angle_deg: float  # with crossed polarization, of the more frequent ripples
     fluence_ratio: float  # peak fluence over the incubated threshold
-    ripple_share: float  # of the ripples that run so where the pattern has its mean; 1 without crossed polarization
+    ripple_share: float  # share of ripples in this direction at the mean intensity; 1 without crossed polarization
 
 
 def acting_share(delay_ps: float) -> float:
-    """Share of a second pulse's energy that acts together with the first after `delay_ps` picoseconds, in (0, 1].
+    """Share of a second pulse's energy that still acts after `delay_ps` picoseconds, in (0, 1].
 
-    Source: none; exponential decay through an estimate of 0.8 at 500 ps, the only delay of the real images.
+    Source: none; exponential decay through an estimate of 0.8 at 500 ps, the only delay of the published images.
     """
     return float(SECOND_PULSE ** (delay_ps / 500))
 
@@ -101,10 +101,10 @@ def peak_ratios(condition: Condition) -> tuple[float, float]:
 
 
 def ripple_share(condition: Condition, pattern: np.ndarray | float) -> np.ndarray | float:
-    """Share of the ripples that follow the patterned pulse's polarization, where the interference is `pattern`.
+    """Share of ripples with the direction of the patterned pulse, at the interference intensity `pattern`.
 
-    `pattern`: intensity over its mean, 0 to PATTERN_PEAK. Squares of the two fluences, as the stronger pulse's ripples
-    suppress the other's. Source: none; tuned by eye beside images of crossed pulses.
+    `pattern`: intensity divided by its mean, 0 to PATTERN_PEAK. The share uses the squares of the two fluences, since
+    the ripples of the stronger pulse suppress the others. Source: none; tuned by eye to images of crossed pulses.
     """
     if not condition.crossed:
         return 1.0
@@ -115,7 +115,7 @@ def ripple_share(condition: Condition, pattern: np.ndarray | float) -> np.ndarra
 
 
 def truth(condition: Condition) -> Truth:
-    """Periods, ripple direction and fluence ratio that follow from the process parameters alone.
+    """Periods, ripple direction and fluence ratio from the process parameters.
 
     Source: two-beam interference, period = wavelength / (2 sin theta); ripples lie perpendicular to the polarization.
     """

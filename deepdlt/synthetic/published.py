@@ -1,8 +1,8 @@
-"""The 208 published SEM images and their sheet: fetched, and every byte checked.
+"""Download of the 208 published SEM images and their label table, with a check of every byte.
 
-The images (https://github.com/GVourvachakis/DeepDLT, folder images/) carry no licence of their own, so they are
-fetched from their author's repository and never shipped with this project; only their names, sizes and SHA-256 sums
-are (dlip_manifest.csv).
+The images (https://github.com/GVourvachakis/DeepDLT, folder images/) have no licence of their own. So they are
+downloaded from their author's repository, and this project contains only their names, sizes and SHA-256 sums
+(dlip_manifest.csv).
 """
 
 import csv
@@ -28,7 +28,7 @@ MANIFEST = Path(__file__).with_name("dlip_manifest.csv")
 SCHEMES = ("https://", "http://", "file://")
 WORKERS, TRIES, TIMEOUT_S, CHUNK = 4, 4, 30.0, 1 << 17
 NOT_TRIED = "not attempted"
-HOPELESS = 8  # failures without a single success: the address or the network is wrong, not a file
+HOPELESS = 8  # failures without a success: the address or the network fails, not a file
 Progress = Callable[[int, int], None]
 
 
@@ -37,7 +37,7 @@ class ManifestError(DataError):
 
 
 class Entry(NamedTuple):
-    """A file to fetch: `path` relative to the images folder with `/`, `size` in bytes, `sha256` in hex."""
+    """A file to download: `path` relative to the images folder with `/`, `size` in bytes, `sha256` in hex."""
 
     path: str
     size: int
@@ -46,7 +46,7 @@ class Entry(NamedTuple):
 
 @dataclass
 class Outcome:
-    """Paths that were `fetched` or found whole (`kept`), and path -> reason of those that `failed`."""
+    """Paths that were `fetched` or already complete (`kept`), and path -> reason for those that `failed`."""
 
     fetched: list[str] = field(default_factory=list)
     kept: list[str] = field(default_factory=list)
@@ -54,10 +54,10 @@ class Outcome:
 
 
 def read_manifest(path: Path = MANIFEST) -> list[Entry]:
-    """The files to fetch.
+    """The files to download.
 
     Raises:
-        ManifestError: unreadable, empty, or a row that leads out of the folder, repeats a path or is no sum.
+        ManifestError: the manifest is unreadable or empty, or a row has an invalid or repeated path or an invalid sum.
     """
     try:
         with path.open(encoding="utf-8", newline="") as file:
@@ -69,7 +69,7 @@ def read_manifest(path: Path = MANIFEST) -> list[Entry]:
 
 
 def check_manifest(entries: Sequence[Entry]) -> None:
-    """Refuse entries that would write outside the folder or could not be verified.
+    """Refuse entries that would be written outside the folder or cannot be verified.
 
     Raises:
         ManifestError: the first such entry.
@@ -124,7 +124,7 @@ def download(
             if progress:
                 progress(done, len(manifest))
     finally:
-        stop.set()  # an interrupt: running transfers end at their next chunk and remove their part
+        stop.set()  # after an interrupt, transfers stop at their next chunk and remove their part
         pool.shutdown(cancel_futures=True)
     return outcome
 
@@ -137,7 +137,7 @@ def _note(outcome: Outcome, path: str, result: str) -> None:
 
 
 def _bring(base_url: str, folder: Path, entry: Entry, pause_s: float, stop: threading.Event) -> str:
-    """`kept`, `fetched`, or why it is not there."""
+    """`kept`, `fetched`, or the reason of a failure."""
     target = folder / entry.path
     problem = NOT_TRIED
     try:
@@ -145,7 +145,7 @@ def _bring(base_url: str, folder: Path, entry: Entry, pause_s: float, stop: thre
             return "kept"
         target.parent.mkdir(parents=True, exist_ok=True)
         for left_over in target.parent.glob(f".{glob.escape(target.name)}.*.part"):
-            left_over.unlink(missing_ok=True)  # of a run that was killed
+            left_over.unlink(missing_ok=True)  # of a killed process
     except OSError as error:
         return f"cannot be written ({error.strerror})"
     url = f"{base_url.rstrip('/')}/{quote(entry.path)}"
@@ -168,7 +168,7 @@ def _bring(base_url: str, folder: Path, entry: Entry, pause_s: float, stop: thre
 
 
 def _fetch(url: str, target: Path, entry: Entry, stop: threading.Event) -> str:
-    """`fetched`, or that it is another file: transfer to a part beside the target, verify, and only then rename it."""
+    """`fetched`, or the reason of a failure. Transfers to a part file, verifies it, then renames it."""
     part = target.with_name(f".{target.name}.{os.getpid()}.part")
     digest, size = hashlib.sha256(), 0
     try:
@@ -185,7 +185,7 @@ def _fetch(url: str, target: Path, entry: Entry, stop: threading.Event) -> str:
             raise ConnectionError(f"ended after {size:,} of {entry.size:,} bytes")
         if size != entry.size or digest.hexdigest() != entry.sha256:
             return "content does not match the SHA-256 of the manifest; not kept"
-        part.replace(target)  # without fsync: the next run verifies what a power cut has left
+        part.replace(target)  # without fsync: the next run verifies every file
     finally:
         part.unlink(missing_ok=True)
     return "fetched"

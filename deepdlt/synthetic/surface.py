@@ -1,7 +1,7 @@
-"""One simulated surface: from laser and steel to what a scanning electron microscope shows of it.
+"""Simulation of one surface, from laser and steel to its image in a scanning electron microscope.
 
 Direct laser interference patterning (DLIP) sets the fluence, a Swift-Hohenberg field grows the ripples (LIPSS) where
-the fluence exceeds the incubated threshold, and the relief is imaged as a scanning electron microscope would.
+the fluence exceeds the incubated threshold, and a model of the microscope turns the relief into an image.
 """
 
 from itertools import pairwise
@@ -22,9 +22,9 @@ from deepdlt.synthetic.laser_condition import (
     truth,
 )
 
-# Lengths in um; "tuned" = by eye and by statistics beside real micrographs.
+# Lengths in um; "tuned": by eye and by statistics of real micrographs.
 WARP, WARP_SIZE = 0.05, 1.2  # displacement of the fringes and its correlation length; tuned
-SPECKLE, SPECKLE_SIZE = 0.10, 0.25  # sd of log fluence and its correlation length; tuned
+SPECKLE, SPECKLE_SIZE = 0.10, 0.25  # SD of log fluence and its correlation length; tuned
 # Ripples: time step, number of steps, quadratic term and anisotropy of the Swift-Hohenberg equation; tuned.
 COARSE, TIME_STEP, STEPS, QUADRATIC, ANISOTROPY = 2, 0.5, 50, 0.3, 0.4  # COARSE: pixels per cell of its grid
 # Relief in um: trench per log fluence at 50 pulses, ripples, grains of the over-ablated bottom; tuned.
@@ -32,15 +32,15 @@ TRENCH, RIPPLE, MELT = 0.25, 0.08, 0.03
 ROUGHNESS = ((0.02, 0.003, 0.012), (0.06, 0.003, 0.012), (0.12, 0.003, 0.008))  # size, on steel, on ablated; tuned
 # Grey per unit of tilt, edge, trench depth, relief between fringes, slope to the detector, ablation, crack; tuned.
 TILT, EDGE, SHADOW, RELIEF, DETECTOR, ABLATION, CRACK = 0.14, 1.6, 0.18, 0.7, 0.03, 0.10, 0.15
-GREY_MEAN, GREY_MEAN_SD, GREY_SD, GREY_SKEW = 0.358, 0.034, 0.170, 0.40  # first three: 208 real images; last tuned
-PROBE = 0.45 * PIXEL  # sd of the electron beam, um; tuned
-ELECTRONS, READ_NOISE = 500, 0.006  # dose per pixel and grey level; with the blur, sd .018 as in the real images
+GREY_MEAN, GREY_MEAN_SD, GREY_SD, GREY_SKEW = 0.358, 0.034, 0.170, 0.40  # first three: published images; last tuned
+PROBE = 0.45 * PIXEL  # SD of the electron beam, um; tuned
+ELECTRONS, READ_NOISE = 500, 0.006  # dose per pixel and grey level; with the blur, SD 0.018 as in real images
 
 
 def surface(condition: Condition) -> np.ndarray:
     """Simulate the SEM image of one laser-textured surface; the same condition gives the same bytes.
 
-    Returns: image uint8 (height, width); `truth` says what it shows.
+    Returns: image uint8 (height, width); `truth` has its periods and directions.
     Source: two- and four-beam interference; Swift & Hohenberg, Phys. Rev. A 15, 319 (1977).
     """
     rng = np.random.default_rng(condition.seed)
@@ -60,7 +60,7 @@ def _logistic(x: np.ndarray) -> np.ndarray:
 
 
 def _noise(rng: np.random.Generator, shape: tuple[int, ...], sigma: float | tuple[float, float]) -> np.ndarray:
-    """White noise under a periodic Gaussian filter of `sigma` cells, or (y, x) of them; zero mean, unit variance."""
+    """White noise, filtered with a periodic Gaussian of `sigma` (or (y, x)) cells; zero mean, unit variance."""
     sigma_y, sigma_x = np.broadcast_to(sigma, 2)
     ky, kx = fft.fftfreq(shape[0])[:, None], fft.rfftfreq(shape[1])[None]
     kernel = np.exp(-2 * np.pi**2 * ((sigma_y * ky) ** 2 + (sigma_x * kx) ** 2)).astype(np.float32)
@@ -70,11 +70,11 @@ def _noise(rng: np.random.Generator, shape: tuple[int, ...], sigma: float | tupl
 
 
 def _fluence_ratio(condition: Condition, known: Truth, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Local fluence over the ablation threshold on the coarse grid, and the patterned pulse's share of the ripples."""
+    """Local fluence / ablation threshold on the coarse grid, and the patterned pulse's share of the ripples."""
     cell = condition.pixel_um * COARSE
     shape = tuple(-(-n // COARSE) for n in condition.image_size)
     y, x = np.meshgrid(*(np.arange(n, dtype=np.float32) * cell for n in shape), indexing="ij")
-    off_y, off_x = rng.uniform(-15, 15, 2) + np.array(shape) * cell / 2  # the beam's centre is near the image's
+    off_y, off_x = rng.uniform(-15, 15, 2) + np.array(shape) * cell / 2  # the beam's centre is near the image's centre
     envelope = np.exp(-2 * ((y - off_y) ** 2 + (x - off_x) ** 2) / SPOT_RADIUS**2)
     y, x = (axis + rng.uniform(0, 20) + WARP * _noise(rng, shape, WARP_SIZE / cell) for axis in (y, x))
     q = np.pi / known.period_dlip_um
@@ -97,10 +97,10 @@ def _swift_hohenberg(
     ky, kx = fft.fftfreq(ratio.shape[0])[:, None] * cells, fft.rfftfreq(ratio.shape[1])[None] * cells
     across = ky if polarization == "H" else kx  # the selected wavevector is parallel to the polarization
     growth = np.clip(0.9 * np.tanh(1.5 * (ratio - 1)), -1.5, 0.9)
-    ceiling = growth.max()  # the implicit part takes the uniform rate, the explicit part what a place falls short of it
+    ceiling = growth.max()  # the implicit part has this uniform rate, the explicit part the local difference to it
     rate = ceiling - (1 - (kx**2 + ky**2)) ** 2 - ANISOTROPY * across**2
     implicit = (1 / (1 - np.minimum(TIME_STEP * rate, 0.9))).astype(np.float32)
-    u = rng.normal(0, 0.1 * PIXEL / condition.pixel_um, ratio.shape).astype(np.float32)  # per area, not per cell
+    u = rng.normal(0, 0.1 * PIXEL / condition.pixel_um, ratio.shape).astype(np.float32)  # noise per area, not per cell
     spectrum = fft.rfft2(u)
     for _ in range(STEPS):
         spectrum += TIME_STEP * fft.rfft2((growth - ceiling + (QUADRATIC - u) * u) * u)
@@ -117,9 +117,9 @@ def _refine(field: np.ndarray, image_size: tuple[int, int]) -> np.ndarray:
 def _relief(
     ratio: np.ndarray, ripples: np.ndarray, ablated: np.ndarray, condition: Condition, rng: np.random.Generator
 ) -> np.ndarray:
-    """Height in um, zero on virgin steel: trenches, ripples on their floor, roughness."""
+    """Height in um, zero on untreated steel: trenches, ripples on their floor, roughness."""
     shape, px = ratio.shape, condition.pixel_um
-    melt = _logistic(3 * (ratio - 4))  # over-ablation erases the ripples and leaves grains
+    melt = _logistic(3 * (ratio - 4))  # strong ablation removes the ripples and leaves grains
     height = -TRENCH * (condition.n_pulses / 50) ** 0.5 * np.log(np.maximum(ratio, 1))
     ridges = np.tanh(3.5 * (ripples + 0.3 + 0.25 * _noise(rng, shape, 0.12 / px)))  # broad ridges, narrow grooves
     height += RIPPLE * ablated * (1 - 0.7 * melt) * (ridges - 0.5)
@@ -130,7 +130,7 @@ def _relief(
 
 
 def _debris(ratio: np.ndarray, condition: Condition, rng: np.random.Generator) -> np.ndarray:
-    """Redeposited steel in um: droplets along the rims, and grains, more with every pulse, where fluence was low."""
+    """Redeposited steel in um: droplets along the rims; grains at low fluence, more with every pulse."""
     px = condition.pixel_um
     removed = condition.n_pulses / 100 * np.log(np.maximum(ratio, 1)).mean()
     clumps = np.exp(1.2 * _noise(rng, ratio.shape, 0.3 / px) - 0.7)
@@ -138,14 +138,14 @@ def _debris(ratio: np.ndarray, condition: Condition, rng: np.random.Generator) -
     grains = min(0.004 + 0.5 * removed, 0.35) / (1 + (0.7 * ratio) ** 2)
     height = np.zeros_like(ratio)
     for cover, size_um in ((droplets, 0.025), (grains, 0.05), (0.5 * grains, 0.09)):
-        level = -ndtri(np.clip(cover * clumps, 1e-6, 0.6))  # Gaussian noise exceeds it on the share `cover`
+        level = -ndtri(np.clip(cover * clumps, 1e-6, 0.6))  # Gaussian noise exceeds this level on the share `cover`
         excess = np.maximum(_noise(rng, ratio.shape, size_um / px) - level, 0)
         height = np.maximum(height, 1.4 * size_um * np.sqrt(excess))
     return height
 
 
 def _cracks(image_size: tuple[int, ...], pixel_um: float, rng: np.random.Generator) -> np.ndarray:
-    """Cracks of the steel, 1 = crack: jagged lines, one per 120 um2."""
+    """Cracks of the steel (1 = crack): jagged lines, one per 120 um2."""
     rows, columns = image_size
     zoom = PIXEL / pixel_um  # lengths below are in pixels of the usual pitch
     canvas = Image.new("L", (columns, rows))
@@ -169,17 +169,17 @@ def _electron_yield(
     grey = TILT * np.minimum(np.sqrt(1 + slope_x**2 + slope_y**2) - 1, 3) + EDGE * (height - low[0.12])
     grey += RELIEF * np.clip(low[0.2] - low[0.6], -0.3, 0.3) - SHADOW * np.clip(-low[0.3], 0, 2)
     grey += DETECTOR * slope_x + ABLATION * ablated
-    streaks = _noise(rng, grey.shape, (0.04 / px, 1.5 / px))  # polishing marks, only on virgin steel
+    streaks = _noise(rng, grey.shape, (0.04 / px, 1.5 / px))  # polishing marks, only on untreated steel
     grey += 0.006 * (1 - ablated) * streaks + 0.008 * _noise(rng, grey.shape, 1.0 / px)
     return grey - CRACK * _cracks(grey.shape, px, rng)
 
 
 def _instrument(signal: np.ndarray, pixel_um: float, rng: np.random.Generator) -> np.ndarray:
-    """Probe blur, contrast and brightness, drift, dose noise: electrons in, 8-bit grey out."""
+    """From electron yield to 8-bit greyscale: probe blur, contrast and brightness, drift, dose noise."""
     shape = signal.shape
     signal = ndimage.gaussian_filter(signal, PROBE / pixel_um)
     standard = np.clip((signal - signal.mean()) / signal.std(), -3, 4)
-    signal = np.exp(GREY_SKEW * standard)  # few bright edges, blacks that keep their detail
+    signal = np.exp(GREY_SKEW * standard)  # few bright edges; dark areas keep their detail
     contrast, brightness = GREY_SD * rng.uniform(0.8, 1.2), rng.normal(GREY_MEAN, GREY_MEAN_SD)
     grey = (signal - signal.mean()) / signal.std() * contrast + brightness
     grey += 0.015 * _noise(rng, shape, min(shape) / 4) + np.cumsum(rng.normal(0, 0.0004, shape[0]))[:, None]

@@ -1,4 +1,4 @@
-"""Crops and a `TrainConfig` -> a trained network: epochs with checkpoints, resumed where they were; its evaluation."""
+"""Crops and a `TrainConfig` -> a trained network: epochs with checkpoints and resume; evaluation of the network."""
 
 from deepdlt.faces import face
 

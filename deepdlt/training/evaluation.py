@@ -1,4 +1,4 @@
-"""How well a network does on images: loss, PSNR, SSIM, spectra and the terms of the ELBO, one value per image."""
+"""Evaluation of a network: loss, PSNR, SSIM, log-spectral distance and the terms of the ELBO, one value per image."""
 
 from typing import Any
 
@@ -14,26 +14,26 @@ from deepdlt.training.objective import gaussian_nats, image_loss, likelihood_var
 
 QUALITY = ("psnr_db", "ssim")
 VAE_TERMS = ("nll_nats", "kl_nats", "elbo_nats", "bits_per_dim", "active_units", "decoder_variance")
-NOISE_SEED = 0  # of the latents that an ELBO is taken at: the same in every epoch
+NOISE_SEED = 0  # for the latent samples of the ELBO: the same in every epoch
 
 
 @torch.inference_mode()
 def evaluate(
     model: nn.Module, config: TrainConfig, crops: Tensor, indices: Tensor, terms: str = "quality"
 ) -> dict[str, Tensor]:
-    """Loss, PSNR and SSIM of every image, in eval mode, in the definition that `config.metrics` names.
+    """Loss, PSNR and SSIM of every image, in eval mode, with the definitions of `config.metrics`.
 
     Args:
         crops: (n, 1, 64, 64) uint8 on the model's device.
-        indices: (m,) of the crops to evaluate.
-        terms: `loss` alone, `quality` (with PSNR, SSIM and the VAE's terms), or `all` (with the spectral distance).
+        indices: (m,) indices of the crops to evaluate.
+        terms: only the `loss`, `quality` (also PSNR and SSIM), or `all` (also MSE and log-spectral distance).
 
     Returns:
-        Each (m,) float32 on the CPU, in the order of `indices`: `loss`, `psnr_db`, `ssim`; with `all` `mse` (in [0, 1])
-        and `spectrum_db`. Of a VAE also `nll_nats`, `kl_nats`, `elbo_nats` (one sample of z per image, seeded; of the
-        scaled image), `bits_per_dim`, and 0-d `active_units` and `decoder_variance`. Reconstructions and the loss of a
-        `squared_error` likelihood are those of z = mu. The variance of an `optimal` likelihood is the model's
-        `decoder_variance`, and without one that which fits these images best.
+        Each (m,) float32 on the CPU, in the order of `indices`: `loss`, `psnr_db`, `ssim`; with `all` also `mse` (of
+        images in [0, 1]) and `spectrum_db`. For a VAE also `nll_nats`, `kl_nats`, `elbo_nats` (of the scaled image,
+        with one seeded sample of z per image), `bits_per_dim`, and 0-d `active_units` and `decoder_variance`.
+        Reconstructions, and the loss of a `squared_error` likelihood, use z = mu. The variance of an `optimal`
+        likelihood is the model's `decoder_variance` or, without one, the one that fits these images best.
     """
     model.eval()
     parts: list[dict[str, Tensor]] = []
@@ -62,7 +62,7 @@ def evaluate(
 
 
 def mean_floor(config: TrainConfig, crops: Tensor, indices: Tensor) -> float | None:
-    """The lowest mean loss that a network with outputs in [0, 1] can reach on these crops; see losses.mse_floor."""
+    """The lowest mean loss of a network with outputs in [0, 1] on these crops, or None; see losses.mse_floor."""
     floors = [loss_floor(scale(x, config), config) for x in batches(crops, indices, config.batch_size)]
     found = [floor for floor in floors if floor is not None]
     return float(torch.cat(found).mean()) if found else None
@@ -71,7 +71,7 @@ def mean_floor(config: TrainConfig, crops: Tensor, indices: Tensor) -> float | N
 def _vae_parts(
     model: nn.Module, config: TrainConfig, output: Any, target: Tensor, noise: torch.Generator
 ) -> dict[str, Tensor]:
-    """What the loss and the ELBO of each image are made of, once all images are known."""
+    """The terms of loss and ELBO for each image of a batch; `_vae_table` combines them once all images are known."""
     mu, logvar = output[1].float(), output[2].float()
     z = mu + torch.exp(0.5 * logvar) * torch.randn(mu.shape, generator=noise).to(mu.device)
     decode: Any = model.decode  # nn.Module does not know it
@@ -91,7 +91,7 @@ def _variance(model: nn.Module, sse: Tensor, pixels: int, config: TrainConfig) -
 
 
 def _quality(x_recon: Tensor, target: Tensor, x: Tensor, config: TrainConfig) -> dict[str, Tensor]:
-    """PSNR and SSIM of each image; `target` and `x` are the image in the network's range and in [0, 1]."""
+    """PSNR and SSIM of each image; `target` is the image in the network's range, `x` the same in [0, 1]."""
     if config.metrics == "report":
         values = metrics.report_psnr_db(x_recon, target), metrics.report_ssim(x_recon, target)
     else:
@@ -101,7 +101,7 @@ def _quality(x_recon: Tensor, target: Tensor, x: Tensor, config: TrainConfig) ->
 
 
 def _vae_table(table: dict[str, Tensor], pixels: int, variance: Tensor, config: TrainConfig) -> dict[str, Tensor]:
-    """Sums of squared errors and KL -> loss and the terms of the ELBO (whatever beta is)."""
+    """Sums of squared errors and KL -> loss, and the terms of the ELBO, which do not depend on beta."""
     sse, sampled, kl, batch = (table.pop(name) for name in ("sse", "sampled_sse", "kl_nats", "batch"))
     shown = sse if config.vae_likelihood == "squared_error" else sampled
     nll = gaussian_nats(sampled, pixels, variance)

@@ -1,7 +1,7 @@
-"""Training as a generator: one dict of metrics per epoch, a checkpoint after each, resume without being asked.
+"""Training as a generator: one dict of metrics and one checkpoint per epoch, with automatic resume.
 
-Everything random in epoch e is drawn from seeds made of (config.seed, e), so a resumed training repeats the
-uninterrupted one, and its data order does not depend on anything else that uses random numbers.
+All random numbers of epoch e come from seeds made of (config.seed, e). So a resumed training repeats the uninterrupted
+one, and its data order does not depend on other uses of random numbers.
 """
 
 import math
@@ -40,8 +40,8 @@ EPOCH_METRICS = (
     "epoch_s",
     "images_per_s",
 )
-"""The keys of what fit() always yields. A VAE adds `val_` + evaluation.VAE_TERMS; inputs in [-1, 1] add
-`val_loss_floor`, the lowest loss that outputs in [0, 1] can reach, and `val_loss_excess` above it."""
+"""The keys that fit() always yields. A VAE adds `val_` + evaluation.VAE_TERMS. Inputs in [-1, 1] add `val_loss_floor`,
+the lowest loss that outputs in [0, 1] can reach, and `val_loss_excess`, the loss above it."""
 
 
 def fit(
@@ -54,15 +54,15 @@ def fit(
 ) -> Iterator[dict[str, float]]:
     """Train and validate; yield the metrics of each epoch.
 
-    Writes `last.pt` after every epoch (the one before stays as `previous.pt`) and `best.pt` (lowest validation loss)
-    into `directory`. When last.pt is there already, the metrics of its epoch are yielded once more and training
-    continues behind it; `config.epochs` may have grown.
+    Writes to `directory`: `last.pt` after every epoch (the older one becomes `previous.pt`) and `best.pt` (lowest
+    validation loss). If last.pt exists, fit() yields the metrics of its epoch again and continues after it;
+    `config.epochs` may be larger than before.
 
     Args:
         crops: (n, 1, 64, 64) uint8; moved to the device once.
-        split: indices into crops; `split.test` is not touched.
-        directory: of this training alone; created if absent.
-        on_step: called after every batch with epoch, batches done in it, batches in all.
+        split: indices into crops; `split.test` is not used.
+        directory: folder for this training only; created if absent.
+        on_step: called after every batch with the epoch, its number of finished batches, and its number of batches.
 
     Yields:
         epoch (1..epochs), finished (1 for the last), train_loss (see `config.train_loss_mode`), val_loss, val_psnr_db,
@@ -71,8 +71,8 @@ def fit(
 
     Raises:
         FloatingPointError: the loss is not finite; the message has epoch and batch.
-        ConfigError: the directory holds a training of another configuration, on other crops or another split; or
-            there are no crops to train or to validate on.
+        ConfigError: the directory holds a training with another configuration, other crops or another split; or the
+            training or validation set is empty.
     """
     if not len(split.train) or not len(split.val):
         found = f"{len(split.train)} and {len(split.val)}"
@@ -84,7 +84,7 @@ def fit(
     run = resumed_run(config, directory, data)
     floor = mean_floor(config, data.crops, data.val) if config.input_range == "symmetric" else None
     if run.epoch:
-        yield run.metrics | {"finished": float(_finished(run, config))}  # whoever was told may not have written it
+        yield run.metrics | {"finished": float(_finished(run, config))}  # a crash may have lost it
     while not _finished(run, config):
         started = time.perf_counter()
         run.epoch += 1
@@ -108,7 +108,7 @@ def fit(
 
 
 def augmentation(config: TrainConfig) -> Callable[[Tensor], Tensor] | None:
-    """What happens to a training batch (n, 1, h, w) in [0, 1], or None; draws from torch's global generator."""
+    """The augmentation of a training batch (n, 1, h, w) in [0, 1], or None; draws from torch's global generator."""
     steps: list[nn.Module] = []
     if config.augment_symmetry != "none":
         steps.append(RandomDihedral(turns=config.augment_symmetry == "dihedral"))
@@ -125,7 +125,7 @@ def _finished(run: Run, config: TrainConfig) -> bool:
 def _train_epoch(
     run: Run, config: TrainConfig, data: TrainingData, on_step: Callable[[int, int, int], None] | None
 ) -> float:
-    """One pass over the training crops; the mean loss over images while they were trained on."""
+    """One pass over the training crops; returns the mean over images of their loss in training mode."""
     run.model.train()
     torch.manual_seed(epoch_seed(config, run.epoch))  # dropout, augmentation and the VAE's noise
     order = torch.Generator().manual_seed(epoch_seed(config, run.epoch))
@@ -135,7 +135,7 @@ def _train_epoch(
         seen.append(loss * len(x))
         if on_step:
             on_step(run.epoch, step - done, steps_per_epoch(config, data))
-    sums = torch.stack(seen).cpu()  # the only time per epoch that the device is waited for
+    sums = torch.stack(seen).cpu()  # the only synchronisation with the device per epoch
     if not torch.isfinite(sums).all():
         batch = int((~torch.isfinite(sums)).nonzero()[0]) + 1
         raise FloatingPointError(
@@ -145,11 +145,11 @@ def _train_epoch(
 
 
 def train_step(run: Run, config: TrainConfig, x: Tensor, step: int, steps_per_epoch: int) -> Tensor:
-    """One step on a batch (n, 1, 64, 64) in [0, 1]; the 0-d loss it was made for, detached.
+    """One step on a batch (n, 1, 64, 64) in [0, 1]; returns its 0-d loss before the step, detached.
 
     Args:
-        run: its model in training mode.
-        step: 1, 2, ... since the training began.
+        run: the training; its model is in training mode.
+        step: number of the step since the start of the training: 1, 2, ...
     """
     target = scale(x, config)
     noisy = scale(GaussianNoise(config.input_noise)(x), config) if config.input_noise else target
@@ -168,15 +168,15 @@ def train_step(run: Run, config: TrainConfig, x: Tensor, step: int, steps_per_ep
 def validate(
     run: Run, config: TrainConfig, data: TrainingData, running_loss: float, floor: float | None = None
 ) -> dict[str, float]:
-    """train_loss and the val_ metrics after an epoch.
+    """`train_loss` and the `val_` metrics after an epoch.
 
     Args:
-        running_loss: of the epoch, which is the train_loss of `config.train_loss_mode` running.
-        floor: what deepdlt.training.evaluation.mean_floor says, for inputs in [-1, 1].
+        running_loss: mean loss of the epoch; it is `train_loss` if `config.train_loss_mode` is `running`.
+        floor: `mean_floor` of the validation crops, for inputs in [-1, 1].
     """
     model, train_loss = run.evaluated, running_loss
     if isinstance(model, Variational):
-        model.decoder_variance = None  # fitted anew, to the training crops of this epoch's evaluation
+        model.decoder_variance = None  # fitted again below, to training crops
     if config.train_loss_mode == "eval" or config.model in VAES:
         honest = evaluate(model, config, data.crops, data.train_shown, "loss")
         train_loss = float(honest["loss"].mean()) if config.train_loss_mode == "eval" else running_loss

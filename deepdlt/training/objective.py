@@ -1,7 +1,7 @@
-"""What a configuration minimises: the functions of deepdlt.metrics.losses, chosen and weighed by TrainConfig.
+"""The training objective: functions of deepdlt.metrics.losses, selected and weighted by TrainConfig.
 
-Training minimises `training_loss`. What is validated, `image_loss`, is the same without KL warm-up and free bits, so
-that epochs can be compared with each other.
+Training minimises `training_loss`. Validation uses `image_loss`, the same without KL warm-up and free bits, so that
+epochs can be compared with each other.
 """
 
 import math
@@ -23,12 +23,12 @@ EXTRA_TERMS = (
 
 
 def training_loss(output: Any, target: Tensor, config: TrainConfig, kl_factor: float = 1.0) -> Tensor:
-    """The number to call backward() on: a mean over the batch, or its sum where the report has one.
+    """The 0-d loss for backward(): the mean over the batch or, as in the study's VAE, the sum.
 
     Args:
-        output: of the model, for a batch.
+        output: the model's output for a batch.
         target: (batch, 1, h, w) in the network's range.
-        kl_factor: of the warm-up, in [0, 1].
+        kl_factor: factor of the KL warm-up, in [0, 1].
     """
     if config.model not in VAES:
         return image_loss(output, target, config).mean()
@@ -40,7 +40,7 @@ def training_loss(output: Any, target: Tensor, config: TrainConfig, kl_factor: f
 
 
 def image_loss(output: Any, target: Tensor, config: TrainConfig) -> Tensor:
-    """(batch,) loss of each image. Of a VAE the variance that fits best is that of this batch."""
+    """(batch,) loss of each image. An `optimal` variance is the best one for this batch."""
     if config.model in VAES:
         sse, divergences = _vae_parts(output, target)
         variance = likelihood_variance(sse, target[0].numel(), config)
@@ -56,25 +56,25 @@ def image_loss(output: Any, target: Tensor, config: TrainConfig) -> Tensor:
 def vae_image_loss(
     sse: Tensor, kl: Tensor, pixels: int, variance: Tensor, config: TrainConfig, batch: int | Tensor
 ) -> Tensor:
-    """(batch,) -ELBO with the KL term times beta; in the report's reduction times the number of images in the batch."""
+    """(batch,) -ELBO with the KL term times beta; with the study's reduction, times the images of the batch."""
     per_image = negative_log_likelihood(sse, pixels, variance, config) + config.beta * kl
     return per_image * batch if config.vae_reduction == "batch_sum" else per_image
 
 
 def negative_log_likelihood(sse: Tensor, pixels: int, variance: Tensor, config: TrainConfig) -> Tensor:
-    """(batch,) from the sums of squared errors: nats, but for the report's, which leaves its constant out."""
+    """(batch,) nats per image from the sums of squared errors; the study's likelihood omits the constant."""
     if config.vae_likelihood == "squared_error":
         return sse / (2 * variance)
     return gaussian_nats(sse, pixels, variance)
 
 
 def gaussian_nats(sse: Tensor, pixels: int, variance: Tensor) -> Tensor:
-    """losses.gaussian_nll from the sums of squared errors (batch,): nats per image, constant included."""
+    """losses.gaussian_nll from the sums of squared errors (batch,): nats per image, with the constant."""
     return sse / (2 * variance) + 0.5 * pixels * torch.log(2 * math.pi * variance)
 
 
 def likelihood_variance(sse: Tensor, pixels: int, config: TrainConfig) -> Tensor:
-    """0-d variance of the decoder's Gaussian, in the network's range; `optimal`: the mean squared error itself."""
+    """0-d variance of the decoder's Gaussian, in the network's range; `optimal`: the mean squared error."""
     if config.vae_likelihood == "optimal":
         return (sse.mean() / pixels).clamp_min(1e-8)
     sigma = config.decoder_sigma * (2 if config.input_range == "symmetric" else 1)
@@ -83,7 +83,7 @@ def likelihood_variance(sse: Tensor, pixels: int, config: TrainConfig) -> Tensor
 
 
 def loss_floor(target: Tensor, config: TrainConfig) -> Tensor | None:
-    """(batch,) the lowest loss that an output in [0, 1] can reach; None for other networks and other losses."""
+    """(batch,) lowest loss that an output in [0, 1] can reach; None for residual models and for losses without one."""
     if config.model.startswith("res_"):
         return None
     if config.model in VAES:
@@ -94,6 +94,6 @@ def loss_floor(target: Tensor, config: TrainConfig) -> Tensor | None:
 
 
 def _vae_parts(output: Any, target: Tensor) -> tuple[Tensor, Tensor]:
-    """(batch,) sum of squared errors and (batch, latent) KL of each latent number."""
+    """(batch,) sum of squared errors, and (batch, latent) KL of each latent dimension."""
     _, mu, logvar = output
     return losses.squared_error(reconstruction(output), target), losses.kl_per_dimension(mu.float(), logvar.float())

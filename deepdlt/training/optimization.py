@@ -1,4 +1,4 @@
-"""Optimizer, learning-rate schedule and averaged weights of a TrainConfig; PyTorch's own, put together."""
+"""Optimizer, learning-rate schedule and averaged weights for a TrainConfig, from PyTorch."""
 
 import math
 from typing import Any
@@ -9,13 +9,13 @@ from torch.optim import lr_scheduler, swa_utils
 
 from deepdlt.config import TrainConfig
 
-PLATEAU_FACTOR, PLATEAU_PATIENCE = 0.3, 2  # the third stale epoch lowers the rate
+PLATEAU_FACTOR, PLATEAU_PATIENCE = 0.3, 2  # the third epoch without a lower loss reduces the rate
 ONECYCLE_RISE = 0.3  # share of the steps; PyTorch's own default
 Schedule = lr_scheduler.LRScheduler | lr_scheduler.ReduceLROnPlateau
 
 
 def make_optimizer(config: TrainConfig, model: nn.Module) -> torch.optim.Optimizer:
-    """Adam with its L2 term, AdamW that spares norms and biases, or SGD with momentum; fused kernels."""
+    """Adam with an L2 penalty, AdamW without decay of norms and biases, or SGD with momentum; fused kernels."""
     if config.optimizer == "sgd":
         return torch.optim.SGD(model.parameters(), lr=config.lr, momentum=config.momentum, fused=True)
     if config.optimizer == "adam":
@@ -27,15 +27,15 @@ def make_optimizer(config: TrainConfig, model: nn.Module) -> torch.optim.Optimiz
 
 
 def make_schedule(config: TrainConfig, optimizer: torch.optim.Optimizer, steps_per_epoch: int) -> Schedule | None:
-    """To be stepped after each batch; ReduceLROnPlateau after each epoch, with the validation loss. None: constant."""
+    """The schedule, or None for a constant rate. Step it after each batch; ReduceLROnPlateau after each epoch."""
     if config.schedule == "plateau":
-        # An absolute threshold: PyTorch's relative one turns round for negative losses, which an ELBO has.
+        # An absolute threshold: PyTorch's relative one is wrong for negative losses, such as an ELBO's.
         options: dict[str, Any] = {"threshold_mode": "abs", "threshold": 0.0}
         return lr_scheduler.ReduceLROnPlateau(optimizer, factor=PLATEAU_FACTOR, patience=PLATEAU_PATIENCE, **options)
     steps = config.epochs * steps_per_epoch
     if config.schedule == "onecycle":
         rise = config.warmup or ONECYCLE_RISE
-        cycled = config.optimizer != "sgd"  # Adam's beta1 falls to 0.85 and rises again; `momentum` is as it was set
+        cycled = config.optimizer != "sgd"  # Adam's beta1 falls to 0.85 and rises again; SGD keeps its momentum
         return lr_scheduler.OneCycleLR(
             optimizer, config.lr, total_steps=steps + 1, pct_start=rise, cycle_momentum=cycled
         )
@@ -54,9 +54,9 @@ def make_schedule(config: TrainConfig, optimizer: torch.optim.Optimizer, steps_p
 
 
 class AveragedWeights(swa_utils.AveragedModel):
-    """Exponential moving average of weights and batch-norm statistics, with less memory in the first steps.
+    """Exponential moving average of weights and batch-norm statistics, with a shorter memory in the first steps.
 
-    The decay of step n is min(decay, (1 + n) / (10 + n)), so that a short training is not dominated by its start.
+    The decay at step n is min(decay, (1 + n) / (10 + n)), so that the first steps do not dominate a short training.
     """
 
     def __init__(self, model: nn.Module, decay: float) -> None:
@@ -64,6 +64,6 @@ class AveragedWeights(swa_utils.AveragedModel):
         self.decay = decay
 
     def update(self, model: nn.Module, step: int) -> None:
-        """Take in the weights after step 1, 2, ..."""
+        """Add the weights after step 1, 2, ..."""
         self.multi_avg_fn = swa_utils.get_ema_multi_avg_fn(min(self.decay, (1 + step) / (10 + step)))
         self.update_parameters(model)

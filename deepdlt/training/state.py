@@ -1,4 +1,4 @@
-"""A training between two epochs: made new, read from its checkpoint, written to it."""
+"""The state of a training between two epochs: created, read from a checkpoint, written to it."""
 
 import hashlib
 from dataclasses import dataclass, field
@@ -19,7 +19,7 @@ EXTENDABLE = ("constant", "plateau")  # schedules that do not depend on the numb
 
 @dataclass
 class Run:
-    """A training between two epochs."""
+    """The state of a training between two epochs."""
 
     model: nn.Module
     optimizer: torch.optim.Optimizer
@@ -32,7 +32,7 @@ class Run:
 
     @property
     def plateau(self) -> torch.optim.lr_scheduler.ReduceLROnPlateau | None:
-        """The schedule, if it is one of epochs and not of steps."""
+        """The schedule, if it is stepped per epoch and not per batch; else None."""
         return self.schedule if isinstance(self.schedule, torch.optim.lr_scheduler.ReduceLROnPlateau) else None
 
     @property
@@ -43,24 +43,24 @@ class Run:
 
 @dataclass(frozen=True)
 class TrainingData:
-    """Everything on the device, for the whole training."""
+    """The data of a training, on the device."""
 
     crops: Tensor
     train: Tensor
     val: Tensor
     train_shown: Tensor
-    """As many of the training crops as are validated, evenly spread: where the train loss is taken in eval mode."""
+    """Training crops for the train loss in eval mode: evenly spread, as many as there are validation crops."""
     digest: str
-    """Of crops and split: a training never goes on with others."""
+    """Hash of crops and split: a training never resumes with others."""
 
 
 def is_extendable(config: TrainConfig) -> bool:
-    """Whether a finished training can go on to more epochs: its learning rate must not have known their number."""
+    """True if a finished training can continue to more epochs: its learning rates do not depend on their number."""
     return config.schedule in EXTENDABLE and not config.warmup
 
 
 def new_run(config: TrainConfig, data: TrainingData) -> Run:
-    """A training before its first epoch, on the device of the crops; seeds torch's global generator."""
+    """The state before the first epoch, on the device of the crops; seeds torch's global generator."""
     torch.manual_seed(epoch_seed(config, 0))
     model = build_model(config).to(data.crops.device).to(memory_format=torch.channels_last)
     optimizer = make_optimizer(config, model)
@@ -69,7 +69,7 @@ def new_run(config: TrainConfig, data: TrainingData) -> Run:
 
 
 def resumed_run(config: TrainConfig, directory: Path, data: TrainingData) -> Run:
-    """A new run, or the one that the newest checkpoint holds."""
+    """The state in the newest checkpoint, or a new one."""
     run = new_run(config, data)
     state = load_last(directory)
     if state is None:
@@ -81,7 +81,7 @@ def resumed_run(config: TrainConfig, directory: Path, data: TrainingData) -> Run
     run.optimizer.load_state_dict(state["optimizer_state_dict"])
     if run.averaged:
         run.averaged.module.load_state_dict(state["model_state_dict"])
-        run.averaged.n_averaged.fill_(1)  # an average is there; update() has its own count of steps
+        run.averaged.n_averaged.fill_(1)  # marks the average as started; update() counts the steps
     if run.schedule is not None:
         run.schedule.load_state_dict(state["schedule_state_dict"])
     run.epoch, run.best, run.metrics = state["epoch"], state["best"], state["metrics"]
@@ -89,9 +89,9 @@ def resumed_run(config: TrainConfig, directory: Path, data: TrainingData) -> Run
 
 
 def _check_same(config: TrainConfig, state: dict[str, Any], directory: Path) -> None:
-    """Refuse to go on with another configuration, or with fewer epochs than are done.
+    """Refuse to resume with another configuration, or with fewer epochs than are trained.
 
-    A field that the version of the checkpoint did not know has its default, one of the protocol what is asked.
+    A field that an older checkpoint lacks counts as its default; a field of the protocol, as the requested value.
     """
     asked = config_dict(config)
     saved = {**config_dict(TrainConfig()), **{name: asked[name] for name in PROTOCOLS["report"]}, **state["config"]}
@@ -107,7 +107,7 @@ def _check_same(config: TrainConfig, state: dict[str, Any], directory: Path) -> 
 
 
 def run_state(run: Run) -> dict[str, Any]:
-    """All that the next epoch depends on; its random numbers are seeded by its number."""
+    """Everything that the next epoch depends on, except its random numbers, which are seeded by its number."""
     state = best_state(run) | {"optimizer_state_dict": run.optimizer.state_dict()}
     if run.averaged:
         state["raw_state_dict"] = run.model.state_dict()
@@ -117,7 +117,7 @@ def run_state(run: Run) -> dict[str, Any]:
 
 
 def best_state(run: Run) -> dict[str, Any]:
-    """The weights that were validated, and how they did."""
+    """The validated weights and their metrics."""
     return {
         "epoch": run.epoch,
         "model_state_dict": run.evaluated.state_dict(),
@@ -128,13 +128,13 @@ def best_state(run: Run) -> dict[str, Any]:
 
 
 def steps_per_epoch(config: TrainConfig, data: TrainingData) -> int:
-    """Batches per epoch: a single last crop joins the batch before."""
+    """Number of batches per epoch: a single last crop joins the batch before."""
     full, rest = divmod(len(data.train), config.batch_size)
     return max(1, full + (rest > 1))
 
 
 def data_digest(crops: np.ndarray, split: Split) -> str:
-    """Of the split and of 512 crops, evenly spread: milliseconds, and no two data sets agree in so many."""
+    """sha256 of the split and of 512 evenly spread crops: fast, and enough to tell data sets apart."""
     digest = hashlib.sha256(repr(crops.shape).encode())
     for part in (crops[:: max(1, len(crops) // 512)], split.train, split.val, split.test):
         digest.update(np.ascontiguousarray(part).tobytes())
@@ -142,5 +142,5 @@ def data_digest(crops: np.ndarray, split: Split) -> str:
 
 
 def epoch_seed(config: TrainConfig, epoch: int) -> int:
-    """The seed of all that is random in an epoch; 0 for the weights."""
+    """The random seed of an epoch; epoch 0 is that of the initial weights."""
     return int(np.random.SeedSequence([config.seed, epoch]).generate_state(1, np.uint64)[0] >> 1)

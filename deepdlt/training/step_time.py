@@ -1,4 +1,4 @@
-"""How long a training step and the validation of a crop take here: measured on the functions that fit() is made of.
+"""Time of a training step and of the validation of a crop on this machine, measured with the functions of fit().
 
 measured = step_time(TrainConfig(), crops, split)
 print(measured.epoch_s(TrainConfig(), len(split.train), len(split.val)))
@@ -21,8 +21,8 @@ from deepdlt.dataset import Split, batches
 from deepdlt.training.fit import augmentation, train_step, validate
 from deepdlt.training.state import Run, TrainingData, new_run
 
-WARM_UP = 1  # in the first step kernels are chosen and memory is claimed
-LEAST = 3  # a median needs that many
+WARM_UP = 1  # the first step selects kernels and allocates memory
+LEAST = 3  # measurements for a median
 TRAINING_SHARE = 0.75  # of the budget; validation needs fewer repetitions
 BATCHES = 4  # different ones to train on
 QUIET: dict[str, Any] = {
@@ -34,32 +34,32 @@ QUIET: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class StepTime:
-    """Of one configuration on one device."""
+    """Times of one configuration on one device."""
 
     step_s: float
-    """Seconds per training step of `batch_size` crops (fewer where there are fewer)."""
+    """Seconds per training step of `batch_size` crops (or of all crops, if there are fewer)."""
     crop_s: float
-    """Seconds per validated crop, the train loss in eval mode included."""
+    """Seconds per validated crop, including the train loss in eval mode."""
     memory_mb: float = 0.0
-    """Peak of the device's memory, the crops not included; 0 on a CPU."""
+    """Peak memory on the device in MB, without the crops; 0 on a CPU."""
 
     def epoch_s(self, config: TrainConfig, n_train: int, n_val: int) -> float:
-        """Seconds of an epoch of fit() on so many crops, checkpoints not included."""
+        """Seconds of an epoch of fit() with `n_train` training and `n_val` validation crops, without checkpoints."""
         return n_train / min(config.batch_size, n_train) * self.step_s + n_val * self.crop_s
 
 
 def step_time(
     config: TrainConfig, crops: np.ndarray, split: Split, device: str = "cpu", budget_s: float = 1.0, beside: int = 0
 ) -> StepTime:
-    """Train and validate on a few crops for about `budget_s` seconds (more where four steps take longer); medians.
+    """Train and validate on a few crops for about `budget_s` seconds (longer if four steps take longer); medians.
 
-    Nothing is written, torch's random numbers are left as they were found, and neither lr nor its schedule matter.
-    Threads are torch.get_num_threads().
+    Writes nothing and restores torch's random state. Learning rate and schedule have no influence. Uses
+    torch.get_num_threads() threads.
 
     Args:
         crops: (n, 1, 64, 64) uint8; only a few are read.
-        split: indices into crops; what is validated is `split.val`.
-        beside: so many more trainings run meanwhile, each in a thread of its own, as other trials would.
+        split: indices into crops; `split.val` is validated.
+        beside: number of further trainings that run at the same time, each in its own thread, as other trials would.
 
     Raises:
         torch.OutOfMemoryError: the configuration does not fit into the device's memory.
@@ -80,7 +80,7 @@ def step_time(
 
 
 def _few_crops(config: TrainConfig, crops: np.ndarray, split: Split, device: str) -> TrainingData:
-    """A few batches to train on and one to validate, evenly spread, on the device."""
+    """Evenly spread crops for a few training batches and one validation batch, on the device."""
     train = _spread(split.train, BATCHES * config.batch_size)
     val = _spread(split.val, config.batch_size)
     images = torch.from_numpy(crops[np.concatenate([train, val])]).to(device)
@@ -109,7 +109,7 @@ def _repeated(work: Callable[[], object]) -> Iterator[object]:
 
 
 def _median_s(work: Iterator[object], budget_s: float, device: str) -> float:
-    """Median seconds of a next(work) after the warm-up, from as many as the budget allows."""
+    """Median seconds of next(work) after the warm-up, over as many calls as the budget allows."""
     seconds: list[float] = []
     end = time.perf_counter() + budget_s
     while len(seconds) < WARM_UP + LEAST or time.perf_counter() < end:
@@ -123,7 +123,7 @@ def _median_s(work: Iterator[object], budget_s: float, device: str) -> float:
 
 @contextmanager
 def _beside(config: TrainConfig, data: TrainingData, number: int) -> Iterator[None]:
-    """Meanwhile `number` threads train the same; PyTorch's operations hold no lock of Python's."""
+    """Run `number` threads that train the same configuration; PyTorch's operations release Python's lock."""
     ended = threading.Event()
 
     def train(run: Run) -> None:

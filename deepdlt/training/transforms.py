@@ -1,8 +1,8 @@
-"""What may be done to crops on their way to a network: modules for `torchvision.transforms.v2.Compose`.
+"""Transforms of crops before they enter a network: modules for `torchvision.transforms.v2.Compose`.
 
-Each takes an image (1, h, w) or a batch (n, 1, h, w), float in [0, 1], on any device, and works alike on both. Called
-with (image, labels) it returns both, the labels changed where the picture's change makes them wrong. The random ones
-draw from torch's generator of the image's device: `torch.manual_seed` repeats them.
+Each takes an image (1, h, w) or a batch (n, 1, h, w), float in [0, 1], on any device. Called with (image, labels), it
+returns both and adapts labels that depend on the orientation. Random transforms draw from torch's generator of the
+image's device, so `torch.manual_seed` repeats them.
 """
 
 from collections.abc import Mapping
@@ -16,11 +16,11 @@ INVARIANT_LABELS = (
     *("image_id", "condition", "angle", "angle_measured", "NP", "EP1", "EP2", "Δτ", "wavelength", "Spot size"),
     *("DimX", "DimY"),  # of the whole image, which is not turned
 )
-"""LabelTensors that hold for a surface however it is turned: `angle` is between the beams, not in the picture."""
+"""Labels that do not depend on the orientation of the image; `angle` is the angle between the beams."""
 
 
 class Transform(nn.Module):
-    """A change of the image alone: subclasses define `change`."""
+    """Base of transforms that change only the image: subclasses define `change`."""
 
     def forward(self, x: Tensor, labels: LabelTensors | None = None) -> Tensor | tuple[Tensor, LabelTensors]:
         """The changed image, or (changed image, the same labels)."""
@@ -33,7 +33,7 @@ class Transform(nn.Module):
 
 
 class FourierMagnitude(Transform):
-    """log(1 + |FFT|) of an image, zero frequency in the middle, scaled to [0, 1]: (..., h, w) -> same shape."""
+    """log(1 + |FFT|) of an image, with zero frequency at the centre, scaled to [0, 1]: (..., h, w) -> same shape."""
 
     def change(self, x: Tensor) -> Tensor:
         """Apply to one image or a batch."""
@@ -46,10 +46,10 @@ class WienerDenoise(Transform):
 
     Args:
         size: window side in px, odd.
-        noise: noise variance, >= 0; None estimates it in each image with `noise_variance`.
+        noise: noise variance, >= 0; None: estimated for each image with `noise_variance`.
 
-    Source: equals scipy.signal.wiener(image, size, noise). scipy's own estimate, the mean local variance, takes
-    texture for noise. The original code's denoise kept one Fourier coefficient of 4096 and returned a constant image.
+    Source: equals scipy.signal.wiener(image, size, noise). scipy's estimate of the noise, the mean local variance, also
+    counts texture. The denoising in the study's code kept one of 4096 Fourier coefficients: a constant image.
     """
 
     def __init__(self, size: int = 3, noise: float | None = None) -> None:
@@ -75,7 +75,7 @@ class WienerDenoise(Transform):
 def noise_variance(x: Tensor) -> Tensor:
     """Variance of the white noise in each image: (..., 1, h, w) -> (..., 1, 1, 1); h, w >= 3.
 
-    Source: Immerkaer 1996, Fast noise variance estimation (a mask blind to constant, linear and saddle structure).
+    Source: Immerkaer 1996, Fast noise variance estimation (a mask that ignores constant, linear and saddle shapes).
     """
     mask = x.new_tensor([[1, -2, 1], [-2, 4, -2], [1, -2, 1]])[None, None]
     response = nn.functional.conv2d(x.reshape(-1, 1, *x.shape[-2:]), mask).abs().mean((-2, -1), keepdim=True)
@@ -86,7 +86,7 @@ class GaussianNoise(Transform):
     """Add white noise of standard deviation `sigma` >= 0 to images in [0, 1] and clip. SEM noise is about 0.018.
 
     Args:
-        sigma: on the scale of the image, where the report's 0.1 was meant to act and 0.1 grey levels of 255 did.
+        sigma: on the scale of the image. The study's 0.1 was meant on this scale, but acted as 0.1 of 255 grey levels.
     """
 
     def __init__(self, sigma: float = 0.05) -> None:
@@ -96,14 +96,14 @@ class GaussianNoise(Transform):
         self.sigma = sigma
 
     def change(self, x: Tensor) -> Tensor:
-        """Apply to one image or a batch; the noise of every pixel is its own."""
+        """Apply to one image or a batch; each pixel has its own noise."""
         return (x + self.sigma * torch.randn_like(x)).clamp(0, 1)
 
 
 class Brightness(Transform):
     """Multiply each image by its own factor from U(1 - amount, 1 + amount) and clip to [0, 1].
 
-    What `CropOptions.brightness` bakes into crops, drawn anew each time. Source: the report, section 2.1 (+-20 %).
+    Drawn anew each time; `CropOptions.brightness` is fixed in the crops. Source: the study, section 2.1 (±20 %).
 
     Args:
         amount: in [0, 1).
@@ -122,14 +122,14 @@ class Brightness(Transform):
 
 
 class RandomDihedral(nn.Module):
-    """One of the 8 flips and quarter turns of a square, or of the 4 that keep the axes, drawn for each image.
+    """One of the 8 symmetries of a square (flips and quarter turns), or of the 4 that keep the axes, for each image.
 
-    Labels: a turn that exchanges the axes exchanges V and H of `DIRECTION_LABELS`. Labels that are known to hold
-    however the surface lies pass; any other is refused, because a turned picture could contradict it.
+    A turn that exchanges the axes also exchanges V and H of `DIRECTION_LABELS`. Labels that do not depend on the
+    orientation stay as they are. Any other label is refused, because a turn could make it wrong.
 
     Args:
-        turns: False draws from the identity, two flips and the half turn, which change no label of the sheet.
-        invariant: further labels that no flip or turn makes wrong.
+        turns: False draws only the identity, two flips and the half turn, which change no label.
+        invariant: further labels that do not depend on the orientation.
     """
 
     def __init__(self, *, turns: bool = True, invariant: tuple[str, ...] = ()) -> None:
@@ -138,10 +138,10 @@ class RandomDihedral(nn.Module):
         self.invariant = invariant
 
     def forward(self, x: Tensor, labels: LabelTensors | None = None) -> Tensor | tuple[Tensor, LabelTensors]:
-        """The turned image, or (turned image, labels that fit it).
+        """The turned image, or (turned image, adapted labels).
 
         Raises:
-            ValueError: a label that it cannot keep true, or a quarter turn of an image that is not square.
+            ValueError: a label that a turn may falsify, or a quarter turn of an image that is not square.
         """
         self.check(labels or {})
         if self.turns and x.shape[-1] != x.shape[-2]:
@@ -169,7 +169,7 @@ class RandomDihedral(nn.Module):
 
 
 def _exchange(labels: LabelTensors, axes: Tensor) -> LabelTensors:
-    """V <-> H of the direction labels where `axes` is true."""
+    """Exchange V and H of the direction labels where `axes` is true."""
     v, h = DIRECTION_CODES["V"], DIRECTION_CODES["H"]
     return {
         name: torch.where(axes & (code <= max(v, h)), v + h - code, code) if name in DIRECTION_LABELS else code
@@ -178,5 +178,5 @@ def _exchange(labels: LabelTensors, axes: Tensor) -> LabelTensors:
 
 
 def _one_per_image(x: Tensor) -> Tensor:
-    """An empty (..., 1, 1, 1) for a number per image of (..., 1, h, w)."""
+    """An empty tensor (..., 1, 1, 1) with one value per image of (..., 1, h, w)."""
     return x.new_empty((*x.shape[:-3], 1, 1, 1))

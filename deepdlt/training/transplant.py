@@ -1,4 +1,4 @@
-"""A training goes on with the weights of another one and with other hyperparameters (population based training)."""
+"""Continue a training with the weights of another one and other hyperparameters (population based training)."""
 
 import shutil
 from pathlib import Path
@@ -24,20 +24,20 @@ _UNFINISHED, _STAGED = ".transplanting", ".transplant"
 
 
 def transplant(source: Path, target: Path, config: TrainConfig) -> int:
-    """Put the training of one directory in the place of another's, to go on with other hyperparameters.
+    """Replace the training in `target` by the one in `source`, to continue with other hyperparameters.
 
-    Weights, the optimizer's moments and the epoch are the source's; learning rate, decay and momentum are those of
-    `config`, which fit() is to be called with next. The best epoch so far is the better one of the two, best.pt with
-    it, where their validation losses are of the same kind; else the source's. A crash at any moment leaves the old
-    training or the new one: call `complete_transplant` before the target's checkpoints are used.
+    Weights, optimizer moments and epoch are the source's. Learning rate, decay and momentum are those of `config`; call
+    fit() with it next. The best epoch and best.pt are the better ones of the two trainings if their validation losses
+    are comparable, else the source's. A crash at any moment leaves the old or the new training: call
+    `complete_transplant` before the target's checkpoints are used.
 
     Args:
         source: directory with last.pt and best.pt; only read.
-        target: directory of the training that is given up, if one has begun there.
-        config: differs from the source's in CHANGEABLE and OWN fields only.
+        target: directory whose training, if any, is replaced.
+        config: may differ from the source's only in CHANGEABLE and OWN fields.
 
     Returns:
-        The source's epoch, which the target has now done.
+        The source's epoch, now also the target's.
 
     Raises:
         ConfigError: another field differs, lr follows a schedule, or the two trained on different crops.
@@ -57,22 +57,22 @@ def transplant(source: Path, target: Path, config: TrainConfig) -> int:
     save_checkpoint(unfinished / LAST, config, state)
     if not kept:
         write_atomic(unfinished / BEST, (source / BEST).read_bytes())
-    unfinished.rename(target / _STAGED)  # from here on it is done, whatever happens
+    unfinished.rename(target / _STAGED)  # from here on a crash completes it
     complete_transplant(target)
     return state["epoch"]
 
 
 def complete_transplant(directory: Path) -> None:
-    """Finish what a crash in `transplant` left half done, or remove it; nothing to do otherwise."""
+    """Finish or remove an incomplete `transplant` after a crash; without one, do nothing."""
     if (directory / _UNFINISHED).exists():
-        shutil.rmtree(directory / _UNFINISHED)  # the old training holds
+        shutil.rmtree(directory / _UNFINISHED)  # the old training remains valid
     staged = directory / _STAGED
     if not staged.is_dir():
         return
     for name in (BEST, LAST):
         if (staged / name).exists():
             (staged / name).replace(directory / name)
-    (directory / PREVIOUS).unlink(missing_ok=True)  # of the training that was given up
+    (directory / PREVIOUS).unlink(missing_ok=True)  # of the replaced training
     staged.rmdir()
 
 
@@ -94,20 +94,20 @@ def _check_compatible(
 
 
 def _set_hyperparameters(config: TrainConfig, optimizer_state: dict[str, Any]) -> None:
-    """The optimizer's own settings as `config` makes them; its moments stay."""
+    """Set the optimizer's hyperparameters to those of `config`; its moments stay."""
     fresh = make_optimizer(config, build_model(config)).state_dict()["param_groups"]
     for saved, asked in zip(optimizer_state["param_groups"], fresh, strict=True):
         saved.update({name: value for name, value in asked.items() if name != "params"})
 
 
 def _is_better(before: dict[str, Any], theirs: dict[str, Any], best: dict[str, float]) -> bool:
-    """Whether the training that is given up has had a lower validation loss, of the same kind."""
+    """True if the replaced training had a lower, comparable validation loss."""
     comparable = _objective(before["config"]) == _objective(theirs)
     return comparable and before["best"]["best_val_loss"] < best["best_val_loss"]
 
 
 def _objective(config: dict[str, Any]) -> tuple[Any, ...]:
-    """Equal for configurations that are validated by the same loss."""
+    """A key that is equal for configurations with the same validation loss."""
     summed = config["vae_reduction"] == "batch_sum" and config["model"] in VAES  # such losses grow with the batch
     values = (config[name] for name in _OBJECTIVE)
     return (config["model"] in VAES, config["batch_size"] if summed else None, *values)
