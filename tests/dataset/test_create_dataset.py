@@ -167,7 +167,7 @@ def test_every_wrong_option_is_listed_at_once():
     assert len(str(refused.value).splitlines()) == 3
 
 
-def test_the_reports_layout_is_the_reports_tree_and_splits_by_image(patches, tmp_path):
+def test_the_studys_layout_is_the_studys_tree_and_splits_by_image(patches, tmp_path):
     write_report_layout(patches, tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["2023_im_dataset_64x64", "data_with_labels_csv"]
     assert len(list(tmp_path.glob("2023_im_dataset_64x64/*/*.bmp"))) == 96
@@ -180,7 +180,7 @@ def test_the_reports_layout_is_the_reports_tree_and_splits_by_image(patches, tmp
     assert np.array_equal(np.array(Image.open(tmp_path / row["path"])), patches.crops[k, 0])
 
 
-def test_the_reports_layout_reads_back_as_the_packed_crops(patches, tmp_path):
+def test_the_studys_layout_reads_back_as_the_packed_crops(patches, tmp_path):
     read = load_patches(write_report_layout(patches, tmp_path))
     assert np.array_equal(read.crops, patches.crops)
     assert read.crops.dtype == np.uint8
@@ -193,7 +193,7 @@ def test_the_reports_layout_reads_back_as_the_packed_crops(patches, tmp_path):
     assert read.fingerprint == load_patches(tmp_path).fingerprint
 
 
-def test_the_reports_layout_keeps_what_is_the_same_and_refuses_to_overwrite_the_rest(patches, tmp_path):
+def test_the_studys_layout_keeps_what_is_the_same_and_refuses_to_overwrite_the_rest(patches, tmp_path):
     write_report_layout(patches, tmp_path)
     bitmap = tmp_path / "2023_im_dataset_64x64" / "000" / "000.bmp"
     before = bitmap.stat().st_mtime_ns
@@ -279,7 +279,7 @@ def test_the_command_line_takes_every_option(image_folder, tmp_path, capsys):
     assert "cropping: 12/12 images" in captured.err
 
 
-def test_the_command_line_writes_the_reports_tree_and_nothing_else(image_folder, tmp_path, capsys):
+def test_the_command_line_writes_the_studys_tree_and_nothing_else(image_folder, tmp_path, capsys):
     command = ["--data", str(image_folder), "--layout", "report", "--crops-per-image", "2", "--out", str(tmp_path)]
     assert main(command) == main(command) == 0
     assert sorted(path.name for path in tmp_path.iterdir()) == ["2023_im_dataset_64x64", "data_with_labels_csv"]

@@ -1,4 +1,4 @@
-"""Leakage against a count of every pixel by hand; the report's 67 %, 25 %, 100 % and the corrected zeros."""
+"""Leakage against a count of every pixel by hand; the study's 67 %, 25 %, 100 % and the corrected zeros."""
 
 import numpy as np
 import pandas as pd
@@ -82,7 +82,7 @@ def test_the_balance_counts_every_crop_of_every_class(patches):
         assert [int(cell.split()[0]) for cell in table[str(k)]] == tested.tolist()
 
 
-def test_the_reports_folds_leak_two_thirds_and_the_corrected_ones_nothing(real_images, tmp_path):
+def test_the_studys_folds_leak_two_thirds_and_the_corrected_ones_nothing(real_images, tmp_path):
     patches = load_patches(create_dataset(read_source(real_images), tmp_path, CropOptions()))
 
     def mean_of(label, **options):
@@ -101,4 +101,4 @@ def test_the_reports_folds_leak_two_thirds_and_the_corrected_ones_nothing(real_i
     assert by_image.image_share == by_image.pixel_share == 0
     assert by_image.condition_share > 0.1  # replicates of one surface on both sides
     plain = plain_split(patches.images, patches.image_id, unit="crop")
-    assert leakage(patches.table, plain).image_share == 0  # the report's base split is by image
+    assert leakage(patches.table, plain).image_share == 0  # the study's base split is by image

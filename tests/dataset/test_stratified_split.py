@@ -1,4 +1,4 @@
-"""Splits: partition, groups, class shares, refusals; the report's folds and tables; the command line."""
+"""Splits: partition, groups, class shares, refusals; the study's folds and tables; the command line."""
 
 import itertools
 import re
@@ -150,7 +150,7 @@ def test_same_seed_same_folds_and_another_seed_other_folds():
     assert not all(np.array_equal(x.test, y.test) for x, y in zip(a, c, strict=True))
 
 
-def test_the_reports_folds_divide_crops_80_10_10_and_order_validation_before_test(patches):
+def test_the_studys_folds_divide_crops_80_10_10_and_order_validation_before_test(patches):
     for fold in stratified_folds(patches.images, patches.image_id, "PP1", 4, unit="crop", holdout="halves"):
         assert (len(fold.train), len(fold.val), len(fold.test)) == (72, 12, 12)
         assert fold.val.max() < fold.test.min()
@@ -207,7 +207,7 @@ def test_one_label_is_split_as_scikit_learn_splits_it():
     assert all(np.array_equal(a.test, test) for a, (_, test) in zip(ours, theirs, strict=True))
 
 
-def test_the_reports_folds_are_the_reports_code(patches):
+def test_the_studys_folds_are_the_studys_code(patches):
     combined = patches.rows()
     for label in LABELS:
         if pd.api.types.is_numeric_dtype(combined[label]):
@@ -406,7 +406,7 @@ def test_the_real_images_split_as_the_facts_say(real_images, tmp_path):
     assert shares(bins, LABELS, fold_of["angle"]) > 4
 
 
-def test_the_reports_tables_of_the_real_images_have_the_reports_sizes(real_images, tmp_path, capsys):
+def test_the_studys_tables_of_the_real_images_have_the_studys_sizes(real_images, tmp_path, capsys):
     assert main(["--data", str(real_images), "--protocol", "report", "--labels", "angle", "--out", str(tmp_path)]) == 0
     for k in range(1, 6):
         folder = tmp_path / "label_aware_splitting_data" / "angle" / f"fold_{k}"

@@ -1,4 +1,4 @@
-"""The networks of the report's Tables 1 and 7 and their successors: parameter counts, shapes, keys, first weights."""
+"""The networks of the study's Tables 1 and 7 and their successors: parameter counts, shapes, keys, first weights."""
 
 import math
 
@@ -18,7 +18,7 @@ from deepdlt.models.residual import LOGVAR_START, _channels_to_space, _resize_ch
     [
         ({"kernel_size": 3}, 134_497),
         ({"kernel_size": 5}, 298_849),
-        ({"kernel_size": 3, "decoder_kernel_size": 3}, 185_857),  # the report's Table 1 as printed
+        ({"kernel_size": 3, "decoder_kernel_size": 3}, 185_857),  # the study's Table 1 as printed
         ({"kernel_size": 5, "decoder_kernel_size": 3}, 350_209),
         ({"model": "cnn_vae", "kernel_size": 3, "latent_dim": 128}, 3_288_673),
     ],
@@ -171,7 +171,7 @@ def test_first_steps_do_not_drown_the_cosine_start(latent_channels):
     assert errors[-1] < errors[0]
 
 
-def test_residual_model_keeps_the_range_of_the_reports_protocol():
+def test_residual_model_keeps_the_range_of_the_studys_protocol():
     model = _started(TrainConfig(model="res_ae", input_range="symmetric")).eval()
     out = model(10 * torch.randn(4, 1, 64, 64))
     assert (out.min(), out.max()) == (-1, 1)

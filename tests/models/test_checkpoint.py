@@ -62,7 +62,7 @@ def test_a_failed_write_leaves_the_old_file(saved, tmp_path):
 @pytest.mark.parametrize(
     "settings", [{"kernel_size": 5}, {"model": "cnn_vae", "latent_dim": 128, "decoder_kernel_size": 3}]
 )
-def test_a_checkpoint_of_the_reports_own_form_loads(tmp_path, settings):
+def test_a_checkpoint_of_the_studys_own_form_loads(tmp_path, settings):
     config = make_config("report", activation="leaky_relu", **settings)
     model = build_model(config)
     optimizer = torch.optim.Adam(model.parameters())

@@ -128,7 +128,7 @@ def test_the_train_loss_is_taken_in_eval_mode_of_the_weights_that_are_validated(
     assert running["train_loss"] > 1.1 * honest["train_loss"]
 
 
-def test_the_reports_loss_stands_beside_the_floor_it_cannot_fall_below(patches, split, tmp_path):
+def test_the_studys_loss_stands_beside_the_floor_it_cannot_fall_below(patches, split, tmp_path):
     metrics = run(make_config("report", epochs=2, batch_size=16), patches, split, tmp_path)[-1]
     target = torch.as_tensor(patches.crops[split.val]).float() / 255 * 2 - 1
     assert metrics["val_loss_floor"] == pytest.approx(float(target.clamp(max=0).square().mean()), rel=1e-5)
@@ -232,7 +232,7 @@ def test_corrected_metrics_are_those_of_scikit_image_on_unit_images(patches, spl
     assert float(values["loss"].mean()) == pytest.approx(float(mse_loss(x_recon, x)), rel=1e-5)
 
 
-def test_the_reports_loss_compares_a_sigmoid_with_targets_in_minus_one_to_one(patches, split, tmp_path):
+def test_the_studys_loss_compares_a_sigmoid_with_targets_in_minus_one_to_one(patches, split, tmp_path):
     values, x, x_recon, _ = trained("report", patches, split, tmp_path)
     target = 2 * x - 1
     assert float(values["loss"].mean()) == pytest.approx(float(mse_loss(x_recon, target)), rel=1e-5)
@@ -241,7 +241,7 @@ def test_the_reports_loss_compares_a_sigmoid_with_targets_in_minus_one_to_one(pa
     assert values["psnr_db"].mean() < 13
 
 
-def test_the_reports_vae_loss_is_a_batch_sum(patches, split, tmp_path):
+def test_the_studys_vae_loss_is_a_batch_sum(patches, split, tmp_path):
     values, x, x_recon, model = trained("report", patches, split, tmp_path, model="cnn_vae", latent_dim=8)
     target = 2 * x - 1
     with torch.inference_mode():
