@@ -257,8 +257,9 @@ def _storage_problem(error: OSError, args: argparse.Namespace) -> str:
 
 def _tolerate_streams() -> None:
     """Let output that is closed go nowhere, and a terminal that knows only ASCII show the rest as escapes."""
-    nowhere = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115  for the life of the process
-    sys.stdout, sys.stderr = sys.stdout or nowhere, sys.stderr or nowhere
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: PTH123, SIM115  for the life of the process
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
