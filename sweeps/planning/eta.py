@@ -37,7 +37,7 @@ START_S, REPORT_S = (15.0, 30.0), (3.5, 9.0)  # imports, timed steps, Ray and it
 BASELINES_S = (3e-4, 1e-3)  # per crop of a training split and 128 numbers of a code
 GO_ON = {"asha": 1 / 3, "median": 0.5, "hyperband": 0.6}
 """Share of the trials that a scheduler lets go on at epochs 1, 3, 9, ..."""
-RACED = (0.25, 0.85)  # share of the cells that a race runs, see docs/sweeps.md
+RACED = (0.25, 0.85)  # share of the cells that a race runs, see docs/benchmarks.md
 MOST_TIMED, MOST_TOGETHER, MOST_DRAWN = 6, 16, 200  # kinds; trainings at a time; configurations that are looked at
 INDEPENDENT = 10  # at most so many trials of a search are: Optuna's later ones resemble the best
 NO_WORK = ("seed", "epochs", "early_stopping", "optimizer", "schedule", "init")

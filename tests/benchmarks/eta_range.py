@@ -1,7 +1,7 @@
-"""Whether sweeps take as long as their plans say: small sweeps of every kind, run for real.
+"""How well plans predict the time of a sweep: small sweeps of every kind, planned and run.
 
     python tests/benchmarks/eta_range.py                       # all, about half an hour on 2 cores
-    python tests/benchmarks/eta_range.py --only grid --only cv  # those whose names have one of these words
+    python tests/benchmarks/eta_range.py --only grid --only cv  # names that contain one of these words
     python tests/benchmarks/eta_range.py --json sweeps.json    # the numbers, too
 
 Each request is planned with `--plan --json`, and run at once behind that; the wall time of the whole command, imports
@@ -36,7 +36,7 @@ SWEEPS = {
     "random, median": "--space exp_grid --search random --trials 9 --scheduler median --name median",
     "optuna, hyperband": "--space exp_grid --trials 9 --scheduler hyperband --name hyperband",
     "search and cv": f"--space smoke --trials 4 --epochs 3 --scheduler none --cv {FOLDS} --name both",
-    "report's folds": "--space cv_report --labels PP1,angle --folds 3 --epochs 4",
+    "folds of the study": "--space cv_report --labels PP1,angle --folds 3 --epochs 4",
     "vae, random": "--space vae_grid --search random --trials 6 --epochs 3 --scheduler none --name vae",
     "four models, random": "--space model_grid --search random --trials 6 --epochs 2 --scheduler none --name models",
 }
@@ -55,9 +55,15 @@ def measure(options: str, cwd: Path) -> dict[str, Any]:
 def main() -> None:
     """Run and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", action="append", default=[], metavar="WORD", help="of the names; repeatable")
+    parser.add_argument(
+        "--only",
+        action="append",
+        default=[],
+        metavar="WORD",
+        help="part of a name; repeatable",
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="plans and wall times")
-    parser.add_argument("--keep", type=Path, metavar="FOLDER", help="to run in, and to be left (default: a new one)")
+    parser.add_argument("--keep", type=Path, metavar="FOLDER", help="folder to run in (default: a temporary one)")
     args = parser.parse_args()
     chosen = {name: o for name, o in SWEEPS.items() if not args.only or any(word in name for word in args.only)}
     found: dict[str, Any] = {}

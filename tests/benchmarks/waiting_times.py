@@ -1,4 +1,4 @@
-"""How long a person waits for what should be instant: help, refusals, checks, packing, the race, code identity.
+"""Waiting times of what should be instant: help, refusals, checks, packing, the race, the identity of the code.
 
     python tests/benchmarks/waiting_times.py [--data IMAGES]
 
