@@ -34,12 +34,12 @@ def audit_figure(table: pd.DataFrame) -> Figure:
         _dots(axes, rows, f"contradicts: {len(rows)} in {plain_text(folder, 60)}", style)
         for (expected, angle), group in rows.groupby(["expected_um", "suggested_angle"]):
             place = (expected * 1.05, group["period_um"].median())
-            axes.annotate(f"rather {angle:g}°", place, color=colour, fontsize=9, va="center")
+            axes.annotate(f"measured {angle:g}°", place, color=colour, fontsize=9, va="center")
     for (angle, expected), _ in shown.groupby(["angle", "expected_um"]):
         place = (expected, 0.02)
         axes.annotate(f"{angle:g}°", place, xycoords=("data", "axes fraction"), color=INK, fontsize=9, ha="center")
     axes.set(xscale="log", yscale="log", xlim=span, ylim=span)
-    style_axes(axes, "period that the sheet's angle gives (μm)", "period in the image (μm)")
+    style_axes(axes, "period from the angle in the label table (μm)", "measured period (μm)")
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_ticks([1.5, 2, 3, 4, 5, 6, 7], labels=["1.5", "2", "3", "4", "5", "6", "7"])
         axis.set_ticks([], minor=True)

@@ -1,4 +1,4 @@
-"""Figures that compare configurations: differences to the best with their intervals, cost against quality.
+"""Figures that compare configurations: differences to the best with their intervals, quality versus cost.
 
 Plain dicts in, `matplotlib.figure.Figure` out, in the style of deepdlt.figures.training.
 """
@@ -16,13 +16,13 @@ from deepdlt.figures.style import COLOURS, FAINT, GREY, INK, TITLES, given, new_
 
 WIDE = 10.0  # a cost that spans this factor gets a logarithmic axis
 TITLE_LENGTH = 60
-NAMED = 8  # points of a front that get a name
+NAMED = 8  # largest Pareto front on which every point is named
 MEDIANS_UP_TO = 8  # distinct values of a hyperparameter; more are a continuous range
 MAX_CLASSES = 24  # rows per panel that can still be read
 
 
 def standings(rows: Sequence[Mapping[str, Any]]) -> Figure:
-    """How far each configuration is from the best: over test images (thick), and over folds (thin).
+    """Difference of each configuration to the best: over test images (thick) and across folds (thin).
 
     Args:
         rows: best first, with `title`, `difference`, `difference_low`, `difference_high`, `over_folds`,
@@ -46,11 +46,11 @@ def standings(rows: Sequence[Mapping[str, Any]]) -> Figure:
     names = [f"{place}. {plain_text(row['title'], TITLE_LENGTH)}" for place, row in enumerate(rows, 1)]
     axes.set_yticks(range(len(rows)), names)
     axes.set_ylim(len(rows) - 0.5, -0.5)
-    style_axes(axes, "difference to the best in test PSNR (dB), 95 % intervals", "")
+    style_axes(axes, "Δ test PSNR to best (dB), 95 % CI", "")
     shown = (
         ("tied", COLOURS[0], 4.5, any(row["tied"] for row in rows)),
-        ("behind", COLOURS[1], 4.5, not all(row["tied"] for row in rows)),
-        ("over folds (other trainings)", GREY, 1.6, any(row["over_folds"] is not None for row in rows)),
+        ("significantly worse", COLOURS[1], 4.5, not all(row["tied"] for row in rows)),
+        ("across folds", GREY, 1.6, any(row["over_folds"] is not None for row in rows)),
     )
     for name, colour, width, there in shown:
         if there:
@@ -60,10 +60,10 @@ def standings(rows: Sequence[Mapping[str, Any]]) -> Figure:
 
 
 def pareto(points: Sequence[Mapping[str, Any]], cost: str) -> Figure:
-    """Cost against quality, the front as a line: left and up is better.
+    """Quality versus cost, the Pareto front as a line: up and left is better.
 
     Args:
-        points: with `trial`, `cost` (> 0), `psnr_db` and `front` (bool: no other is better in both).
+        points: with `trial`, `cost` (> 0), `psnr_db` and `front` (bool: Pareto-optimal).
         cost: what the horizontal axis shows, such as `parameters`.
 
     Raises:
@@ -78,7 +78,7 @@ def pareto(points: Sequence[Mapping[str, Any]], cost: str) -> Figure:
     places = [(point["cost"], point["psnr_db"]) for point in others]
     axes.plot(*_columns(places), "o", color=FAINT, markersize=6, label="other trials" if others else "")
     places = [(point["cost"], point["psnr_db"]) for point in front]
-    axes.plot(*_columns(places), "o", color=COLOURS[0], markersize=8, zorder=3, label="no trial is better in both")
+    axes.plot(*_columns(places), "o", color=COLOURS[0], markersize=8, zorder=3, label="Pareto-optimal")
     axes.plot(*_columns(places), color=COLOURS[0], linewidth=1.4, drawstyle="steps-post", alpha=0.6)
     for point in front if len(front) <= NAMED else (front[0], front[-1]):
         name, place = plain_text(str(point["trial"]).partition("-")[0]), (point["cost"], point["psnr_db"])
@@ -130,11 +130,11 @@ def axis_effects(rows: Sequence[Mapping[str, Any]], axes: Sequence[str]) -> Figu
 
 
 def class_errors(table: Sequence[Mapping[str, Any]], average: float | None = None) -> Figure:
-    """How well each class of each label is reconstructed: mean PSNR over images with its interval.
+    """Mean PSNR of each class of each label over images, with its interval.
 
     Args:
-        table: rows with `label`, `class`, `n_images`, `psnr_db`, `low`, `high` (dB; the last two may be None). Of
-            each label the class with the lowest mean is coloured.
+        table: rows with `label`, `class`, `n_images`, `psnr_db`, `low`, `high` (dB; the last two may be None). The
+            class with the lowest mean of each label is orange.
         average: dB over all images, drawn as a line.
 
     Raises:
@@ -152,7 +152,7 @@ def class_errors(table: Sequence[Mapping[str, Any]], average: float | None = Non
     for panel, label, group in zip(panels.ravel(), labels, groups, strict=False):
         _class_panel(panel, group, average)
         panel.set_title(plain_text(label), fontsize=11, loc="left", color=INK, fontweight="bold")
-        style_axes(panel, "test PSNR (dB), mean over images with 95 % interval" if panel in panels[-1] else "", "")
+        style_axes(panel, "mean test PSNR over images (dB), 95 % CI" if panel in panels[-1] else "", "")
     for panel in panels.ravel()[len(labels) :]:
         panel.set_axis_off()
     return figure
@@ -173,9 +173,9 @@ def _class_panel(axes: Axes, rows: Sequence[Mapping[str, Any]], average: float |
 
 
 def _shown_classes(rows: list[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """All classes, or the hardest when they are too many to be read, in their own order."""
-    hardest = sorted(rows, key=lambda row: row["psnr_db"])[:MAX_CLASSES]
-    return [row for row in rows if row in hardest]
+    """All classes in their own order, or those with the lowest PSNR when there are too many to read."""
+    lowest = sorted(rows, key=lambda row: row["psnr_db"])[:MAX_CLASSES]
+    return [row for row in rows if row in lowest]
 
 
 def _strip(axes: Axes, points: Sequence[tuple[Any, float]]) -> None:

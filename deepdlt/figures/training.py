@@ -17,7 +17,7 @@ Series = Mapping[str, Mapping[int, float]]
 
 
 def training_curves(series: Mapping[str, Series], highlight: Mapping[str, str]) -> Figure:
-    """Loss, PSNR and SSIM against the epoch, one line per trial, as in the report's Figure 5.
+    """Loss, PSNR and SSIM against the epoch, one line per trial, as in the study's Figure 5.
 
     Args:
         series: trial -> metric (`train_loss`, `val_loss`, `val_psnr_db`, `val_ssim`) -> epoch -> value.
@@ -37,7 +37,7 @@ def training_curves(series: Mapping[str, Series], highlight: Mapping[str, str]) 
         style_axes(axes, "epoch", "loss" if metric == "val_loss" else TITLES[metric])
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
     _log_if_wide(panels[0])
-    panels[0].plot([], [], color=INK, linewidth=1.4, linestyle="--", label="training (dashed)")
+    panels[0].plot([], [], color=INK, linewidth=1.4, linestyle="--", label="training loss")
     if len(series) > len(highlight):
         panels[0].plot([], [], color=FAINT, linewidth=1.4, label="other trials")
     handles, names = panels[0].get_legend_handles_labels()
@@ -46,7 +46,7 @@ def training_curves(series: Mapping[str, Series], highlight: Mapping[str, str]) 
 
 
 def reconstruction_pairs(pairs: Sequence[tuple[np.ndarray, np.ndarray]], titles: Sequence[str] = ()) -> Figure:
-    """Originals in the upper row, what the network made of them below.
+    """Originals in the upper row, reconstructions below.
 
     Args:
         pairs: (original, reconstruction), each (height, width) in [0, 1]; at least one pair.
@@ -60,7 +60,7 @@ def reconstruction_pairs(pairs: Sequence[tuple[np.ndarray, np.ndarray]], titles:
 
 
 def error_maps(pairs: Sequence[tuple[np.ndarray, np.ndarray]], titles: Sequence[str] = ()) -> Figure:
-    """Originals, reconstructions, and below them where and how far these are too bright (red) or too dark (blue).
+    """Originals, reconstructions, and maps of the error: too bright (red) or too dark (blue).
 
     The errors of all pairs share one scale, symmetric about 0. It ends at the largest error but for the worst 0.5 %
     of the pixels, whose colour is that of the end: one of them would make all others pale.

@@ -23,10 +23,11 @@ def show_plan(plan: Plan, as_json: bool = False, file: TextIO | None = None) -> 
     rows = {
         "question": plan.request.question,
         "axes": ", ".join(f"{name} {axis}" for name, axis in plan.axes.items()) or "none",
-        "data": f"{data.images} images, {data.crops} crops" + (" (synthetic, small)" if data.synthetic else ""),
+        "data": f"{data.images} images, {data.crops} crops" + (" (synthetic)" if data.synthetic else ""),
         "protocol": plan.sweep_file.protocol,
         "leakage": _leakage(plan.sweep_file.leakage),
-        "trials": f"{n_search} search + {n_cv} cross-validation, {plan.request.epochs} epochs each; {_left(plan)}",
+        "trials": f"{_many(n_search, 'search trial')} + {_many(n_cv, 'fold run')}, {plan.request.epochs} epochs each;"
+        f" {_left(plan)}",
         "resources": f"{resources.cpus_per_trial:g} CPU + {resources.gpus_per_trial:g} GPU per trial,"
         f" {resources.max_concurrent} at a time",
         "time": _time(plan),
@@ -41,15 +42,19 @@ def show_plan(plan: Plan, as_json: bool = False, file: TextIO | None = None) -> 
 
 
 def _left(plan: Plan) -> str:
-    """`to run: 2 search + 8 folds; 10 done already; 1 failed (--retry-failed repeats it)`: of this request alone."""
+    """`to run: 2 search trials + 8 fold runs; 10 done already; 1 failed (...)`: counts of this request only."""
     tally = plan.tally
-    parts = [f"{n} {what}" for n, what in zip(tally.to_run, ("search", "folds"), strict=True) if n]
+    parts = [_many(n, what) for n, what in zip(tally.to_run, ("search trial", "fold run"), strict=True) if n]
     texts = [f"to run: {' + '.join(parts)}" if parts else "nothing is left to run"]
     texts += [f"{sum(tally.done)} done already"] if any(tally.done) else []
     if failed := sum(tally.failed):
         remedy = f"--retry-failed repeats {'it' if failed == 1 else 'them'}"
         texts.append(f"{failed} failed ({'to be repeated' if plan.retry_failed else remedy})")
     return "; ".join(texts)
+
+
+def _many(n: int, what: str) -> str:
+    return f"{n} {what}{'' if n == 1 else 's'}"
 
 
 def _time(plan: Plan) -> str:
@@ -61,8 +66,8 @@ def _time(plan: Plan) -> str:
 
 
 def _leakage(by_label: Mapping[str, Mapping[str, float | None]]) -> str:
-    """`0 % of test crops overlap a training crop, 0 % of test images are trained on`: the worst label."""
+    """`0% of test crops overlap a training crop; 0% come from ...`: the label with the largest shares."""
     if not by_label:
         return ""
     overlap, image = (max(of[name] or 0.0 for of in by_label.values()) for name in ("overlap_share", "image_share"))
-    return f"{overlap:.0%} of test crops overlap a training crop, {image:.0%} are of an image that is trained on"
+    return f"{overlap:.0%} of test crops overlap a training crop; {image:.0%} come from an image used in training"

@@ -10,7 +10,16 @@ from rich.table import Table
 from sweeps.console.next_command import next_command
 from sweeps.console.plain import console_to
 from sweeps.console.train_command import train_command
-from sweeps.folds import FoldFindings, average_text, fold_findings, fold_results, folds_json, interval_text, p_text
+from sweeps.folds import (
+    FoldFindings,
+    average_text,
+    counts_text,
+    fold_findings,
+    fold_results,
+    folds_json,
+    interval_text,
+    p_text,
+)
 from sweeps.space import Configuration, show
 from sweeps.store import (
     COMPLETE,
@@ -31,10 +40,10 @@ NUMBERS = (("loss", 4), ("psnr_db", 2), ("ssim", 3))  # of a test, with digits
 
 
 def show_summary(sweep: Path, file: TextIO, tally: Tally | None = None) -> None:
-    """The leaders of the search, the cross-validation with its intervals, and the command to type next.
+    """Print the best search trials, the cross-validation with its CI, and the next command.
 
     Args:
-        tally: of the request; without it what sweep.json says of it.
+        tally: counts of the request; by default those of sweep.json.
     """
     sweep_file, records = read_sweep(sweep) or SweepFile(), list(read_records(sweep).values())
     found, console, ranked = _findings(sweep_file, records), console_to(file), _ranked(records, sweep_file)
@@ -48,15 +57,14 @@ def show_summary(sweep: Path, file: TextIO, tally: Tally | None = None) -> None:
     texts = _texts(found, sweep_file)
     for configuration, stop in found.stops.items():
         console.print(
-            f"stopped after {stop.cells} of {len(found.cells)} cells: {texts.get(configuration, UNKNOWN)},"
+            f"eliminated after {stop.cells} of {len(found.cells)} fold runs: {texts.get(configuration, UNKNOWN)},"
             f" behind {texts.get(stop.rival, UNKNOWN)} by {stop.difference:.2f} dB"
         )
     smallest = found.smallest_tied
     if smallest is not None:
         sizes = f"{smallest.parameters:,} parameters instead of {found.places[0].parameters:,}"
-        console.print(f"smallest of the tied: {texts[smallest.configuration]}, {sizes}")
-    counts = _counts(records)
-    console.print("trials: " + (", ".join(f"{n} {status}" for status, n in counts.items() if n) or "none"))
+        console.print(f"smallest of the tied configurations: {texts[smallest.configuration]}, {sizes}")
+    console.print(counts_text(*([r.status for r in records if r.is_fold == kind] for kind in (False, True))))
     if ranked and (again := train_command(sweep_file, ranked[0])):
         console.print(f"train the best again: {again}", soft_wrap=True)
     command = next_command(sweep_file.command, tally or tally_of(sweep_file, records))
@@ -88,7 +96,7 @@ def _ranked(records: Sequence[TrialRecord], sweep_file: SweepFile) -> list[Trial
 
 
 def _leader(ranked: Sequence[TrialRecord]) -> Configuration | None:
-    """The configuration that cross-validation takes first."""
+    """The configuration that cross-validation runs first."""
     return ranked[0].configuration if ranked else None
 
 
@@ -108,7 +116,7 @@ def _leaders(ranked: Sequence[TrialRecord], sweep_file: SweepFile) -> Table:
 
 
 def _fold_averages(found: FoldFindings, sweep_file: SweepFile, ranked: Sequence[TrialRecord]) -> Table:
-    """Mean, standard deviation and interval of each configuration and label."""
+    """Mean, SD and CI of each configuration and label."""
     named = len(found.tables) > 1 or (bool(ranked) and _leader(ranked) not in found.tables)  # an earlier best's, say
     head = ["configuration"] if named else []
     table = _table(*head, "stratified by", "folds", "test loss", "test PSNR dB", "test SSIM")
@@ -121,14 +129,14 @@ def _fold_averages(found: FoldFindings, sweep_file: SweepFile, ranked: Sequence[
             table.add_row(*title, t.label, done, *cells)
             title = [""] * len(title)
     if any(t.complete for tables in found.tables.values() for t in tables):
-        table.caption = "mean ± standard deviation over folds [corrected 95 % interval]"
+        table.caption = "mean ± SD over folds [95 % CI, corrected for overlapping training sets]"
         table.caption_justify = "left"
     return table
 
 
 def _leaderboard(found: FoldFindings, sweep_file: SweepFile) -> Table:
     unit = "conditions" if found.by_condition else "images"
-    table = _table("#", "configuration", f"test PSNR dB over {unit}", "behind the best", "p (Holm)", "", "parameters")
+    table = _table("#", "configuration", f"test PSNR dB over {unit}", "Δ to best dB", "p (Holm)", "", "parameters")
     texts = _texts(found, sweep_file)
     for number, place in enumerate(found.places, 1):
         s = place.standing
@@ -142,7 +150,7 @@ def _leaderboard(found: FoldFindings, sweep_file: SweepFile) -> Table:
 
 
 def _texts(found: FoldFindings, sweep_file: SweepFile) -> dict[Configuration, str]:
-    """The cross-validated configurations by the axes in which they differ: lines are short."""
+    """The cross-validated configurations, described by the axes in which they differ, to keep lines short."""
     differ = [name for name in sweep_file.swept if len({repr(each.get(name)) for each in found.tables}) > 1]
     return sweep_file.current_space.texts(found.tables, differ or sweep_file.swept)
 

@@ -52,7 +52,7 @@ class Silence(TrialProgressCallback):
 
 @dataclass(frozen=True)
 class Phase:
-    """The trials of a search, or the folds."""
+    """The search trials, or the fold runs."""
 
     name: str
     """`search` or `folds`."""
@@ -131,7 +131,7 @@ class SweepProgress(tune.Callback):
             self._live = None
 
     def line(self) -> str:
-        """`search 11/12 · running 1 · pruned 4 · best val_psnr_db 27.31 (s0012-3fa2c1) · then 20 folds · ETA 9-12 min`.
+        """`search 11/12 · running 1 · pruned 4 · best val_psnr_db 27.31 (s0012) · then 20 fold runs · ETA 9-12 min`.
 
         The ETA is of all that is left, folds that follow included.
         """
@@ -139,7 +139,7 @@ class SweepProgress(tune.Callback):
         parts += [f"{name} {self.counts[name]}" for name in (PRUNED, FAILED) if self.counts[name]]
         if self.best:
             parts.append(f"best val_psnr_db {self.best[0]:.2f} ({self.best[1]})")
-        parts += [f"then {self.phase.then} folds"] if self.phase.then else []
+        parts += [f"then {self.phase.then} fold runs"] if self.phase.then else []
         left = self._left_s()
         parts += [f"ETA {span(0.8 * left, 1.3 * left)}"] if left else []
         return " · ".join(parts)
@@ -179,7 +179,7 @@ class SweepProgress(tune.Callback):
         record = read_record(directory)
         if record is None and trial.num_failures <= RETRIES:  # Tune retries no trial that had not begun in this process
             self.running.discard(trial.trial_id)
-            self._say(f"{_name(trial)}: {self._how_died(trial)} before it began; the same command runs it")
+            self._say(f"{_name(trial)}: {self._how_died(trial)} before it began; run the command again to repeat it")
             return
         if record is None:  # the trainable could not say why
             reason = f"{self._how_died(trial)}, {trial.num_failures} times; fewer --max-concurrent may help"
@@ -192,7 +192,7 @@ class SweepProgress(tune.Callback):
         deadline = time.monotonic() + SHARED_WITHIN_S
         while (record := read_record(directory)) is None:
             if time.monotonic() > deadline:
-                problem = "the record that a trial wrote is not to be seen here: --storage must be shared by all nodes"
+                problem = "the record of a finished trial is not visible here: --storage must be shared by all nodes"
                 raise OSError(errno.ENOENT, problem, str(directory))
             time.sleep(0.2)
         return record
@@ -200,7 +200,7 @@ class SweepProgress(tune.Callback):
     def _how_died(self, trial: Any) -> str:
         hang = self.sweep / _name(trial) / HANG_FILE
         if hang.is_file() and hang.stat().st_size:
-            return f"it hung and was ended (where: {hang})"
+            return f"it hung and was stopped (stack trace: {hang})"
         return "its process died (killed, or out of memory)"
 
     def _check_disk(self, record: TrialRecord) -> None:
@@ -212,7 +212,7 @@ class SweepProgress(tune.Callback):
         """A trial that ended with the run: no record, so that the next run goes on with it."""
         self.running.discard(trial.trial_id)
         if not self.quiet:
-            self._say(f"{_name(trial)} left after epoch {_epoch(trial)}")
+            self._say(f"{_name(trial)} interrupted after epoch {_epoch(trial)}")
 
     def _finish(self, trial: Any, record: TrialRecord) -> None:
         status = record.status

@@ -1,11 +1,16 @@
-"""How averages over folds, intervals and p-values are written, for people and for scripts."""
+"""Texts for averages over folds, intervals, p-values and counts, and the same as JSON."""
 
 import math
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Any
 
 from sweeps.folds.standings import FoldFindings
 from sweeps.folds.tables import FoldTable
+from sweeps.store import COMPLETE, FAILED, PRUNED
+
+STATUSES = (COMPLETE, PRUNED, FAILED)  # their order in texts
 
 
 def average_text(table: FoldTable, column: str, digits: int) -> str:
@@ -25,6 +30,24 @@ def interval_text(low: float | None, high: float | None, digits: int) -> str:
 def p_text(p: float | None) -> str:
     """`0.034`, `< 0.001`, a dash."""
     return "–" if p is None else "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def counts_text(search: Iterable[str], folds: Iterable[str]) -> str:
+    """`search 12 trials (5 complete, 7 pruned), cross-validation 20 fold runs`; one kind of status is not repeated.
+
+    Args:
+        search: status of every search trial.
+        folds: status of every fold run.
+    """
+    parts = []
+    for kind, unit, statuses in (("search", "trial", search), ("cross-validation", "fold run", folds)):
+        counts = Counter(statuses)
+        if n := sum(counts.values()):
+            known = (*(s for s in STATUSES if s in counts), *sorted(counts.keys() - {*STATUSES}))
+            listed = ", ".join(f"{counts[status]} {status}" for status in known)
+            detail = "" if counts.keys() == {COMPLETE} else f" ({listed})"
+            parts.append(f"{kind} {n} {unit}{'' if n == 1 else 's'}{detail}")
+    return ", ".join(parts) or "no trials"
 
 
 def folds_json(found: FoldFindings) -> dict[str, Any]:

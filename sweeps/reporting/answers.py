@@ -1,4 +1,4 @@
-"""The three questions of a sweep, answered in words: which autoencoder, how sure, which surfaces stay hard?"""
+"""The three questions of a sweep and their answers: best configuration, quality on new surfaces, lowest PSNR."""
 
 import math
 
@@ -9,8 +9,13 @@ from sweeps.reporting.findings import Findings, count
 from sweeps.reporting.logs import SweepLogs, Trial
 from sweeps.store import FAILED
 
-HARD_AT = 0.05  # of the hardest of all classes
-ENOUGH_IMAGES = 3  # a class of fewer images is not called the hardest while there are larger ones
+HARD_AT = 0.05  # significance level for the class with the lowest PSNR, after Bonferroni correction
+ENOUGH_IMAGES = 3  # classes with fewer images are left out while larger ones exist
+
+BEST = "Which configuration is best?"
+QUALITY = "What quality can be expected on new surfaces?"
+LOWEST = "Which surfaces have the lowest PSNR?"
+SELECTION_BIAS = "Selection bias: the winner was chosen on these test images, so its score is slightly optimistic."
 
 
 def answers(found: Findings) -> list[Answer]:
@@ -20,88 +25,88 @@ def answers(found: Findings) -> list[Answer]:
 
 def which_autoencoder(found: Findings) -> Answer:
     """The best configuration and its numbers."""
-    question, best = "Which autoencoder?", found.best
+    question, best = BEST, found.best
     if best is None:
-        failed = "see the errors below" if found.counts[FAILED] else "run the sweep's command again to go on"
-        where = "of the current space " if found.outside else ""
-        return Answer(question, f"Not known: no trial {where}is complete", f"{_counted(found.counts)}; {failed}.")
+        failed = "see the errors below" if found.counts[FAILED] else "run the sweep's command again to resume"
+        where = "of the current search space " if found.outside else ""
+        return Answer(question, f"Not known yet: no trial {where}is complete", f"{_counted(found.counts)}; {failed}.")
     headline = found.logs.describe(best.configuration)
     if found.contested:
         return Answer(question, headline, leaderboard_text(found) + _against(found, best).strip())
     if found.ranked:
         counts = count(trial for trial in found.logs.trials if trial.record.is_search)
         detail = f"Validation: {_numbers(best, 'val')}. Test: {_numbers(best, 'test')}. {_against(found, best)}"
-        detail += f"Trial {best.name}, ranked first by validation PSNR. Search trials: {_counted(counts)}."
+        detail += f"This is trial {best.name}, first by validation PSNR. Search trials: {_counted(counts)}."
         return Answer(question, headline, detail)
     complete = complete_tables(found)
     psnr, ssim = (over_all_folds(complete, f"test_{name}") for name in ("psnr_db", "ssim"))
     chosen = "the only configuration" if len(found.tables) == 1 else f"best of {len(found.tables)} configurations"
     if psnr is None or ssim is None:
         done, of = sum(t.n_done for t in found.leading), sum(len(t.rows) for t in found.leading)
-        return Answer(question, headline, f"No average yet: {done} of {of} folds are complete. It is {chosen}.")
-    part = "" if len(complete) == len(found.leading) else f" of {', '.join(table.label for table in complete)}"
-    detail = f"Test PSNR {_db(psnr.mean)}, SSIM {ssim.mean:.3f}, averaged over folds{part}. {_against(found, best)}"
-    return Answer(question, headline, f"{detail}It is {chosen}, cross-validated without a search.")
+        return Answer(question, headline, f"No average yet: {done} of {of} fold runs are complete. This is {chosen}.")
+    part = "" if len(complete) == len(found.leading) else f" ({', '.join(table.label for table in complete)})"
+    detail = f"Mean over folds{part}: test PSNR {_db(psnr.mean)}, SSIM {ssim.mean:.3f}. {_against(found, best)}"
+    return Answer(question, headline, f"{detail}This is {chosen}, cross-validated without a search.")
 
 
 def leaderboard_text(found: Findings) -> str:
-    """The leaderboard in sentences: the first, who is tied with it, the smallest of these, and the catch."""
+    """The leaderboard in sentences: the first, those tied with it, the smallest of these, the selection bias."""
     places, tied = found.folds.places, found.folds.tied
     units = "process conditions" if found.folds.by_condition else "images"
     whole = len(places) == len(found.tables)
-    of = f"first of {len(places)} " + ("cross-validated" if whole else "completely cross-validated") + " configurations"
+    of = f"the highest of {len(places)} {'' if whole else 'completely '}cross-validated configurations"
     of = "the only completely cross-validated configuration" if len(places) == 1 else of
-    text = f"Test PSNR {_db(places[0].standing.mean)} over {units}, {of}. {_unranked(found)}"
+    text = f"Mean test PSNR {_db(places[0].standing.mean)} over {units}, {of}. {_unranked(found)}"
     if len(tied) > 1:
-        others = "1 other is" if len(tied) == 2 else f"{len(tied) - 1} others are"
-        text += f"{others} tied with it: these images do not show that it is better. "
+        others = "1 other configuration does" if len(tied) == 2 else f"{len(tied) - 1} other configurations do"
+        text += f"{others} not differ significantly from it. "
     elif len(places) > 1:
-        text += "None is tied with it. "
+        text += "All other ranked configurations are significantly worse. "
     smallest = found.folds.smallest_tied
     if smallest is not None:
-        text += f"The smallest of the tied: {found.logs.describe(smallest.configuration)}, with"
+        text += f"The smallest of these tied configurations: {found.logs.describe(smallest.configuration)}, with"
         text += f" {smallest.parameters:,} instead of {places[0].parameters:,} parameters. "
     elif len(tied) > 1 and places[0].parameters is not None:
-        text += "None of the tied has fewer parameters. "
-    return text + "Picked by the images that it is measured on, the first looks a little better than it is. "
+        text += "No tied configuration has fewer parameters. "
+    return text + SELECTION_BIAS + " "
 
 
 def _unranked(found: Findings) -> str:
-    """`Not ranked: 1 incomplete (kernel_size 3: 4 of 5 cells), 2 stopped by the race. `, or ''."""
+    """`Not ranked: 1 incomplete (kernel_size 3: 4 of 5 fold runs), 2 eliminated by the race. `, or ''."""
     incomplete = found.folds.incomplete.items()
-    cells = [f"{found.logs.describe(each)}: {done} of {of} cells" for each, (done, of) in incomplete]
+    cells = [f"{found.logs.describe(each)}: {done} of {of} fold runs" for each, (done, of) in incomplete]
     parts = [f"{len(cells)} incomplete ({'; '.join(cells)})"] if cells else []
-    parts += [f"{len(found.folds.stops)} stopped by the race"] if found.folds.stops else []
-    parts += [f"{len(found.folds.earlier)} of an earlier grid"] if found.folds.earlier else []
+    parts += [f"{len(found.folds.stops)} eliminated by the race"] if found.folds.stops else []
+    parts += [f"{len(found.folds.earlier)} from an earlier cross-validation"] if found.folds.earlier else []
     return f"Not ranked: {', '.join(parts)}. " if parts else ""
 
 
 def how_sure(found: Findings) -> Answer:
     """The interval over folds, and what the spread means for the ranking."""
-    question, tables = "How sure?", current_tables(found.leading) or found.leading
+    question, tables = QUALITY, current_tables(found.leading) or found.leading
     complete = complete_tables(found)
     total = over_all_folds(complete)
     if total is None or total.low is None or total.high is None or total.sd is None:
         done = ", ".join(f"{t.label} {t.n_done} of {len(t.rows)}" for t in tables)
-        have = f"complete folds: {done}" if found.tables else "every trial saw the same single split"
-        text = f"There is no spread over all folds of a label: {have}."
+        have = f"complete folds: {done}" if found.tables else "every trial used the same single split"
+        text = f"The spread over folds is not known: {have}."
         return Answer(question, "Not known yet", f"{text} {how_to_cross_validate(found.logs)}")
     n = sum(table.n_folds for table in complete)
-    detail = f"Test PSNR, mean over {n} folds with its 95 % interval, corrected for the training images that folds"
-    detail += f" share; ± {_db(total.sd)} from fold to fold."
+    detail = f"Mean test PSNR over {n} folds. The 95 % CI is corrected for overlapping training sets. Fold-to-fold SD:"
+    detail += f" {_db(total.sd)}."
     missing = [f"{table.label} ({table.incomplete})" for table in tables if table not in complete]
-    detail += f" Not in it: {', '.join(missing)}." if missing else ""
+    detail += f" Not included: {', '.join(missing)}." if missing else ""
     means = [table.averages["test_psnr_db"].mean for table in complete]
     if len(means) > 1:
         gap = max(means) - min(means)
         relation = "less than" if gap < total.sd else "more than"
-        detail += f" The label used for stratification moves the mean by {_db(gap)}, {relation} the folds do."
+        detail += f" Changing the stratification label changes the mean by at most {_db(gap)}, {relation} one SD."
     detail += _near(found, total.sd)
-    headline = f"{total.mean:.2f} dB, 95 % interval {total.low:.2f} to {total.high:.2f} dB"
+    headline = f"{total.mean:.2f} dB (95 % CI {total.low:.2f} to {total.high:.2f} dB)"
     other = other_configuration(found)
     if other:
-        headline += f", of {other}"
-        detail += f" The search's best has not been cross-validated yet. {how_to_cross_validate(found.logs)}"
+        headline += f" for {other}"
+        detail += f" The search's best configuration is not cross-validated yet. {how_to_cross_validate(found.logs)}"
     return Answer(question, headline, detail)
 
 
@@ -120,46 +125,46 @@ def complete_tables(found: Findings) -> list[FoldTable]:
 
 
 def _near(found: Findings, spread: float) -> str:
-    """How many search trials are so near to the first that folds could turn the order, where no leaderboard says it."""
+    """How many search trials are within one fold SD of the best; '' where a leaderboard says it."""
     if len(found.ranked) < 2 or found.contested:
         return ""
     first, *others_psnr = (trial.number("val_psnr_db") for trial in found.ranked)
     near = sum(value > first - spread for value in others_psnr)
     others = {0: "No other trial is", 1: "1 other trial is"}.get(near, f"{near} other trials are")
-    swap = ": on other surfaces the order could change" if near else ""
-    return f" {others} within that spread of the best one's validation PSNR{swap}."
+    swap = "; the ranking may change on new surfaces" if near else ""
+    return f" {others} within one SD of the best validation PSNR{swap}."
 
 
 def which_surfaces(found: Findings) -> Answer:
-    """The class that is harder than the others, if one stands out, and the hardest image; of complete labels only.
+    """The class with a significantly lower PSNR, if there is one, and the image with the lowest; complete labels only.
 
-    Of many classes one is always the worst: p-values are multiplied by their number (Bonferroni).
+    Of many classes one is always the lowest: p-values are multiplied by their number (Bonferroni).
     """
-    question, complete = "Which surfaces stay hard?", {table.label for table in complete_tables(found)}
+    question, complete = LOWEST, {table.label for table in complete_tables(found)}
     if not found.tables or found.average is None or not math.isfinite(found.average):
         return Answer(question, "Not known yet", how_to_cross_validate(found.logs))
     image = found.hardest[0]
-    single = f"Hardest single image{'' if complete else ' so far'}: {image.title}, {_db(image.psnr_db)}."
+    single = f"Image with the lowest PSNR{'' if complete else ' so far'}: {image.title}, {_db(image.psnr_db)}."
     if not complete:
-        return Answer(question, "Not known yet", f"No label has all its folds. {single}")
+        return Answer(question, "Not known yet", f"No label has complete folds. {single}")
     rows = [row for row in next(iter(found.classes.values())) if row.label in complete]
     rows = [row for row in rows if row.n_images >= ENOUGH_IMAGES] or rows
     if not rows:
-        return Answer(question, image.title, f"{single} Average of all tested images: {_db(found.average)}.")
+        return Answer(question, image.title, f"{single} Mean of all tested images: {_db(found.average)}.")
     hard = [row for row in rows if row.p_harder is not None and len(rows) * row.p_harder < HARD_AT]
     worst = min(hard or rows, key=lambda row: row.psnr_db)
     name = f"{worst.label} = {worst.name}"
-    interval = f", 95 % interval {worst.low:.2f} to {worst.high:.2f} dB" if worst.low is not None else ""
+    interval = f"; 95 % CI {worst.low:.2f} to {worst.high:.2f} dB" if worst.low is not None else ""
     of = "" if worst.n_images == worst.of else f" of {worst.of}"
-    numbers = f"{_db(worst.psnr_db)} over {worst.n_images}{of} image{'' if worst.n_images == 1 else 's'}"
-    numbers += f"{interval}; all tested images: {_db(found.average)}"
+    numbers = f"{_db(worst.psnr_db)} ({worst.n_images}{of} image{'' if worst.n_images == 1 else 's'}{interval})"
+    numbers += f"; mean of all tested images {_db(found.average)}"
     other = other_configuration(found)
-    single += f" All of {other}." if other else ""
+    single += f" These results are for {other}." if other else ""
     if hard:
-        return Answer(question, name, f"{numbers}. {single}")
-    return Answer(
-        question, "None stands out", f"Lowest of {len(rows)} classes: {name}, {numbers}, which may be chance. {single}"
-    )
+        significant = "Significantly below the other images, after Bonferroni correction."
+        return Answer(question, name, f"{numbers}. {significant} {single}")
+    lowest = f"Lowest of {len(rows)} classes: {name}, {numbers}. Not significant after Bonferroni correction."
+    return Answer(question, "No class is significantly worse than the others", f"{lowest} {single}")
 
 
 def how_to_cross_validate(logs: SweepLogs) -> str:
@@ -168,14 +173,14 @@ def how_to_cross_validate(logs: SweepLogs) -> str:
 
 
 def _numbers(trial: Trial, part: str) -> str:
-    """`PSNR 25.84 dB, SSIM 0.796, loss 0.002608 (floor 0.001: ...)`."""
+    """`PSNR 25.84 dB, SSIM 0.796, loss 0.002608 (lowest possible ...)`."""
     psnr, ssim, loss, floor = (trial.number(f"{part}_{name}") for name in ("psnr_db", "ssim", "loss", "loss_floor"))
-    note = f" (floor {floor:.4g}: outputs in [0, 1] cannot go lower)" if math.isfinite(floor) else ""
+    note = f" (lowest possible loss for outputs in [0, 1]: {floor:.4g})" if math.isfinite(floor) else ""
     return f"PSNR {_db(psnr)}, SSIM {ssim:.3f}, loss {loss:.4g}{note}" if math.isfinite(psnr) else "no result"
 
 
 def _against(found: Findings, best: Trial) -> str:
-    """The best configuration beside a linear code on the same test crops, with a space behind, or ''."""
+    """The best configuration compared with a linear baseline on the same test crops, with a space behind, or ''."""
     if found.ranked and not found.contested:
         psnr, baselines = best.number("test_psnr_db"), [split_baselines(found.logs, best.record.label)]
     else:

@@ -1,4 +1,4 @@
-"""The baselines of a sweep (baselines.json) as the report shows them: beside the ranking, under each fold table."""
+"""The baselines of a sweep (baselines.json) in the report: beside the ranking and below each fold table."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
@@ -15,19 +15,18 @@ from sweeps.store import COMPLETE
 
 LINEAR = {"PCA": "PCA", "low-pass DCT": "DCT"}  # the methods of any size, and their names in narrow tables
 SHORT_NAMES = (
-    "PCA-k: principal components of the training crops, DCT-k: low-pass cosine transform, k numbers per crop; over the"
-    " same folds."
+    "PCA-k: the first k principal components of the training crops. DCT-k: the k lowest cosine frequencies. Both"
+    " store k coefficients per crop and are evaluated on the same folds."
 )
 OTHER_DEFINITION = "standard definition, inputs in [0, 1]"
 MISSING = (
-    "No baselines: baselines.json is missing or has other splits. The sweep's command writes it when its trials have"
-    " ended; run it again."
+    "No baselines: baselines.json is missing or was made for other splits. Run the sweep's command again to write it."
 )
 
 
 @dataclass(frozen=True)
 class Baseline:
-    """A method that an autoencoder must beat; `mean` and `sd` (ddof 1) over folds, `sd` empty for a single split."""
+    """A baseline method; `mean` and `sd` (ddof 1) over folds, `sd` empty for a single split."""
 
     method: str
     numbers: int | None
@@ -41,7 +40,7 @@ class Baseline:
 
 
 def split_baselines(logs: SweepLogs, label: str, fold: int = 0, n_folds: int = 0) -> list[Baseline]:
-    """Those of one split (of the search's by default); empty when they were not computed."""
+    """Baselines of one split (the search's by default); empty if they were not computed."""
     found = logs.baselines.of((label, fold, n_folds))
     return [
         Baseline(row["baseline"], row["numbers"], {f"test_{n}": row[n] for n in ("loss", "psnr_db", "ssim")}, {})
@@ -50,7 +49,7 @@ def split_baselines(logs: SweepLogs, label: str, fold: int = 0, n_folds: int = 0
 
 
 def fold_baselines(logs: SweepLogs, table: FoldTable) -> list[Baseline]:
-    """Constant, patch mean and those of the configuration's size, over the folds of the table that are complete."""
+    """Constant, patch mean and baselines of the configuration's latent size, over the table's complete folds."""
     size, with_loss = shown_size(logs, latent_size(table.configuration)), same_loss(table.configuration)
     done = sorted({row.fold for row in table.rows if row.state == COMPLETE})
     of_folds = [split_baselines(logs, table.label, fold, table.n_folds) for fold in done]
@@ -65,7 +64,7 @@ def fold_baselines(logs: SweepLogs, table: FoldTable) -> list[Baseline]:
 
 
 def latent_size(configuration: Configuration) -> int | None:
-    """How many numbers describe a crop; None for settings that this version does not know."""
+    """Latent dimensions per crop; None for settings that this version does not know."""
     try:
         return TrainConfig(**configuration.only(field.name for field in fields(TrainConfig))).latent_size
     except ConfigError:
@@ -73,25 +72,25 @@ def latent_size(configuration: Configuration) -> int | None:
 
 
 def shown_size(logs: SweepLogs, size: int | None) -> int:
-    """The size itself, or the reference where a linear code of that size loses nothing."""
+    """The size itself, or the reference size where a linear baseline of that size is lossless."""
     return size if size is not None and size < logs.baselines.pixels else REFERENCE_SIZE
 
 
 def is_standard(logs: SweepLogs) -> bool:
-    """Were the trials measured by the definitions that the baselines are? Else the two must not be compared."""
+    """Whether trials and baselines use the same metric definitions; otherwise they must not be compared."""
     return settings(logs.trials, "metrics") == {"standard"}
 
 
 def same_loss(configuration: Configuration) -> bool:
-    """Is the loss of this configuration the mean squared error of inputs in [0, 1], as that of the baselines is?"""
+    """Whether the loss is the mean squared error of inputs in [0, 1], as that of the baselines."""
     plain = all(configuration.get(name, 0) in ("mse", 0) for name in FOR_AUTOENCODERS)
     return plain and configuration.get("input_range") == "unit" and configuration.get("model") not in VAES
 
 
 def verdict(logs: SweepLogs, psnr_db: float, size: int | None, found: Sequence[list[Baseline]]) -> str:
-    """`2.10 dB above PCA with 128 numbers (22.50 dB); the autoencoder has 8192.`-like sentence, or ''.
+    """`2.10 dB above PCA with 128 coefficients (22.50 dB); the latent code has 8,192 dimensions.`-like, or ''.
 
-    The better linear code of the two is named.
+    The better linear baseline of the two is named.
 
     Args:
         psnr_db: of the autoencoder, on the test crops of one split or averaged over several.
@@ -105,24 +104,24 @@ def verdict(logs: SweepLogs, psnr_db: float, size: int | None, found: Sequence[l
     if code is None or not is_standard(logs) or not np.isfinite(psnr_db):
         return ""
     linear = known[code]
-    method = "PCA" if code.startswith("PCA") else "the low-pass DCT"
+    method = "PCA" if code.startswith("PCA") else "DCT"
     place = "above" if psnr_db > linear else "below"
     gap = f"{abs(psnr_db - linear):.2f} dB {place} {method}"
     if size == shown:
-        text = f"{gap} of equal size ({size} numbers, {linear:.2f} dB)"
-        text += ": a linear code does better" if place == "below" else ""
+        text = f"{gap} of equal size ({size:,} coefficients, {linear:.2f} dB)"
+        text += ": the linear baseline is better" if place == "below" else ""
     else:
-        text = f"{gap} with {shown} numbers ({linear:.2f} dB)"
-        text += "; " if place == "above" else ": a linear code does better with fewer; "
-        text += f"the autoencoder has {size}" if size else "the autoencoder's are not known"
+        text = f"{gap} with {shown:,} coefficients ({linear:.2f} dB)"
+        text += "; " if place == "above" or not size else ", although "
+        text += f"the latent code has {size:,} dimensions" if size else "the latent size is not known"
     mean = known.get("patch mean")
     if mean is not None and psnr_db < mean:
-        text += f". Even the mean grey of each crop reaches {mean:.2f} dB"
+        text += f". Even the mean grey value of each crop reaches {mean:.2f} dB"
     return f"{text[0].upper()}{text[1:]}."
 
 
 def contest(logs: SweepLogs, best: Trial | None) -> list[Block]:
-    """What an autoencoder must beat, beside the ranking of the search.
+    """The baselines, beside the ranking of the search.
 
     Args:
         best: the first of the ranking, None without one.
@@ -141,9 +140,9 @@ def contest(logs: SweepLogs, best: Trial | None) -> list[Block]:
         for b in ranked
     ]
     other = f", {OTHER_DEFINITION}: not comparable with the protocol's own PSNR and SSIM"
-    caption = "the search's test crops" + ("" if standard else other)
-    titles = ("Baseline", "Numbers", "Test PSNR (dB)", "Test SSIM")
-    table = Table(titles, rows, name="What an autoencoder must beat", caption=caption, width="small")
+    caption = "same test crops as the search trials" + ("" if standard else other)
+    titles = ("Method", "Latent size (values per crop)", "Test PSNR (dB)", "Test SSIM")
+    table = Table(titles, rows, name="Baselines", caption=caption, width="small")
     return [table, *notes] if found else notes
 
 
@@ -153,19 +152,19 @@ def _psnr(baseline: Baseline) -> float:
 
 
 def search_notes(logs: SweepLogs, best: Trial | None) -> list[str]:
-    """Which baselines are missing beside the ranking, and why."""
+    """Which baselines are missing from the table, and why."""
     found = split_baselines(logs, best.record.label) if best else []
     return _size_notes(logs, found) if found else [MISSING] if best else []
 
 
 def fold_notes(logs: SweepLogs, under: Iterable[list[Baseline]]) -> list[str]:
-    """What the baselines under fold tables mean, or why there are none."""
+    """Explanation of the baselines below fold tables, or why there are none."""
     found = [baseline for baselines in under for baseline in baselines]
     return [SHORT_NAMES, *_size_notes(logs, found)] if found else [MISSING]
 
 
 def strongest(baselines: list[Baseline]) -> Baseline | None:
-    """The linear code with the lowest test loss, for the label x fold table; None where losses cannot be compared."""
+    """The linear baseline with the lowest test loss; None where losses cannot be compared."""
     codes = [b for b in baselines if b.method in LINEAR and b.mean.get("test_loss") is not None]
     return min(codes, key=lambda b: b.mean["test_loss"] or 0, default=None)
 
@@ -177,19 +176,19 @@ def csv_rows(logs: SweepLogs) -> list[dict[str, Any]]:
 
 
 def _size_notes(logs: SweepLogs, found: list[Baseline]) -> list[str]:
-    """Why a row that one would expect is not there."""
+    """Why an expected row is missing."""
     pixels, names = logs.baselines.pixels, {b.name for b in found}
-    lossless = [str(size) for size in logs.baselines.latent_sizes if size >= pixels]
+    lossless = [f"{size:,}" for size in logs.baselines.latent_sizes if size >= pixels]
     notes = []
     if lossless:
         notes.append(
-            f"No baselines of equal size for autoencoders with {' or '.join(lossless)} numbers: with {pixels} or"
-            " more, as many as a crop has pixels, a linear code loses nothing."
+            f"No equal-size baseline for autoencoders with {' or '.join(lossless)} latent dimensions: with"
+            f" {pixels:,} or more coefficients (the pixels of a crop), PCA and DCT are lossless."
         )
     few = [str(b.numbers) for b in found if b.method == "low-pass DCT" and f"PCA-{b.numbers}" not in names]
     if few:
         listed = " or ".join(dict.fromkeys(few))
-        notes.append(f"No PCA with {listed} numbers where fewer crops are trained on.")
+        notes.append(f"No PCA with {listed} components where the training set has fewer crops.")
     return notes
 
 

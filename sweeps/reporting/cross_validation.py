@@ -1,4 +1,4 @@
-"""How sure? Every fold of every cross-validated configuration, in tables with the baselines under them."""
+"""Tables of every fold of every cross-validated configuration, with the baselines below."""
 
 from collections.abc import Mapping
 
@@ -18,23 +18,23 @@ COLUMNS = {
     "test_loss": "Test loss",
     "test_psnr_db": "PSNR (dB)",
     "test_ssim": "SSIM",
-    "test_spectrum_db": "Spectrum (dB)",
+    "test_spectrum_db": "Log-spectral distance (dB)",
 }
 NOTES = {
-    "test_spectrum_db": "Spectrum: distance of the radial power spectra of original and reconstruction, lower is"
-    " better.",
-    "val_loss_floor": "Floor: outputs in [0, 1] cannot have a lower validation loss.",
+    "test_spectrum_db": "Log-spectral distance: difference between the radial power spectra of original and"
+    " reconstruction; lower is better.",
+    "val_loss_floor": "Floor: the lowest validation loss that outputs in [0, 1] can reach.",
 }
 Writes = Mapping[str, Write]
-"""Column -> how its numbers are written."""
+"""Column -> format of its numbers."""
 
 
 def fold_blocks(found: Findings, loss: Write, said: list[str]) -> list[Block]:
-    """The tables of all configurations, what they mean, and the race.
+    """The tables of all configurations, their notes, and the race.
 
     Args:
-        loss: how losses are written.
-        said: notes about baselines that the page has already.
+        loss: format of losses.
+        said: notes about baselines that are on the page already.
     """
     logs = found.logs
     styles = {"test_psnr_db": DB, "test_ssim": SSIM, "test_spectrum_db": DB}
@@ -49,46 +49,45 @@ def fold_blocks(found: Findings, loss: Write, said: list[str]) -> list[Block]:
         pairs = zip(tables, baselines, strict=True)
         each = [_fold_table(table, own, writes, is_standard(logs)) for table, own in pairs]
         parts += [_loss_table(tables, baselines, loss), blocks.Beside(each)]
-    notes = ["Losses are of the weights that met the test set. ±: standard deviation over folds (n − 1)."]
+    notes = ["Losses of the tested checkpoint. ±: SD over folds (n − 1)."]
     notes += [_interval_note(found), *(note for name, note in NOTES.items() if logs.has(name))]
     more = [note for note in fold_notes(logs, under) if note not in said]
     return [*parts, *(Text(note, "note") for note in (" ".join(notes), *more)), *race(found)]
 
 
 def fold_note(found: Findings) -> str:
-    """What the test images of a fold have to do with its training images."""
+    """How the test images of a fold are related to its training images."""
     folds = [trial for trial in found.logs.trials if trial.record.is_fold]
     units = settings(folds, "split_unit")
     if units == {"crop"}:
-        note = "These folds leak, as the report's do: crops are split, not images. In the report's setting 67 % of the"
-        note += " test crops overlap a training crop, so the spread says little about surfaces never seen."
+        note = "These folds leak, as in the study: crops are split, not images. In the study's setting 67 % of the test"
+        note += " crops overlap a training crop, so the spread says little about unseen surfaces."
     elif units and units <= {"image", "condition"}:
         kept = "surfaces (process conditions)" if units == {"condition"} else "images"
-        note = f"Tested {kept} were never trained on: all crops of one stay on one side of each split."
+        note = f"Tested {kept} were never trained on: each split keeps all crops of one together."
     else:
-        note = "Folds of different kinds are mixed here (split_unit); compare with care."
+        note = "These folds were split in different ways (split_unit); compare with care."
     if settings(folds, "metrics") == {"report"}:
-        note += " PSNR and SSIM follow the report's own formulas; do not compare them with other work."
+        note += " PSNR and SSIM use the study's own formulas; do not compare them with other work."
     if found.ranked:
         chosen = "Configurations were" if len(found.tables) > 1 else "The configuration was"
-        note += f" {chosen} chosen by a search on the same images, which makes the averages a little optimistic."
+        note += f" {chosen} chosen by a search on the same images, so the averages are slightly optimistic."
     return note
 
 
 def _interval_note(found: Findings) -> str:
-    """What the intervals over folds mean."""
-    note = "Intervals: 95 %, for other training images of this kind; wider than folds that shared no training images"
-    note += " would make them (Nadeau and Bengio)."
+    """Meaning of the intervals over folds."""
+    note = "CI: 95 % confidence interval, corrected for overlapping training sets (Nadeau and Bengio, 2003)."
     seeds = max((table.n_seeds for table in found.leading), default=1)
-    note += f" The {seeds} trainings of a fold are averaged first." if seeds > 1 else ""
+    note += f" The {seeds} runs of a fold (seeds) are averaged first." if seeds > 1 else ""
     if any(table.assumed for tables in found.tables.values() for table in tables):
-        note += " Trials of this sweep do not say how many images they trained on and tested: their intervals take"
-        note += " the widest case, 1 / (folds - 1)."
-    return f"{note} A label with a missing or failed cell has no average."
+        note += " This sweep does not record how many images each fold run trained and tested on: its intervals"
+        note += " assume the widest case, n_test / n_train = 1 / (folds - 1)."
+    return f"{note} A label with a missing or failed fold run has no average."
 
 
 def _loss_table(tables: list[FoldTable], baselines: list[list[Baseline]], loss: Write) -> Table:
-    """Test loss, label x fold, with the best linear code where losses can be compared."""
+    """Test loss, label x fold, with the best linear baseline where losses can be compared."""
     codes, rows = [strongest(own) for own in baselines], []
     for table, code in zip(tables, codes, strict=True):
         cells: list[Entry | str] = [
@@ -106,12 +105,12 @@ def _loss_table(tables: list[FoldTable], baselines: list[list[Baseline]], loss: 
         linear = Number(f"{code.name}: {loss(code.mean['test_loss'])}") if code else ""
         rows.append(Row((table.label, *cells, *([linear] if any(codes) else []))))
     folds = (f"Fold {fold}" for fold in range(1, tables[0].n_folds + 1))
-    titles = ("Stratified by", *folds, "Mean ± sd", "95 % interval", *(["Linear code"] if any(codes) else []))
+    titles = ("Stratified by", *folds, "Mean ± SD", "95 % CI", *(["Linear baseline"] if any(codes) else []))
     return Table(titles, rows, name="Test loss, label × fold")
 
 
 def _fold_table(table: FoldTable, baselines: list[Baseline], writes: Writes, standard: bool) -> Table:
-    """A label's folds, their averages, and what to compare them with."""
+    """A label's folds, their averages, and the baselines."""
     rows = []
     for row in table.rows:
         seed, sign = f"seed {row.seed}" if table.n_seeds > 1 else "", FROM_RECORD if row.from_record else ""
@@ -129,19 +128,19 @@ def _fold_table(table: FoldTable, baselines: list[Baseline], writes: Writes, sta
         other = f"{OTHER_DEFINITION.capitalize()}, not comparable with the rows above:"
         foot.append(Row([Entry(other, span=len(writes) + 1)], "reference"))
     foot += [_baseline_row(baseline, writes) for baseline in baselines]
-    caption = " · ".join(filter(None, ("" if table.current else "of an earlier grid", table.incomplete)))
+    caption = " · ".join(filter(None, ("" if table.current else "from an earlier cross-validation", table.incomplete)))
     titles = ("Fold", *(COLUMNS[column] for column in writes))
-    return Table(titles, rows, foot, f"Cross-validation, label {table.label}", caption, "narrow")
+    return Table(titles, rows, foot, f"Cross-validation, stratified by {table.label}", caption, "narrow")
 
 
 def _averages(table: FoldTable, writes: Writes) -> list[Row]:
-    """Mean with standard deviation, and its interval."""
+    """Mean with SD and CI."""
     known = [(table.averages.get(column), write) for column, write in writes.items()]
     means = (blocks.spread(average, write) for average, write in known)
     bounds = (Entry(write(of and of.low), write(of and of.high), " to ", below=True) for of, write in known)
     return [
-        Row((Entry("Mean", "± sd", below=True), *means), "first"),
-        Row((Entry("95 %", "interval", below=True), *bounds), "bounds"),
+        Row((Entry("Mean", "± SD", below=True), *means), "first"),
+        Row((Entry("95 %", "CI", below=True), *bounds), "bounds"),
     ]
 
 

@@ -19,42 +19,43 @@ HIGHLIGHTS = 3  # trials coloured among the training curves
 
 
 def make_figures(found: Findings, sweep: Path) -> dict[str, Figure]:
-    """Name -> every figure that the logs allow."""
+    """Name -> figure, for every figure that the logs allow."""
     logs, made = found.logs, []
     rows = [result.row() for result in next(iter(found.classes.values()), [])]
     if rows and found.average is not None:
-        caption = "Test PSNR of each class; the dotted line is the mean over all tested images."
+        caption = "Mean test PSNR of each class, with 95 % CI. Dotted line: mean over all tested images."
+        caption += " Orange: class with the lowest mean of its label, significant or not."
         made.append(_figure("class_errors", caption, figures.class_errors(rows, found.average)))
     search = bool(found.ranked)
     curves = {
         t.name: t.curves for t in logs.trials if t.curves and (t.record.is_search if search else t.record.is_fold)
     }
     if curves:
-        caption = f"Training of every {'search trial' if search else 'fold'}; training losses are dashed."
+        caption = f"Learning curves of every {'search trial' if search else 'fold run'}. Dashed: training loss."
         made.append(_figure("training_curves", caption, figures.training_curves(curves, _highlight(found))))
     for part, name in (("val", "validation"), ("test", "test")):
         if found.best and (pairs := _pairs(found, sweep / found.best.name, f"reconstruction/{part}")):
-            caption = f"Reconstructed {name} crops, trial {found.best.name}: original above, reconstruction below."
+            caption = f"Reconstructed {name} crops, trial {found.best.name}. Top: original. Bottom: reconstruction."
             made.append(_figure(f"reconstruction_{part}", caption, figures.reconstruction_pairs(pairs)))
     if logs.axes and len(found.ranked) > 1:
-        caption = f"Effect of each setting on the {len(found.ranked)} complete search trials; the bars are medians."
+        caption = f"Validation PSNR by setting. Points: the {len(found.ranked)} complete search trials. Bars: medians."
         effects = [{**logs.sweep_file.current_space.shown(t.config), **t.numbers} for t in found.ranked]
         made.append(_figure("axis_effects", caption, figures.axis_effects(effects, logs.axes)))
     return {figure.name: figure for figure in (*made, *_comparisons(found))}
 
 
 def _comparisons(found: Findings) -> list[Figure]:
-    """The leaderboard, and cost against quality, where there is something to compare."""
+    """The leaderboard, and quality versus cost, if there is something to compare."""
     made = []
     rows = [asdict(row) for row in standing_rows(found)]
     if len(rows) > 1:
-        caption = "How far the cross-validated configurations are from the best one: on other images (thick), and with"
-        caption += " other trainings (thin); 95 % intervals."
+        caption = "Difference in test PSNR to the best configuration, with 95 % CI: over test images (thick) and across"
+        caption += " folds (thin)."
         made.append(_figure("standings", caption, figures.standings(rows)))
     trade = found.trade_off
     if trade is not None:
-        caption = f"Each point is a complete search trial; left and up is better. Of {len(trade.points)} trials"
-        caption += f" {len(trade.front)} are on the front: none is better in both."
+        caption = "Each point is a complete search trial; up and left is better. Pareto-optimal:"
+        caption += f" {len(trade.front)} of {len(trade.points)}."
         points = [asdict(point) for point in trade.points]
         made.append(_figure("pareto", caption, figures.pareto(points, trade.title)))
     return made
@@ -71,7 +72,7 @@ def _highlight(found: Findings) -> dict[str, str]:
     done = [trial.name for trial in by_psnr(found.logs.trials) if trial.status == COMPLETE]
     if len(done) < 2:
         return {trial: trial for trial in done}
-    return {done[0]: f"best fold ({done[0]})", done[-1]: f"worst fold ({done[-1]})"}
+    return {done[0]: f"best fold run ({done[0]})", done[-1]: f"worst fold run ({done[-1]})"}
 
 
 def _pairs(found: Findings, folder: Path, tag: str) -> list[tuple[Any, Any]]:

@@ -1,12 +1,13 @@
-"""The report as blocks: what it says, in which order."""
+"""The report as blocks, in the order of the page."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
+from sweeps.folds import counts_text
 from sweeps.reporting import blocks
-from sweeps.reporting.answers import answers, how_to_cross_validate
+from sweeps.reporting.answers import BEST, LOWEST, QUALITY, answers, how_to_cross_validate
 from sweeps.reporting.baselines import contest, search_notes
 from sweeps.reporting.blocks import DB, NATS, RATIO, SSIM, UNKNOWN, Block, Heading, Name, Row, Table, Text, Write, shown
 from sweeps.reporting.cross_validation import fold_blocks
@@ -16,17 +17,17 @@ from sweeps.reporting.standings import leaderboard
 from sweeps.reporting.surfaces import RESAMPLES, ClassResult, ImageResult
 from sweeps.reporting.trial_notes import FROM_RECORD, TrialNotes, trial_notes
 from sweeps.space import describe, show
-from sweeps.store import COMPLETE, FAILED, PRUNED, DataSummary, SweepFile
+from sweeps.store import FAILED, PRUNED, DataSummary, SweepFile
 
 LEADERS = 10
 LISTED = 20  # trials without a result
 WARNINGS = 10
 ERROR_LENGTH = 300
-FEW_IMAGES = 100  # fewer are named as a limit of the result
+FEW_IMAGES = 100  # below this the report warns of wide intervals
 SEARCH_NOTES = {
-    "val_loss_floor": "Loss floor: inputs are in [-1, 1], and outputs in [0, 1] cannot have a lower validation loss.",
-    "val_bits_per_dim": "Bits/dim: bits per pixel that the ELBO needs, lower is better. KL: how much the latent vector"
-    " says about a crop. Active units: latent numbers that differ from crop to crop. All of validation crops.",
+    "val_loss_floor": "Loss floor: the lowest validation loss that outputs in [0, 1] can reach for inputs in [-1, 1].",
+    "val_bits_per_dim": "Bits/dim: bits per pixel by the ELBO; lower is better. KL: information about a crop in the"
+    " latent vector. Active units: latent dimensions that vary between crops. All values are from validation crops.",
 }
 Figures = Mapping[str, blocks.Figure]
 
@@ -35,26 +36,28 @@ def compose(found: Findings, figures: Figures, sweep: Path) -> blocks.Report:
     """The whole report.
 
     Args:
-        figures: of `make_figures`.
+        figures: result of `make_figures`.
     """
     known = [value for trial in found.logs.trials if not np.isnan(value := trial.number("val_loss"))]
     loss = blocks.losses(abs(float(np.median(known))) if known else np.nan)
-    sweep_file, counts = found.logs.sweep_file, [f"{n} {s}" for s, n in found.counts.items() if n or s == COMPLETE]
+    sweep_file = found.logs.sweep_file
+    statuses = ([t.status for t in found.logs.trials if t.record.is_fold == kind] for kind in (False, True))
+    counts = counts_text(*statuses)
     pictures = _shown(figures, "training_curves", "reconstruction_val", "reconstruction_test")
     parts = [
         *_opening(found),
-        *(Heading("Which autoencoder?"), *_search(found, figures, loss)),
-        *(Heading("How sure?"), *_folds(found, loss)),
-        *(Heading("Which surfaces stay hard?"), *_surfaces(found, figures)),
+        *(Heading(BEST), *_search(found, figures, loss)),
+        *(Heading(QUALITY), *_folds(found, loss)),
+        *(Heading(LOWEST), *_surfaces(found, figures)),
         *([Heading("Training and reconstructions"), *pictures] if pictures else []),
-        *(Heading("How it was made"), _how_made(found.logs, sweep)),
+        *(Heading("Reproducibility"), _how_made(found.logs, sweep)),
     ]
-    subtitle = f"{_data(sweep_file)} · protocol {sweep_file.protocol or 'not known'} · {', '.join(counts)}"
+    subtitle = f"{_data(sweep_file)} · protocol {sweep_file.protocol or 'not known'} · {counts}"
     return blocks.Report(sweep.resolve().name, subtitle, parts)
 
 
 def _opening(found: Findings) -> list[Block]:
-    """The answers, and what to beware of."""
+    """The answers and the warnings."""
     remark, warnings = _remark(found.logs.sweep_file.data), found.warnings
     more = f"and {len(warnings) - WARNINGS} more: see from_record in trials.csv, or --json"
     listed = [*warnings[:WARNINGS], *([more] if len(warnings) > WARNINGS else [])]
@@ -63,37 +66,37 @@ def _opening(found: Findings) -> list[Block]:
 
 
 def _search(found: Findings, figures: Figures, loss: Write) -> list[Block]:
-    """The leaderboard, the ranking of the search, what has no result, cost against quality."""
+    """The leaderboard, the ranking of the search, trials without a result, quality versus cost."""
     notes = trial_notes(found.logs, found.fields_outside)
     parts = [*leaderboard(found), *_shown(figures, "standings")]
     if found.ranked or found.outside:
         said = [*notes.notes, *(note for column, note in SEARCH_NOTES.items() if found.logs.has(column))]
-        parts += [Heading("The search", 3)] if found.contested else []
+        parts += [Heading("Search", 3)] if found.contested else []
         parts += [_ranking(found, notes, loss), *(Text(note, "note") for note in said)]
         parts += contest(found.logs, _first(found))
     elif found.contested:
         parts += [Text("No search: these configurations were cross-validated as they are.")]
     elif found.tables:
         of = "one configuration" if len(found.tables) == 1 else f"{len(found.tables)} configurations"
-        parts += [Text(f"No search: the tables below are of {of}."), blocks.Items([*found.titles.values()])]
+        parts += [Text(f"No search: the tables below show {of}."), blocks.Items([*found.titles.values()])]
     else:
         parts += [Text("No trial is complete, so there is nothing to rank.")]
     parts += [*_without_result(found.logs), *([Text(notes.retry, "note")] if notes.retry else [])]
     parts += _shown(figures, "axis_effects")
     if found.trade_off:
-        parts += [Heading("Small or fast against good", 3), *_shown(figures, "pareto")]
+        parts += [Heading(f"Quality versus {found.trade_off.title}", 3), *_shown(figures, "pareto")]
         parts += [_front(found.trade_off, found.logs, notes)]
     return parts
 
 
 def _first(found: Findings) -> Trial | None:
-    """The trial that stands beside the baselines: the best, where it is one of the search."""
+    """The trial to compare with the baselines: the best one, if it is a search trial."""
     best = found.best
     return best if found.ranked and best and best.record.is_search else None
 
 
 def _ranking(found: Findings, notes: TrialNotes, loss: Write) -> Table:
-    """The first search trials, then those outside the current space, which have no place."""
+    """The first search trials, then those outside the current search space, which are not ranked."""
     logs, n = found.logs, len(found.ranked)
     columns: dict[str, tuple[str, Write]] = {
         "best_epoch": ("Best epoch", shown),
@@ -115,25 +118,25 @@ def _ranking(found: Findings, notes: TrialNotes, loss: Write) -> Table:
         cells = (shown(place), Name(notes.name(trial)), *_settings(logs, trial), *numbers)
         rows.append(Row(cells, "first" if place == 1 else ""))
     which = f"The first {LEADERS} of {n}" if n > LEADERS else f"All {n}"
-    caption = f"{which} complete search trials, by validation PSNR at the epoch with the lowest validation loss."
+    caption = f"{which} complete search trials, ranked by validation PSNR at the epoch with the lowest validation loss."
     titles = ("#", "Trial", *logs.axes, *(title for title, _ in columns.values()))
     return Table(titles, rows, caption=f"{caption} All trials: trials.csv.", width="close")
 
 
 def _front(trade: Trade, logs: SweepLogs, notes: TrialNotes) -> Table:
-    """The trials on the front."""
-    costs = (trade.title.capitalize(), "Val PSNR (dB)", "Less than the best (dB)", "Times cheaper")
+    """The Pareto-optimal trials."""
+    costs = (trade.title.capitalize(), "Val PSNR (dB)", "Below best (dB)", "Reduction (×)")
     rows = []
     for each in trade.front:
         numbers = shown(each.cost), DB(each.trial.number("val_psnr_db")), DB(each.behind), RATIO(each.times)
         rows.append(Row((Name(notes.name(each.trial)), *_settings(logs, each.trial), *numbers)))
-    caption = f"The front: of {len(trade.points)} complete search trials, those than which none has both a higher"
-    caption += f" validation PSNR and fewer {trade.title}."
+    caption = f"Pareto front: trials that no other trial beats in both validation PSNR and {trade.title}"
+    caption += f" ({len(trade.front)} of {len(trade.points)})."
     return Table(("Trial", *logs.axes, *costs), rows, caption=caption, width="close")
 
 
 def _settings(logs: SweepLogs, trial: Trial) -> list[str]:
-    """The values of the sweep's axes, a dash where an axis does not count."""
+    """The values of the sweep's axes, a dash where an axis does not apply."""
     settings = logs.sweep_file.current_space.shown(trial.config)
     return [shown(settings.get(name)) for name in logs.axes]
 
@@ -144,16 +147,24 @@ def _without_result(logs: SweepLogs) -> list[Block]:
     rows = []
     for trial in trials[:LISTED]:
         cell, settings = trial.record.cell, logs.sweep_file.current_space.shown(trial.config)
-        what = f"{cell.label} fold {cell.fold}" if trial.record.is_fold else describe(settings, logs.axes)
+        what = f"{cell.label}, fold {cell.fold}" if trial.record.is_fold else describe(settings, logs.axes)
         done = shown(trial.numbers["epochs_done"])
-        rows.append(Row((trial.status, Name(trial.name), what, done, _short(trial.record.error))))
+        rows.append(Row((trial.status, Name(trial.name), what, done, _reason(trial))))
     more = f" {len(trials) - LISTED} more are in trials.csv." if len(trials) > LISTED else ""
-    caption = f"Trials without a result: neither ranked nor averaged.{more}"
-    return [Table(("Status", "Trial", "Settings or split", "Epochs", "Why"), rows, caption=caption)] if rows else []
+    caption = f"Pruned, failed and interrupted trials. They are neither ranked nor averaged.{more}"
+    return [Table(("Status", "Trial", "Settings or split", "Epochs", "Reason"), rows, caption=caption)] if rows else []
+
+
+def _reason(trial: Trial) -> str:
+    """The error, or how good a pruned trial was."""
+    psnr_db = trial.number("val_psnr_db")
+    if trial.status != PRUNED or trial.record.error or np.isnan(psnr_db):
+        return _short(trial.record.error)
+    return f"pruned by the scheduler (val PSNR {psnr_db:.2f} dB)"
 
 
 def _short(error: str) -> str:
-    """The error itself: of a traceback its last line."""
+    """The error itself: the last line of a traceback."""
     lines = [line for line in error.strip().splitlines() if line.strip()]
     if not lines:
         return ""
@@ -162,20 +173,20 @@ def _short(error: str) -> str:
 
 
 def _folds(found: Findings, loss: Write) -> list[Block]:
-    """Every fold, or how to get them; and what the sign of trial.json means."""
-    add = f"There is no cross-validation in this sweep. {how_to_cross_validate(found.logs)}"
+    """Every fold, or how to run them, and the meaning of the sign for trial.json."""
+    add = f"This sweep has no cross-validation. {how_to_cross_validate(found.logs)}"
     said = search_notes(found.logs, _first(found))
-    sign = f"{FROM_RECORD} From trial.json: the event file is damaged or incomplete, see the warnings."
+    sign = f"{FROM_RECORD} Values from trial.json: the event file is damaged or incomplete (see Warnings)."
     signed = any(trial.from_record for trial in found.logs.trials)
     parts = fold_blocks(found, loss, said) if found.tables else [Text(add)]
     return [*parts, *([Text(sign, "note")] if signed else [])]
 
 
 def _surfaces(found: Findings, figures: Figures) -> list[Block]:
-    """Classes and images, of the leading configuration."""
+    """Classes and images of the leading configuration."""
     if not found.hardest:
-        needs = "This needs complete cross-validation folds: only then is each surface tested without having been"
-        return [Text(f"{needs} trained on. {how_to_cross_validate(found.logs)}")]
+        needs = "This needs complete cross-validation folds: each surface is then tested without being trained on."
+        return [Text(f"{needs} {how_to_cross_validate(found.logs)}")]
     classes = next(iter(found.classes.values()), [])
     tables = [_class_table(classes)] if classes else []
     return [*_shown(figures, "class_errors"), *tables, _image_table(found.hardest, [*found.logs.sweep_file.classes])]
@@ -190,10 +201,10 @@ def _class_table(classes: Sequence[ClassResult]) -> Table:
         rows.append(Row(("" if each.label == label else each.label, each.name, *numbers)))
         label = each.label
     caption = (
-        f"Test PSNR and SSIM, mean over images, with a 95 % bootstrap interval over images ({RESAMPLES} resamples; of"
-        " fewer than 5 images it is a rough guide). Each label is judged by the folds stratified by it."
+        f"Mean test PSNR and SSIM over images, with 95 % bootstrap CI ({RESAMPLES} resamples; a rough guide for fewer"
+        " than 5 images). Each label is evaluated on the folds that are stratified by it."
     )
-    titles = ("Label", "Class", "Images tested", "PSNR (dB)", "95 % interval", "SSIM")
+    titles = ("Label", "Class", "Images tested", "PSNR (dB)", "95 % CI", "SSIM")
     return Table(titles, rows, caption=caption)
 
 
@@ -202,7 +213,7 @@ def _image_table(images: Sequence[ImageResult], labels: Sequence[str]) -> Table:
         Row((i.title, *(i.classes.get(label, UNKNOWN) for label in labels), DB(i.psnr_db), SSIM(i.ssim)))
         for i in images
     ]
-    caption = f"The {len(images)} hardest images, over all folds of this configuration"
+    caption = f"The {len(images)} images with the lowest PSNR, over all folds of this configuration"
     return Table(("Image", *labels, "PSNR (dB)", "SSIM"), rows, caption=caption)
 
 
@@ -222,14 +233,14 @@ def _data(sweep_file: SweepFile) -> str:
 
 
 def _remark(data: DataSummary) -> str:
-    """What the data cannot show, or ''."""
+    """What these data cannot show, or ''."""
     if data.synthetic:
         return (
             "These images are synthetic. The ranking shows that the system works and how settings behave on such"
-            " structures; which autoencoder suits real micrographs, only those can tell (--data FOLDER)."
+            " structures. To choose a model for real micrographs, run the sweep on your own images (--data FOLDER)."
         )
     if data.images is not None and data.images < FEW_IMAGES:
-        return f"Only {data.images} images: intervals are wide, and a class may consist of a few images."
+        return f"Only {data.images} images: intervals are wide, and some classes may have very few images."
     return ""
 
 
@@ -244,7 +255,7 @@ def _how_made(logs: SweepLogs, sweep: Path) -> Table:
         values[name] = ", ".join(sorted(map(show, {getattr(record, field) for record in records} - {None})))
     seconds = [record.seconds for record in records if record.seconds is not None]
     if seconds:
-        values["time"] = f"{_duration(sum(seconds))} of trials, {_duration(float(np.median(seconds)))} each (median)"
+        values["time"] = f"{_duration(sum(seconds))} (sum over trials), {_duration(float(np.median(seconds)))} (median)"
     commands = {"command": sweep_file.command, "compare trials": f"tensorboard --logdir {sweep}"}
     rows = [Row((name, str(value))) for name, value in values.items() if value not in (None, "")]
     rows += [Row((name, blocks.Entry(text, look="code"))) for name, text in commands.items() if text]

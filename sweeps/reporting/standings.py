@@ -1,14 +1,15 @@
-"""The cross-validated configurations beside each other: the leaderboard, and the fold race."""
+"""Comparison of the cross-validated configurations: the leaderboard and the fold race."""
 
 from dataclasses import dataclass
 
 from sweeps.folds import Place, p_text
 from sweeps.reporting import blocks
+from sweeps.reporting.answers import SELECTION_BIAS
 from sweeps.reporting.blocks import DB, UNKNOWN, Block, Entry, Heading, Row, Table, Text, interval, shown
 from sweeps.reporting.findings import Findings
 from sweeps.space import Configuration
 
-TITLES = ("#", "Configuration", "Test PSNR (dB)", "To the best (dB)", "p (Holm)", "Standing", "Other trainings (dB)")
+TITLES = ("#", "Configuration", "Test PSNR (dB)", "Δ to best (dB)", "p (Holm)", "Significance", "Δ across folds (dB)")
 
 
 @dataclass(frozen=True)
@@ -42,11 +43,11 @@ def standing_rows(found: Findings) -> list[StandingRow]:
 
 
 def leaderboard(found: Findings) -> list[Block]:
-    """Its table and what that means, or who cannot be ranked yet."""
+    """The table and its note, or why nothing can be ranked yet."""
     rows, left_out = standing_rows(found), not_ranked(found) if len(found.tables) > 1 else {}
     if not rows:
         why = [f"{found.titles[configuration]}: {text}" for configuration, text in left_out.items()]
-        cannot = "None of the cross-validated configurations can be ranked yet:"
+        cannot = "No cross-validated configuration can be ranked yet:"
         return [Text(cannot), blocks.Items(why)] if why else []
     lines = [_standing_line(row) for row in rows]
     lines += [Row((UNKNOWN, found.titles[c], Entry(text, span=6)), "aside") for c, text in left_out.items()]
@@ -55,35 +56,34 @@ def leaderboard(found: Findings) -> list[Block]:
 
 
 def not_ranked(found: Findings) -> dict[Configuration, str]:
-    """Configurations that have no place on the leaderboard, and why: stopped ones first."""
+    """Configurations that are not on the leaderboard, and why: eliminated ones first."""
     cells = len(found.folds.cells)
     why = {}
     for configuration, stop in found.folds.stops.items():
         if configuration in found.titles:
             rival = found.titles.get(stop.rival, "a rival")
             behind = f"behind {rival} by {stop.difference:.2f} dB (p {p_text(stop.p)})"
-            why[configuration] = f"stopped after {stop.cells} of {cells} cells: {behind}"
+            why[configuration] = f"eliminated after {stop.cells} of {cells} fold runs: {behind}"
     for configuration, (done, of) in found.folds.incomplete.items():
-        why[configuration] = f"incomplete: {done} of {of} cells are done"
+        why[configuration] = f"incomplete: {done} of {of} fold runs are complete"
     for configuration in found.folds.earlier:
         folds = max(table.n_folds for table in found.tables[configuration])
-        why[configuration] = f"not compared: it ran an earlier grid ({folds} folds)"
+        why[configuration] = f"not compared: from an earlier cross-validation ({folds} folds)"
     return why
 
 
 def race(found: Findings) -> list[Block]:
-    """The rule of the fold race, whom it stopped, what that saved; nothing without one."""
+    """The rule of the fold race, the configurations it eliminated, the epochs it saved; nothing without a race."""
     rule, configurations = found.logs.sweep_file.race, found.logs.sweep_file.cv_configurations or ()
     if rule is None or not found.folds.raced:
         return []
-    level = f"at {rule.alpha:g} in all, shared among rivals and looks"
     more = f" by more than {rule.margin:g} dB" if rule.margin else ""
-    chance = f"win the grid{more}" if more else "win the grid"
     text = (
-        "Configurations run the grid cell by cell; after each cell the paired differences in test PSNR of every two are"
-        " taken as a sample of those that the full grid would give. Whoever, by a one-sided Student test"
-        f" ({level}), cannot {chance} any more runs no further cell. Risk: in at most {100 * rule.alpha:g} % of such"
-        f" races, a configuration is stopped that would have won the full grid{more}."
+        "All configurations run the same folds in the same order. After each fold run, a one-sided paired t-test"
+        " compares the test PSNR of every two configurations. A configuration is eliminated once the test shows that"
+        f" it can no longer win the full cross-validation{more}. The error rate of {100 * rule.alpha:g} % is shared"
+        f" among rivals and interim analyses: at most {100 * rule.alpha:g} % of such races eliminate a configuration"
+        f" that would have won{more}."
     )
     reasons = not_ranked(found)
     stopped = [f"{found.titles[c]}: {reasons[c]}" for c in found.folds.stops if c in reasons]
@@ -92,7 +92,7 @@ def race(found: Findings) -> list[Block]:
     return [
         Heading("Fold racing", 3),
         Text(text),
-        *([blocks.Items(stopped), saved] if stopped else [Text("Nobody was stopped.")]),
+        *([blocks.Items(stopped), saved] if stopped else [Text("No configuration was eliminated early.")]),
     ]
 
 
@@ -137,9 +137,9 @@ def _note(found: Findings) -> str:
     units = "process conditions" if found.folds.by_condition else "images"
     n = found.folds.places[0].standing.n
     return (
-        f"Mean test PSNR over {n} {units}, each averaged over the cells that tested it. Brackets: 95 % intervals."
-        f" Tied: a paired test over these {units} does not show at 5 % (Holm) that the configuration is worse than the"
-        " best; it need not be equal. “Other trainings” is the same difference over folds, corrected for the training"
-        " images that folds share: where its interval includes 0, the luck of training may decide the order."
-        " As the first is picked by the same images, it looks a little better than it is."
+        f"Mean test PSNR over {n} {units}, each averaged over the fold runs that tested it. Brackets: 95 % CI."
+        f" Tied: a paired test over these {units} shows no significant difference to the best (5 %, Holm); this does"
+        " not prove equality. Δ across folds: the same difference over folds, corrected for overlapping training sets;"
+        " if its interval includes 0, the order may be due to training variability."
+        f" {SELECTION_BIAS}"
     )

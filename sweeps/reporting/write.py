@@ -54,7 +54,7 @@ def check_sweep_folder(sweep: Path) -> None:
         return
     inside = sorted(path.parent.name for path in sweep.glob("*/sweep.json"))
     if inside:
-        raise NotASweep(f"{sweep} holds sweeps, it is none; give one of them: {', '.join(inside)}")
+        raise NotASweep(f"{sweep} contains sweeps, but is none itself; choose one: {', '.join(inside)}")
     if (sweep / "trial.json").exists():
         raise NotASweep(f"{sweep} is a single trial; give its sweep: {sweep.resolve().parent}")
     if not any(sweep.glob("*/trial.json")) and not any(sweep.glob("*/events.out.tfevents.*")):

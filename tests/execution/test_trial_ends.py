@@ -48,7 +48,7 @@ def test_a_trial_that_ended_with_the_run_gets_no_record(shown, tmp_path, capsys)
     stopping.set_deadline(1e-9)
     shown.on_trial_complete(1, [], trial(**METRICS))
     assert read_record(tmp_path / CELL.name(1)) is None
-    assert "left after epoch 1" in capsys.readouterr().err
+    assert "interrupted after epoch 1" in capsys.readouterr().err
 
 
 def test_a_finished_trial_whose_record_does_not_come_is_never_called_pruned(shown, tmp_path, monkeypatch):
@@ -85,14 +85,14 @@ def test_a_hang_is_told_from_another_death(shown, tmp_path, capsys):
     (tmp_path / CELL.name(1)).mkdir()
     (tmp_path / CELL.name(1) / HANG_FILE).write_text("Timeout!")
     shown.on_trial_recover(1, [], trial(epoch=2))
-    assert "it hung and was ended (where:" in capsys.readouterr().err
+    assert "it hung and was stopped (stack trace:" in capsys.readouterr().err
 
 
 def test_only_a_trial_that_died_as_often_as_it_may_has_failed(shown, tmp_path, capsys):
     died = trial(epoch=2)
     shown.on_trial_error(1, [], died)  # with the process that it was handed
     assert read_record(tmp_path / CELL.name(1)) is None
-    assert "before it began; the same command runs it" in capsys.readouterr().err
+    assert "before it began; run the command again to repeat it" in capsys.readouterr().err
     died.num_failures = progress.RETRIES + 1
     shown.on_trial_error(1, [], died)
     record = read_record(tmp_path / CELL.name(1))
@@ -114,11 +114,11 @@ def test_the_live_line_names_its_phase_and_what_follows(tmp_path, monkeypatch):
     now = [0.0]
     monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
     shown = progress.SweepProgress(tmp_path, Phase("search", 12, 10, then=20), MADE_BY)
-    assert shown.line() == "search 10/12 · running 0 · then 20 folds"  # no pace yet
+    assert shown.line() == "search 10/12 · running 0 · then 20 fold runs"  # no pace yet
     complete(tmp_path)
     now[0] = 6.0  # one trial of one epoch
     shown.on_trial_complete(1, [], trial(**METRICS, finished=1.0))
-    assert shown.line() == "search 11/12 · running 0 · then 20 folds · ETA 1.7-2.7 min"  # 21 of these
+    assert shown.line() == "search 11/12 · running 0 · then 20 fold runs · ETA 1.7-2.7 min"  # 21 of these
     shown.epochs = [1, 3]  # the second was stopped after a third of its epochs
     shown.counts[COMPLETE] = 12
     assert shown.line().endswith(f"ETA {progress.span(0.8 * 90, 1.3 * 90)}")  # 20 folds of 3 epochs of 1.5 s

@@ -130,8 +130,8 @@ def test_the_console_shows_intervals_ties_stops_and_the_next_command(sweep: Path
     shown = f"{average.mean:.2f} ± {average.sd:.2f} [{average.low:.2f}, {average.high:.2f}]"
     assert shown in text
     assert "tied" in text
-    assert "stopped after 2 of 10 cells: lr 0.0001, kernel_size 3" in text
-    assert "smallest of the tied: lr 0.001, kernel_size 3, 150,000 parameters instead of 400,000" in text
+    assert "eliminated after 2 of 10 fold runs: lr 0.0001, kernel_size 3" in text
+    assert "smallest of the tied configurations: lr 0.001, kernel_size 3, 150,000 parameters instead of 400,000" in text
     assert "next: python sweeps/run.py --space exp_grid --cv --trials 16" in text
 
 
@@ -143,7 +143,7 @@ def test_an_incomplete_label_says_so_on_the_console(tmp_path: Path) -> None:
     file = io.StringIO()
     show_summary(tmp_path, file)
     assert "incomplete, 4 of 5" in file.getvalue()
-    assert "trials: 4 complete, 1 failed" in file.getvalue()
+    assert "cross-validation 5 fold runs (4 complete, 1 failed)" in file.getvalue()
     assert "next: python sweeps/run.py --space exp_grid --cv --retry-failed" in file.getvalue()
 
 
@@ -152,7 +152,7 @@ def test_a_sweep_of_failures_has_a_summary_without_a_best(tmp_path: Path) -> Non
     write_trial(tmp_path, 0, "failed", content={"error": "no space"})
     file = io.StringIO()
     show_summary(tmp_path, file)
-    assert "trials: 1 failed" in file.getvalue()
+    assert "search 1 trial (1 failed)" in file.getvalue()
     assert "next: python sweeps/run.py --space smoke --retry-failed" in file.getvalue()
     assert json.loads(summary_json(tmp_path, tmp_path / "report"))["best"] is None
 

@@ -180,7 +180,7 @@ def grid_of_five():
 def test_folds_of_an_older_grid_are_not_called_done(grid_of_five, tmp_path):
     options, done, folds = grid_of_five
     described, text = shown(request(*options, "--folds", "2"), tmp_path, [done, *folds])
-    assert "1 search + 2 cross-validation, 3 epochs each; to run: 2 folds; 1 done already" in text
+    assert "1 search trial + 2 fold runs, 3 epochs each; to run: 2 fold runs; 1 done already" in text
     content = described.to_json()
     assert (content["done_already"], content["to_run"]) == (1, [0, 2])
 
@@ -198,8 +198,8 @@ def test_the_plan_says_when_nothing_is_left(grid_of_five, tmp_path):
 @pytest.mark.parametrize(
     ("retry", "words"),
     [
-        (False, "to run: 2 search; 2 done already; 1 failed (--retry-failed repeats it)"),
-        (True, "to run: 3 search; 2 done already; 1 failed (to be repeated)"),
+        (False, "to run: 2 search trials; 2 done already; 1 failed (--retry-failed repeats it)"),
+        (True, "to run: 3 search trials; 2 done already; 1 failed (to be repeated)"),
     ],
 )
 def test_the_plan_counts_failures_and_says_how_to_repeat_them(retry, words, tmp_path):

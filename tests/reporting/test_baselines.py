@@ -64,12 +64,12 @@ def test_every_split_and_baseline_is_in_the_csv(pages: Path) -> None:
 
 def test_baselines_stand_beside_the_ranking_with_the_best_trial_among_them(sweep: Path, pages: Path) -> None:
     html = (pages / "report.html").read_text()
-    table = html[html.index("What an autoencoder must beat") :].partition("</table>")[0]
+    table = html[html.index("<b>Baselines</b>") :].partition("</table>")[0]
     best = find(read_logs(sweep)).best
     names = re.findall(r"<td>(.*?)</td>", table)
     assert names == [f"best autoencoder, {best.name}", "PCA", "low-pass DCT", "patch mean", "constant"]
     assert f"{best.numbers['test_psnr_db']:.2f}" in table
-    assert "autoencoders with 8192 numbers" in html
+    assert "autoencoders with 8,192 latent dimensions" in html
     assert "| PCA | 128 | 21.28 | 0.500 |" in (pages / "report.md").read_text()
 
 
@@ -89,33 +89,37 @@ def test_baselines_of_a_label_are_averaged_over_its_complete_folds(sweep: Path, 
 @pytest.mark.parametrize(
     ("psnr_db", "settings", "sentence"),
     [
-        (23.3, {}, r"2\.02 dB above PCA with 128 numbers \(21\.28 dB\); the autoencoder has 8192\."),
-        (20.28, {}, r"1\.00 dB below PCA .*: a linear code does better with fewer; the autoencoder has 8192\."),
-        (21.32, VAE, r"1\.00 dB above PCA of equal size \(32 numbers, 20\.32 dB\)\."),
-        (20.0, VAE, r"0\.32 dB below PCA of equal size \(32 numbers, 20\.32 dB\): a linear code does better\."),
-        (14.5, VAE, r"5\.82 dB below PCA .* does better\. Even the mean grey of each crop reaches 15\.00 dB\."),
+        (23.3, {}, r"2\.02 dB above PCA with 128 coefficients \(21\.28 dB\); the latent code has 8,192 dimensions\."),
+        (20.28, {}, r"1\.00 dB below PCA .*, although the latent code has 8,192 dimensions\."),
+        (21.32, VAE, r"1\.00 dB above PCA of equal size \(32 coefficients, 20\.32 dB\)\."),
+        (
+            20.0,
+            VAE,
+            r"0\.32 dB below PCA of equal size \(32 coefficients, 20\.32 dB\): the linear baseline is better\.",
+        ),
+        (14.5, VAE, r"5\.82 dB below PCA .* is better\. Even the mean grey value of each crop reaches 15\.00 dB\."),
     ],
 )
-def test_the_answer_says_whether_a_linear_code_does_better(
+def test_the_answer_says_whether_a_linear_baseline_is_better(
     one: Callable[..., Path], psnr_db: float, settings: dict[str, Any], sentence: str
 ) -> None:
     sweep = one({**settings, "extra": {"test_psnr_db": psnr_db}}, known=baselines(SEARCH, sizes=(32, 128)))
     assert re.search(sentence, which_autoencoder(find(read_logs(sweep))).detail)
 
 
-def test_without_pca_the_low_pass_dct_is_the_linear_code(one: Callable[..., Path]) -> None:
+def test_without_pca_the_low_pass_dct_is_the_linear_baseline(one: Callable[..., Path]) -> None:
     known = baselines(SEARCH)
     (split,) = known.splits
     split = replace(split, rows=tuple(row for row in split.rows if row["baseline"] != "PCA"))
     sweep = one({"extra": {"test_psnr_db": 21.0}}, known=replace(known, splits=(split,)))
     assert "0.22 dB above the low-pass DCT with 128" in which_autoencoder(find(read_logs(sweep))).detail
-    assert "No PCA with 128 numbers" in (make_report(sweep) / "report.md").read_text()
+    assert "No PCA with 128 components" in (make_report(sweep) / "report.md").read_text()
 
 
 def test_cross_validation_without_a_search_is_compared_over_its_folds(one: Callable[..., Path]) -> None:
     folds = [{"number": 0, "cv": ("angle", fold), "extra": {"test_psnr_db": 22.0}} for fold in range(1, 6)]
     sweep = one(*folds, known=baselines([("angle", fold, 5) for fold in range(1, 6)]))
-    assert "0.69 dB above PCA with 128 numbers (21.31 dB" in which_autoencoder(find(read_logs(sweep))).detail
+    assert "0.69 dB above PCA with 128 coefficients (21.31 dB" in which_autoencoder(find(read_logs(sweep))).detail
 
 
 def test_numbers_by_the_reports_definition_are_never_ranked_against_baselines(one: Callable[..., Path]) -> None:
@@ -128,7 +132,7 @@ def test_numbers_by_the_reports_definition_are_never_ranked_against_baselines(on
     assert "best autoencoder" not in html
     assert html.lower().count("standard definition, inputs in [0, 1]") == 2
     assert markdown.lower().count(r"standard definition, inputs in \[0, 1\]") == 2
-    assert "Linear code" not in html
+    assert "Linear baseline" not in html
 
 
 def test_a_sweep_that_was_interrupted_before_its_baselines_says_that_they_are_missing(one: Callable[..., Path]) -> None:
@@ -164,7 +168,7 @@ def test_the_numbers_of_a_vae_have_columns_and_an_autoencoder_beside_it_has_dash
 def test_the_loss_floor_of_inputs_that_outputs_cannot_reach_is_shown(one: Callable[..., Path]) -> None:
     extra = {"val_loss_floor": 0.0031}
     sweep = one({"extra": extra}, *({"number": 0, "cv": ("angle", k), "extra": extra} for k in range(1, 6)))
-    assert "(floor 0.0031: outputs in [0, 1] cannot go lower)" in which_autoencoder(find(read_logs(sweep))).detail
+    assert "(lowest possible loss for outputs in [0, 1]: 0.0031)" in which_autoencoder(find(read_logs(sweep))).detail
     pages = make_report(sweep)
     assert re.search(r">Floor</td>.*0\.003100</td>", (pages / "report.html").read_text())
     assert "| Loss floor |" in (pages / "report.md").read_text()
@@ -173,14 +177,14 @@ def test_the_loss_floor_of_inputs_that_outputs_cannot_reach_is_shown(one: Callab
 def test_spectra_are_averaged_over_folds(sweep: Path, pages: Path) -> None:
     table = next(table for table in find(read_logs(sweep)).leading if table.label == "angle")
     assert table.averages["test_spectrum_db"].mean == pytest.approx(np.mean([4, 5, 6, 7, 8]))
-    assert "Spectrum (dB)" in (pages / "report.html").read_text()
+    assert "Log-spectral distance (dB)" in (pages / "report.html").read_text()
     assert "test_spectrum_db" in rows(pages / "cv.csv")[0]
 
 
 def test_sweeps_without_the_newer_numbers_have_no_columns_for_them(one: Callable[..., Path]) -> None:
     pages = make_report(one({}, {"number": 0, "cv": ("angle", 1)}))
     html = (pages / "report.html").read_text()
-    assert not [word for word in ("Spectrum", "Bits/dim", "Active units", "Loss floor", "Floor") if word in html]
+    assert not [word for word in ("Log-spectral", "Bits/dim", "Active units", "Loss floor", "Floor") if word in html]
     names = {name for file in ("trials.csv", "cv.csv") for name in rows(pages / file)[0]}
     assert not {"test_spectrum_db", "val_bits_per_dim", "val_loss_floor"} & names
 

@@ -85,7 +85,7 @@ def test_no_smaller_one_is_suggested_where_the_tied_have_one_size(tmp_path: Path
     found = find(read_logs(tmp_path))
     assert len(found.folds.tied) == 2
     assert found.folds.smallest_tied is None
-    assert "None of the tied has fewer parameters" in which_autoencoder(found).detail
+    assert "No tied configuration has fewer parameters" in which_autoencoder(found).detail
 
 
 def test_the_leaderboards_first_leads_the_report_and_its_luck_is_named(tmp_path: Path) -> None:
@@ -99,7 +99,7 @@ def test_the_leaderboards_first_leads_the_report_and_its_luck_is_named(tmp_path:
     found = find(read_logs(sweep))
     assert next(iter(found.tables)) == configuration({**SMALL, "batch_size": 16})
     answer = which_autoencoder(found)
-    assert "a little better than it is" in answer.detail
+    assert "slightly optimistic" in answer.detail
     assert found.best.configuration == next(iter(found.tables))
     assert found.hardest[0].psnr_db > 25
     assert "lr 0.001" in answer.headline
@@ -110,10 +110,12 @@ def test_who_was_stopped_is_listed_with_rival_lead_and_cells_and_what_it_saved(f
     assert found.folds.epochs_saved == 3 * (len(CELLS) - 3)
     for name in ("report.html", "report.md"):
         text = (pages / name).read_text()
-        assert re.search(rf"stopped after {stop.cells} of 10 cells: behind lr 0.001, kernel_size \d, activation", text)
+        assert re.search(
+            rf"eliminated after {stop.cells} of 10 fold runs: behind lr 0.001, kernel_size \d, activation", text
+        )
         assert f"by {stop.difference:.2f} dB (p" in text
         assert "21 of 120 trial-epochs saved" in text
-        assert "in at most 0.1 % of such races" in text
+        assert "at most 0.1 % of such races" in text
 
 
 def test_cells_that_ran_beyond_the_stop_do_not_count(sweep: Path, tmp_path: Path) -> None:
@@ -135,7 +137,7 @@ def test_an_incomplete_configuration_is_listed_below_the_leaderboard_without_an_
     assert found.folds.incomplete == {configuration(HOPELESS): (3, 10)}
     assert configuration(HOPELESS) not in [place.configuration for place in found.folds.places]
     html = (make_report(sweep) / "report.html").read_text()
-    assert "incomplete: 3 of 10 cells are done" in html
+    assert "incomplete: 3 of 10 fold runs are complete" in html
     assert "Fold racing" not in html
 
 
@@ -148,7 +150,7 @@ def test_without_any_complete_configuration_nobody_is_ranked(tmp_path: Path) -> 
     assert how_sure(found).headline == "Not known yet"
     html = (make_report(tmp_path) / "report.html").read_text()
     assert "can be ranked yet" in html
-    assert "incomplete: 1 of 10 cells are done" in html
+    assert "incomplete: 1 of 10 fold runs are complete" in html
 
 
 def test_a_better_one_that_lost_a_fold_is_named_beside_the_first(tmp_path: Path) -> None:
@@ -158,7 +160,7 @@ def test_a_better_one_that_lost_a_fold_is_named_beside_the_first(tmp_path: Path)
             write_cell(tmp_path, settings, cell, behind)
     answer = which_autoencoder(find(read_logs(tmp_path)))
     assert "the only completely cross-validated configuration" in answer.detail
-    assert "Not ranked: 1 incomplete (lr 0.001, kernel_size 5, activation relu: 9 of 10 cells)" in answer.detail
+    assert "Not ranked: 1 incomplete (lr 0.001, kernel_size 5, activation relu: 9 of 10 fold runs)" in answer.detail
 
 
 def test_configurations_of_an_earlier_number_of_folds_are_shown_and_not_compared(tmp_path: Path) -> None:
@@ -176,7 +178,7 @@ def test_configurations_of_an_earlier_number_of_folds_are_shown_and_not_compared
     assert found.folds.earlier == [configuration(BEST)]
     assert configuration(BEST) not in found.folds.incomplete
     html = (make_report(tmp_path) / "report.html").read_text()
-    assert "not compared: it ran an earlier grid (5 folds)" in html
+    assert "not compared: from an earlier cross-validation (5 folds)" in html
 
 
 def test_labels_that_are_no_longer_asked_for_neither_count_nor_compare(tmp_path: Path) -> None:
@@ -193,7 +195,7 @@ def test_labels_that_are_no_longer_asked_for_neither_count_nor_compare(tmp_path:
     assert found.folds.places[1].standing.difference == pytest.approx(-0.2, abs=0.1)
     assert found.folds.incomplete == {}
     assert [(table.label, table.current) for table in found.leading] == [("PP1", True), ("NP", False), ("angle", False)]
-    assert how_sure(found).detail.startswith("Test PSNR, mean over 5 folds")
+    assert how_sure(found).detail.startswith("Mean test PSNR over 5 folds")
 
 
 def test_whose_interval_it_is_when_the_searchs_best_was_not_cross_validated(tmp_path: Path) -> None:
@@ -204,9 +206,9 @@ def test_whose_interval_it_is_when_the_searchs_best_was_not_cross_validated(tmp_
     found = find(read_logs(tmp_path))
     assert which_autoencoder(found).headline == "lr 0.001, kernel_size 5, activation relu"
     answer = how_sure(found)
-    assert answer.headline.endswith("dB, of lr 0.001, kernel_size 3, activation relu")
-    assert "The search's best has not been cross-validated yet. Run: " in answer.detail
-    assert "All of lr 0.001, kernel_size 3" in which_surfaces(found).detail
+    assert answer.headline.endswith("dB) for lr 0.001, kernel_size 3, activation relu")
+    assert "The search's best configuration is not cross-validated yet. Run: " in answer.detail
+    assert "These results are for lr 0.001, kernel_size 3" in which_surfaces(found).detail
 
 
 def test_a_single_configuration_has_no_leaderboard(tmp_path: Path) -> None:
@@ -230,7 +232,7 @@ def test_how_sure_is_the_corrected_interval_over_all_folds_of_the_leader(sweep: 
     records = [r for r in read_records(sweep).values() if r.is_fold]
     psnr = [r.test["psnr_db"] for r in records if r.configuration == configuration(BEST)]
     mean, low, high = corrected_interval(psnr, 24, 6)
-    assert how_sure(found).headline == f"{mean:.2f} dB, 95 % interval {low:.2f} to {high:.2f} dB"
+    assert how_sure(found).headline == f"{mean:.2f} dB (95 % CI {low:.2f} to {high:.2f} dB)"
 
 
 def test_a_failed_fold_leaves_its_label_out_of_the_interval_and_says_so(tmp_path: Path) -> None:
@@ -240,7 +242,7 @@ def test_a_failed_fold_leaves_its_label_out_of_the_interval_and_says_so(tmp_path
     write_trial(tmp_path, 0, "failed", cv=("PP1", 5), content={"error": "no space"}, seed=42, **BEST)
     found = find(read_logs(tmp_path))
     assert found.leading[1].rows[4].state == "failed"
-    assert "Not in it: PP1 (incomplete, 4 of 5)" in how_sure(found).detail
+    assert "Not included: PP1 (incomplete, 4 of 5)" in how_sure(found).detail
     html = (make_report(tmp_path) / "report.html").read_text()
     assert "--retry-failed" in html
     assert "incomplete, 4 of 5: no average" in html
@@ -261,7 +263,7 @@ def test_seeds_of_a_fold_are_averaged_first_and_each_is_shown(tmp_path: Path) ->
     average = table.averages["test_psnr_db"]
     assert (average.mean, average.sd) == pytest.approx((np.mean(means), np.std(means, ddof=1)))
     assert (average.low, average.high) == pytest.approx(corrected_interval(means, 24, 6)[1:])
-    assert "2 trainings of a fold are averaged first" in (make_report(tmp_path) / "report.html").read_text()
+    assert "2 runs of a fold (seeds) are averaged first" in (make_report(tmp_path) / "report.html").read_text()
 
 
 def test_trials_that_do_not_say_their_sizes_get_the_widest_interval_and_a_note(tmp_path: Path) -> None:
@@ -290,7 +292,7 @@ def test_a_training_loss_that_was_lost_with_its_event_file_has_no_average(tmp_pa
     assert set(table.averages) >= {"val_loss", "test_loss", "test_psnr_db"}
     assert "train_loss" not in table.averages
     html = (make_report(tmp_path) / "report.html").read_text()
-    assert re.search(r'>Mean<br><small>± sd</small></td>\s*<td class="n">–<br><small>± –</small></td>', html)
+    assert re.search(r'>Mean<br><small>± SD</small></td>\s*<td class="n">–<br><small>± –</small></td>', html)
 
 
 def test_a_loss_that_is_no_number_leaves_its_average_out_of_the_page(tmp_path: Path) -> None:
@@ -408,7 +410,7 @@ def sized(tmp_path: Path) -> Callable[..., Path]:
 def test_small_against_good_is_shown_where_sizes_vary(sized: Callable[..., Path]) -> None:
     pages = make_report(sized((400_000, 4.0), (100_000, 3.0), (200_000, 2.0)))
     text = (pages / "report.md").read_text()
-    part = text[text.index("### Small or fast against good") :].partition("##")[2]
+    part = text[text.index("### Quality versus parameters") :].partition("##")[2]
     assert "s0000" in part
     assert "s0001" in part
     assert (pages / "figures" / "pareto.png").exists()
@@ -423,4 +425,4 @@ def test_what_the_search_was_asked_to_minimise_is_the_cost(sized: Callable[..., 
     sweep = sized((100_000, 4.0), (100_000, 3.9), (100_000, None), minimize="epoch_s")
     text = (make_report(sweep) / "report.md").read_text()
     assert "| Seconds per epoch | Val PSNR (dB) |" in text
-    assert "of 2 complete search trials" in text
+    assert "Pareto-optimal: 2 of 2" in text

@@ -15,7 +15,7 @@ from written_sweeps import EVIL, HARD, image_psnr, rows, write_everything, write
 from deepdlt.config import config_dict, make_config
 from sweeps import report
 from sweeps.folds.tables import FoldResult
-from sweeps.reporting.answers import HARD_AT, how_sure, which_autoencoder, which_surfaces
+from sweeps.reporting.answers import BEST, HARD_AT, LOWEST, QUALITY, how_sure, which_autoencoder, which_surfaces
 from sweeps.reporting.cross_validation import fold_note
 from sweeps.reporting.findings import find
 from sweeps.reporting.logs import read_logs
@@ -144,7 +144,7 @@ def test_the_hard_class_and_the_hardest_image_are_named(sweep: Path) -> None:
 def test_no_class_is_called_hard_when_its_interval_includes_the_average(one: Callable[..., Path]) -> None:
     split = {"angle": {"a": list(range(0, 30, 2)), "b": list(range(1, 30, 2))}}
     sweep = one(*({"number": 0, "cv": ("angle", fold)} for fold in range(1, 6)), classes=split, labels=["angle"])
-    assert which_surfaces(find(read_logs(sweep))).headline == "None stands out"
+    assert which_surfaces(find(read_logs(sweep))).headline == "No class is significantly worse than the others"
 
 
 def _hardness(values: dict[int, float], classes: dict[str, list[int]], **asked: Any) -> list[ClassResult]:
@@ -192,7 +192,7 @@ def test_no_surface_is_called_hard_before_a_label_has_all_its_folds(one: Callabl
     sweep = one({"number": 0, "cv": ("angle", 1)}, labels=["angle"])
     answer = which_surfaces(find(read_logs(sweep)))
     assert answer.headline == "Not known yet"
-    assert "Hardest single image so far: image" in answer.detail
+    assert "Image with the lowest PSNR so far: image" in answer.detail
 
 
 def test_the_bootstrap_interval_is_that_of_scipy() -> None:
@@ -331,7 +331,7 @@ def test_report_html_needs_nothing_from_outside(pages: Path) -> None:
 
 def test_the_order_is_which_then_how_sure_then_which_surfaces(pages: Path) -> None:
     headings = re.findall(r"<h2>(.*?)</h2>", (pages / "report.html").read_text())
-    assert headings[:3] == ["Which autoencoder?", "How sure?", "Which surfaces stay hard?"]
+    assert headings[:3] == [BEST, QUALITY, LOWEST]
 
 
 def test_numbers_on_the_page_are_those_of_the_tables(sweep: Path, pages: Path) -> None:
@@ -395,7 +395,7 @@ def test_json_has_the_numbers_and_no_nan(one: Callable[..., Path], capsys: pytes
     ("make", "remedy"),
     [
         (lambda root: root / "absent", "sweeps there: exp"),
-        (lambda root: root, "give one of them: exp"),
+        (lambda root: root, "choose one: exp"),
         (lambda root: root / "exp" / "sweep.json", "is a file"),
         (lambda root: next((root / "exp").glob("s0000-*")), "single trial"),
         (lambda root: root / "other", "neither sweep.json nor trial folders"),

@@ -131,7 +131,7 @@ def test_every_split_has_baselines_that_the_report_shows(sweep):
     assert places == {("angle", 0, 0), *((label, fold, 2) for label in ("PP1", "angle") for fold in (1, 2))}
     assert found.latent_sizes == (4096,)
     html = (sweep / "report" / "report.html").read_text(encoding="utf-8")
-    assert "What an autoencoder must beat" in html
+    assert "<b>Baselines</b>" in html
     assert html.count(">DCT-128</td>") == 2
     assert "with 128 numbers" in html
     assert {row["baseline"] for row in table(sweep / "report" / "baselines.csv")} >= {"constant", "low-pass DCT"}
@@ -227,7 +227,7 @@ def test_wider_options_extend_a_sweep_and_what_is_damaged_is_run_again(extended)
     assert len(list(sweep.glob("s0*"))) == 3
     assert records[whole["identity"]].metrics["val_loss"] == whole["metrics"]["val_loss"]
     assert "its trial.json is damaged; the trial is run again" in done.stderr
-    assert "to run: 2 search + 3 folds; 1 done already" in done.stderr
+    assert "to run: 2 search trials + 3 fold runs; 1 done already" in done.stderr
     assert len(re.findall(r"complete, epoch", done.stderr)) == 5
     found = [r for r in records.values() if (r.cell.kind, r.label, r.cell.n_folds) == ("cv", "PP1", 3)]
     folds = [r.test["loss"] for r in found]

@@ -73,7 +73,7 @@ def test_ctrl_c_once_finishes_the_epoch_and_the_same_command_goes_on(tmp_path, i
     code, out, err = running.end()
     assert code == 130
     assert "finishing the running epochs" in err
-    assert "left after epoch" in err
+    assert "interrupted after epoch" in err
     assert "Completed trials are saved. Resume with:" in err
     assert "Traceback" not in err
     assert (sweep_in(tmp_path) / "report" / "report.html").is_file()
@@ -164,7 +164,7 @@ def test_a_trial_that_hangs_is_ended_and_says_where(tmp_path, image_folder):
     arguments = ["--space", "smoke", "--trials", "1", "--name", "t", "--data", str(image_folder)]
     code, _, err = finished(arguments, tmp_path, DEEPDLT_HANG_S="0.02")  # no step of a network is that fast
     assert code == 1
-    assert "it hung and was ended (where: " in err
+    assert "it hung and was stopped (stack trace: " in err
     assert err.count("retry") == 3
     [hang] = sweep_in(tmp_path).glob("*/hang.txt")
     assert "Timeout" in hang.read_text()
