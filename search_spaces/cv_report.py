@@ -1,7 +1,7 @@
-"""The report's label x fold cross-validation (its Tables 3-6), without a search before it.
+"""The study's label x fold cross-validation (its Tables 3-6), without a search before it.
 
 Question
-    How well does the report's autoencoder reconstruct surfaces it was not trained on, and how sure is that?
+    How well does the study's autoencoder reconstruct surfaces that it was not trained on, and how certain is that?
 Axes
     None: one configuration. The grid is labels (angle, PP1, NP, EP1) x 5 folds = 20 trials.
 Cost

@@ -1,10 +1,10 @@
-"""The report's three experiments and everything between them.
+"""The study's three experiments and all combinations of their settings.
 
 Question
     Which settings of the convolutional autoencoder reconstruct the surfaces best?
 Axes
     lr 3 x dropout 2 x activation 3 x kernel_size 2 x optimizer 2 = 72 configurations.
-    The report's Experiments 1, 2 and 3 are three of them and are tried first.
+    The study's Experiments 1, 2 and 3 are three of them and are tried first.
 Cost
     12 trials x 3 epochs on the built-in images (960 crops): about 1 minute on 2 cores.
     On the 208 real images one epoch of one trial takes 40 s (kernel 3) to 80 s (kernel 5) of one core with bfloat16.

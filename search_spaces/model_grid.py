@@ -9,7 +9,7 @@ Cost
     12 trials x 3 epochs on the built-in images (960 crops): about 2 minutes on 2 cores.
 Run
     python sweeps/run.py --space model_grid --cv
-    python sweeps/run.py --space model_grid --minimize parameters      # small or good: the Pareto front
+    python sweeps/run.py --space model_grid --minimize parameters      # the Pareto front of size and quality
 """
 
 from ray import tune

@@ -1,9 +1,9 @@
-"""The residual autoencoder: how small may the latent be, and what does training it well take?
+"""The residual autoencoder: latent size, depth and averaged weights.
 
 Question
-    How many numbers does a surface need, and how much do depth and averaged weights add?
+    How many latent dimensions does a surface need, and how much do depth and averaged weights add?
 Axes
-    latent_channels 3 (8x8 maps of 256, 1024 and 8192 numbers) x lr 3 x blocks 2 x ema 2 = 36 configurations.
+    latent_channels 3 (8x8 maps: 256, 1024 and 8192 latent dimensions) x lr 3 x blocks 2 x ema 2 = 36 configurations.
 Cost
     12 trials x 3 epochs on the built-in images (960 crops): about 2 minutes on 2 cores.
     On the 208 real images one epoch of one trial takes 1.5 to 3 minutes of one core with bfloat16.

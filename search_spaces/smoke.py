@@ -1,4 +1,4 @@
-"""The smallest real sweep: does everything work here?
+"""The smallest real sweep: a check of the installation.
 
 Question
     Do data, training, search, logs and report work on this machine?

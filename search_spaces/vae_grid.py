@@ -1,9 +1,9 @@
-"""The report's variational autoencoder and its neighbours.
+"""The study's variational autoencoder and nearby settings.
 
 Question
-    How long a latent vector, how strong a KL term, and which learning rate does the VAE want?
+    Which latent size, KL weight and learning rate suit the VAE?
 Axes
-    lr 3 x latent_dim 3 x beta 3 x dropout 2 = 54 configurations; the report's is one of them and is tried first.
+    lr 3 x latent_dim 3 x beta 3 x dropout 2 = 54 configurations; the study's is one of them and is tried first.
     Under protocol corrected the decoder's variance fits itself (sigma-VAE) and beta 1 is the ELBO; under protocol
     report the squared error stands for a variance of 0.5, and a beta below 1 makes up for it.
 Cost
@@ -27,5 +27,5 @@ SPACE = {
 }
 
 POINTS = [
-    {"lr": 1e-4, "latent_dim": 128, "beta": 1.0, "dropout": 0.2},  # the report, section 6.1
+    {"lr": 1e-4, "latent_dim": 128, "beta": 1.0, "dropout": 0.2},  # the study, section 6.1
 ]

@@ -1,4 +1,4 @@
-"""What the autoencoders of a sweep must beat: computed once per split, kept in its baselines.json."""
+"""Baselines of a sweep: computed once per split and kept in baselines.json."""
 
 import hashlib
 import inspect

@@ -125,7 +125,7 @@ class SweepProgress(tune.Callback):
         self._guarded(self._error, trial)
 
     def close(self) -> None:
-        """Give the terminal back."""
+        """Release the terminal."""
         if self._live is not None:
             self._live.stop()
             self._live = None

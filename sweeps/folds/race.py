@@ -1,6 +1,6 @@
-"""The fold race of a sweep, from its trial.json records: who is stopped, and what that saved.
+"""The fold race of a sweep, from its trial.json records: eliminated configurations and saved epochs.
 
-Used while the grid runs and by the report, so both tell the same; the rule itself is in race_rule.py.
+Used during the cross-validation and by the report, so that both agree; the rule itself is in race_rule.py.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -27,7 +27,7 @@ def race_outcome(
         records: of the sweep, in any order; those of other grids (search, other folds or configurations) stay out.
         configurations: all that race, without seeds. Fewer than two do not race.
         cells: in the order in which they run. Neighbours should differ in fold and label rather than in the seed alone:
-            two trainings on one fold are hardly two looks.
+            two seeds of one fold are hardly two interim analyses.
         alpha: probability, in (0, 1), of stopping the one that would have won the full grid.
         margin: dB of test PSNR by less than which a winner may be stopped, >= 0.
 

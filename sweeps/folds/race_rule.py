@@ -1,15 +1,15 @@
-"""`--race`: stop a configuration's remaining folds when the finished ones show that it cannot win the grid.
+"""`--race`: eliminate a configuration when its finished folds show that it cannot win the grid.
 
 The rule. The grid's winner is the configuration with the highest mean over all N cells (label, fold, seed). After m
 cells, each pair of configurations has m paired differences d_j, each a mean over the images that both were tested on.
 The finished cells are a sample, without replacement, of the grid's N, so the full grid's difference is away from their
 mean by a standard error of s sqrt(1/m - 1/N). A configuration stops when a rival still in the race leads it by more
-than a one-sided Student t quantile of that, at the level alpha / (configurations - 1) / max(1, looks / 2): every rival
-has its share of alpha (Bonferroni), and so have the looks, of which two neighbours count as one, for they share most of
-their cells. What that does to the error is measured: tests/benchmarks/racing_error.py draws whole grids and races them.
+than a one-sided Student t quantile of that, at the level alpha / (configurations - 1) / max(1, analyses / 2).
+Rivals and interim analyses share alpha (Bonferroni). Two neighbouring analyses count as one, because they share most
+of their cells. The resulting error rate is measured: tests/benchmarks/racing_error.py draws whole grids and races them.
 
-Cells, not images, are the sample. A configuration that was unlucky in a training is worse on all images of its
-fold together, and a test over images alone takes that luck for skill: with eight small configurations trained on the
+Cells, not images, are the sample. A configuration with an unlucky training is worse on all images of its fold, and a
+test over images alone mistakes that luck for skill: with eight small configurations trained on the
 208 micrographs, differences varied 2 to 20 times as much over folds as their images explain (variances). Hence s^2,
 the weak point of few folds, is made of
 
@@ -22,10 +22,10 @@ The correction of Nadeau & Bengio (sweeps.folds.statistics) is for conclusions a
 the question is who wins this grid, whose folds share their training images in finished and unfinished cells alike.
 
 A configuration with a cell that failed for good has no mean over the grid and cannot be its winner: others stop it, it
-stops nobody, and what it has stopped before it failed races on.
+eliminates no other, and those that it eliminated before it failed race on.
 
-True ties never end by this rule, and should not: whichever is stopped may be the winner. With a `margin` they do: a
-configuration stops as soon as it cannot win by more than the margin.
+With margin 0, equivalent configurations run all folds, since eliminating either could remove the winner. With a
+`margin`, a configuration stops as soon as it cannot win by more than the margin.
 
 Precedents: Maron & Moore 1994 (Hoeffding races); R's finetune::tune_race_anova (analysis of variance over resamples).
 """
@@ -40,7 +40,7 @@ from scipy import stats
 from sweeps.store import GridCell, RaceRule
 
 Name = Any
-"""Of a configuration: hashable, with an order."""
+"""Name of a configuration: hashable, with an order."""
 Values = Mapping[Name, Mapping[GridCell, Mapping[str, float]]]
 
 ALPHA = RaceRule.alpha  # probability of stopping the configuration that would have won the full grid
@@ -63,8 +63,8 @@ class Stop:
 class Race:
     """The race of some configurations over a grid.
 
-    Looks are taken at whole prefixes of `cells` that every configuration still in the race has finished, so neither
-    the order in which cells finish nor the number of calls, nor a resumed sweep, changes who is stopped and when.
+    Interim analyses are made at prefixes of `cells` that all configurations still in the race have finished, so neither
+    the order in which cells finish nor the number of calls, nor a resumed sweep, changes which one is stopped and when.
     """
 
     n_configurations: int
@@ -96,8 +96,8 @@ class Race:
 
         Args:
             values: configuration -> finished (label, fold, seed) -> image -> value, of all configurations, stopped ones
-                too. A cell that failed for good is an empty mapping: nobody waits for it, it is not compared (like one
-                with a value that is not finite), and its configuration is nobody's rival any more.
+                too. A cell that failed for good is an empty mapping: no other waits for it, it is not compared (like
+                one with a value that is not finite), and its configuration is no longer a rival of any other.
 
         Raises:
             ValueError: more than `n_configurations`.
@@ -156,7 +156,7 @@ def replay(
         means: (k, N) value of each configuration and cell, higher is better; NaN where it failed or is not finished.
         noise: (N, k, k) of `image_noise`.
         finished: (k, N) bool; failed cells are finished.
-        failed: (k,) bool, whether a configuration has a cell that failed, and so stops nobody.
+        failed: (k,) bool, whether a configuration has a cell that failed, and so eliminates no other.
 
     Returns:
         Stopped configuration -> cells it took, the rival, the rival's lead, its p; in the order of stopping.

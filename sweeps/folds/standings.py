@@ -1,4 +1,4 @@
-"""The cross-validated configurations beside each other: who leads, who is tied, stopped or incomplete.
+"""Comparison of the cross-validated configurations: leading, tied, eliminated or incomplete.
 
 The report and the console both call `fold_findings`.
 """
@@ -21,7 +21,7 @@ class Place:
     """A configuration whose cells are all complete, on the leaderboard. PSNR in dB, intervals of 95 %."""
 
     standing: Standing
-    """Beside the best, over test images."""
+    """Comparison with the best, over test images."""
     low: float | None
     """Interval of `standing.mean`: for other images."""
     high: float | None
@@ -37,20 +37,20 @@ class Place:
 
 @dataclass
 class FoldFindings:
-    """What the cross-validation of a sweep says."""
+    """Results of the cross-validation of a sweep."""
 
     tables: dict[Configuration, list[FoldTable]] = field(default_factory=dict)
     """Configuration -> a table per label; the leading configuration first."""
     places: list[Place] = field(default_factory=list)
     """The leaderboard of the complete configurations, best first; empty where there is only one configuration."""
     stops: dict[Configuration, Stop] = field(default_factory=dict)
-    """Configurations that the race stopped, in the order of stopping."""
+    """Configurations that the race eliminated, in that order."""
     cells: tuple[GridCell, ...] = ()
     """The grid in the order in which it runs; empty when sweep.json does not say."""
     raced: bool = False
-    """Two or more configurations ran the grid with `--race`."""
+    """`--race` compared two or more configurations."""
     epochs_saved: int = 0
-    """Trial-epochs that the race did not have to run."""
+    """Trial-epochs saved by the race."""
     by_condition: bool = False
     """The units of the leaderboard's tests are process conditions, not images."""
 

@@ -1,4 +1,4 @@
-"""How sure is a comparison? Intervals over folds, paired tests over images, ties with the best configuration.
+"""Statistics of a comparison: intervals over folds, paired tests over images, ties with the best configuration.
 
 Two questions, two units. Over folds: would other training images give the same answer? Folds share training images, so
 their spread is corrected (`corrected_interval`, `corrected_paired_test`). Over images: would other images, shown to
@@ -153,8 +153,8 @@ def tied_with_best(
     "Tied" means: these images do not show, at `alpha` after Holm's correction, that the configuration is worse than
     the best. It does not mean proven equal: few images tie everything; the interval says how far apart the two may
     be. "Not tied" is about these trained networks on other images. The luck of a training (its images, its seed) is
-    not in a test over images; what it adds, `corrected_interval` of the fold differences shows. As the best is picked
-    by the same images, it looks a little better than it is.
+    not in a test over images; `corrected_interval` of the fold differences shows what it adds. Selection bias: the
+    best is chosen on the same images, so its score is slightly optimistic.
 
     Args:
         per_image: configuration -> image -> value, averaged over the cells that tested the image. Only images that

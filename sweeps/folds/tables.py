@@ -1,4 +1,4 @@
-"""Cross-validation as tables: each fold, and averages that say how sure they are.
+"""Cross-validation as tables: each fold, and averages with their intervals.
 
 The report (whose results come from the logs) and the console (whose results come from trial.json) both call these
 functions.
@@ -20,7 +20,7 @@ COLUMNS = (
     *("train_loss", "val_loss", "val_loss_floor", "test_loss", "test_psnr_db", "test_ssim", "test_spectrum_db"),
     *("test_bits_per_dim", "test_kl_nats", "test_active_units"),
 )
-"""Of a fold table; training and validation losses are of the weights that met the test set."""
+"""Columns of a fold table; training and validation losses are those of the tested checkpoint."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,7 +77,7 @@ class FoldRow:
 
 @dataclass(frozen=True)
 class Average:
-    """Mean over folds, standard deviation (n - 1), corrected 95 % interval; None where there are too few folds."""
+    """Mean over folds, SD (n - 1), corrected 95 % interval; None where there are too few folds."""
 
     mean: float
     sd: float | None
@@ -97,22 +97,22 @@ class FoldTable:
     averages: dict[str, Average]
     """Column -> average over the folds (of a fold's seeds first); empty unless all cells are complete."""
     assumed: bool = False
-    """The trials do not say how many images they trained on and tested: the interval takes the widest case."""
+    """The trials do not record their numbers of training and test images: the interval assumes the widest case."""
     folds: dict[str, list[float]] = field(default_factory=dict)
     """Column -> (n_folds,) values behind `averages`."""
     test_share: float = 0.0
     """Units tested per unit trained on."""
     current: bool = True
-    """Of the grid that was asked for last, by label and number of folds. Others are shown, not compared."""
+    """Belongs to the last requested cross-validation, by label and folds. Others are shown, not compared."""
 
     @property
     def n_done(self) -> int:
-        """Complete cells."""
+        """Number of complete fold runs."""
         return sum(row.state == COMPLETE for row in self.rows)
 
     @property
     def complete(self) -> bool:
-        """All cells are."""
+        """All fold runs are complete."""
         return self.n_done == len(self.rows) > 0
 
     @property

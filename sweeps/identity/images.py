@@ -40,9 +40,9 @@ def changed(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     kept = [file for file in old if file in new]
     lines += [f"{file}: {what}" for file in kept for what in _differences(old[file], new[file])]
     if kept != [file for file in new if file in old]:
-        lines.append("the sheet: its rows are in another order")
+        lines.append("label table: its rows are in another order")
     for what, there, elsewhere in (("removed", before, now), ("added", now, before)):
-        lines += [f"the sheet: label {name} {what}" for name in there["labels"] if name not in elsewhere["labels"]]
+        lines += [f"label table: label {name} {what}" for name in there["labels"] if name not in elsewhere["labels"]]
     return lines
 
 
@@ -55,7 +55,7 @@ def _differences(before: Image, now: Image) -> list[str]:
     """Of one image, in the labels that both have."""
     (old_sha, old), (new_sha, new) = before, now
     different = [name for name in new if name in old and old[name] != new[name]]
-    lines = ["picture changed"] if old_sha != new_sha else []
+    lines = ["image changed"] if old_sha != new_sha else []
     return lines + [f"label {name} changed from {_shown(old[name])} to {_shown(new[name])}" for name in different]
 
 

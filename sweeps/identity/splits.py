@@ -16,7 +16,7 @@ def search_label(images: pd.DataFrame) -> str:
 def check_labels(request: Request, images: pd.DataFrame) -> None:
     """Refuse folds that the labels of these images do not allow; every such label is listed.
 
-    The report's protocol divides crops; it is checked when they exist.
+    Protocol `report` splits crops; it is checked once they exist.
     """
     unit = request.config().split_unit
     problems = []

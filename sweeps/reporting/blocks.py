@@ -1,4 +1,4 @@
-"""What a report is made of, whatever it is written as: a few kinds of blocks, and how numbers read in them."""
+"""The blocks of a report, independent of HTML and Markdown, and the formats of their numbers."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -21,12 +21,12 @@ class Name(str):
 
 UNKNOWN = "–"
 Write = Callable[[Any], str]
-"""How a number is written; a dash where it is not known."""
+"""Format of a number; a dash if it is not known."""
 
 
 @dataclass(frozen=True)
 class Heading:
-    """Of a section, or of a part of one."""
+    """Heading of a section or of a part of one."""
 
     text: str
     level: Literal[2, 3] = 2
@@ -50,7 +50,7 @@ class Items:
 
 @dataclass(frozen=True)
 class Answer:
-    """`headline` answers the question at a glance, `detail` says what it rests on."""
+    """`headline` answers the question; `detail` gives the evidence."""
 
     question: str
     headline: str
@@ -75,7 +75,7 @@ class Figure:
 
 @dataclass(frozen=True)
 class Entry:
-    """What stands in a cell of a table, where it is more than a text."""
+    """Content of a table cell that is more than a text."""
 
     text: str
     more: str = ""

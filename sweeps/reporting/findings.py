@@ -1,4 +1,4 @@
-"""All that one report says before it is said, computed from the logs."""
+"""All contents of a report, computed from the logs."""
 
 import math
 from collections import Counter
@@ -27,9 +27,9 @@ class Point:
     trial: str
     cost: float
     psnr_db: float
-    """Of validation."""
+    """Validation PSNR."""
     front: bool
-    """No other is better in both."""
+    """Pareto-optimal."""
 
 
 @dataclass(frozen=True)
@@ -47,15 +47,15 @@ class Trade:
     """Cost against quality."""
 
     title: str
-    """Of the cost."""
+    """Name of the cost."""
     points: list[Point]
     front: list[OnFront]
-    """From the cheapest to the best."""
+    """Pareto-optimal trials, from the cheapest to the best."""
 
 
 @dataclass
 class Findings:
-    """What a report says before it is said."""
+    """All contents of a report."""
 
     logs: SweepLogs
     fields_outside: Mapping[str, list[str]]
@@ -64,9 +64,9 @@ class Findings:
     """Complete search trials of the current space, best first."""
     folds: FoldFindings
     classes: dict[Configuration, list[ClassResult]] = field(default_factory=dict)
-    """Of each cross-validated configuration; the leading one first."""
+    """Tables of each cross-validated configuration; the leading one first."""
     hardest: list[ImageResult] = field(default_factory=list)
-    """Of the leading configuration."""
+    """Images of the leading configuration with the lowest PSNR."""
     average: float | None = None
     """Test PSNR in dB, mean over all images that the leading configuration's folds tested."""
 
@@ -157,7 +157,7 @@ def count(trials: Iterable[Trial]) -> dict[str, int]:
 
 
 def fold_results(logs: SweepLogs) -> list[FoldResult]:
-    """The cross-validation trials, with numbers from the logs; losses are of the weights that met the test set."""
+    """The cross-validation trials, with numbers from the logs; losses are those of the tested checkpoint."""
     names = [name for name in ("val_loss_floor", *TESTS) if name not in OPTIONAL or logs.has(name)]
     sources = {**OF_USED_WEIGHTS, **{name: name for name in (*names, "val_psnr_db")}}
     return [
@@ -182,7 +182,7 @@ def fold_results(logs: SweepLogs) -> list[FoldResult]:
 
 
 def trade_off(ranked: list[Trial], minimize: str | None) -> Trade | None:
-    """Small or fast against good; None when neither asked for nor sizes vary much, or too few costs are known.
+    """Quality versus cost; None when neither asked for nor sizes vary much, or too few costs are known.
 
     Args:
         ranked: search trials, best first.

@@ -24,7 +24,7 @@ CURVES = ("train_loss", "val_loss", "val_psnr_db", "val_ssim")
 OPTIONAL_VALIDATION = ("val_bits_per_dim", "val_kl_nats", "val_active_units", "val_loss_floor")
 OPTIONAL_TESTS = ("test_spectrum_db", "test_bits_per_dim", "test_kl_nats", "test_active_units")
 OPTIONAL = (*OPTIONAL_VALIDATION, *OPTIONAL_TESTS)
-"""Of VAEs, of inputs in [-1, 1], and of newer sweeps: tables leave out those that no trial has."""
+"""Only VAEs, inputs in [-1, 1] or newer sweeps have these: tables leave out those that no trial has."""
 TESTS = ("test_loss", "test_psnr_db", "test_ssim", *OPTIONAL_TESTS)
 NUMBERS = ("best_epoch", "epochs_done", *CURVES, *OPTIONAL_VALIDATION)
 COSTS = ("parameters", "epoch_s", "seconds", "n_train", "n_test", "threads")
@@ -42,15 +42,15 @@ class Trial:
     record: TrialRecord
     """Under the folder's name. An interrupted trial has none: this is then what its event file says of it."""
     numbers: Mapping[str, float | None]
-    """`NUMBERS` at the best epoch, `used_train_loss` and `used_val_loss` of the weights that met the test set, `TESTS`,
+    """`NUMBERS` at the best epoch, `used_train_loss` and `used_val_loss` of the tested checkpoint, `TESTS`,
     `COSTS`; None where there is none."""
     curves: Scalars
     from_record: bool
-    """The numbers are not from the event file, which is damaged."""
+    """The event file is damaged, so the numbers are from trial.json."""
 
     @property
     def name(self) -> str:
-        """Of its folder."""
+        """Name of its folder."""
         return self.record.name
 
     @property
@@ -76,7 +76,7 @@ class Trial:
 
 @dataclass
 class SweepLogs:
-    """Everything a report says, before it is laid out."""
+    """A sweep as the report reads it."""
 
     sweep_file: SweepFile
     trials: list[Trial] = field(default_factory=list)
@@ -96,7 +96,7 @@ class SweepLogs:
         return any(not math.isnan(trial.number(name)) for trial in self.trials)
 
     def describe(self, configuration: Configuration) -> str:
-        """In words, by the axes of the sweep."""
+        """The configuration as text, by the axes of the sweep."""
         return describe(configuration, self.sweep_file.current_space.described(configuration, self.axes))
 
     def command_with(self, option: str) -> str:
@@ -121,7 +121,7 @@ def read_logs(sweep: Path) -> SweepLogs:
     sweep_file, baselines = store.read_sweep(sweep), store.read_baselines(sweep)
     logs = SweepLogs(sweep_file or SweepFile(), baselines=baselines or Baselines())
     if sweep_file is None:
-        logs.warnings.append("sweep.json is missing or unreadable: what was asked is not known, only what was done")
+        logs.warnings.append("sweep.json is missing or unreadable: the report shows the trials found, not the plan")
     if baselines is None and (sweep / store.BASELINES).exists():
         renew = "run the sweep's command again to renew it"
         logs.warnings.append(f"{store.BASELINES} is damaged or of another version; {renew}")
@@ -129,7 +129,7 @@ def read_logs(sweep: Path) -> SweepLogs:
     for folder in sorted(path for path in sweep.iterdir() if is_trial(path)):
         record, events = store.read_record(folder), read_events(folder)
         if record and (first := seen.setdefault(record.identity, folder.name)) != folder.name:
-            logs.warnings.append(f"{folder.name}: the same trial as {first}, counted once")
+            logs.warnings.append(f"{folder.name}: same trial as {first}; counted once")
             continue
         logs.trials.append(_trial(folder, record, events, logs.warnings))
     logs.axes = _swept(logs)
@@ -147,7 +147,7 @@ def read_events(folder: Path) -> TrialEvents:
 def _trial(folder: Path, record: TrialRecord | None, events: TrialEvents, warnings: list[str]) -> Trial:
     problem, scalars = _problem(record, events), events.scalars
     if problem:
-        used = "its numbers are those of trial.json (†)" if record else "it is listed as interrupted"
+        used = "values from trial.json are used (†)" if record else "it is listed as interrupted"
         warnings.append(f"{folder.name}: {problem}; {used}")
     known = replace(record, name=folder.name) if record else _interrupted(folder, events)
     from_record = bool(record and problem)
@@ -174,7 +174,7 @@ def _problem(record: TrialRecord | None, events: TrialEvents) -> str:
     """What is wrong with the event files in the light of the record, or ''."""
     done = len(events.scalars.get("val_loss", {}))
     if events.damaged:
-        return f"event file damaged ({', '.join(events.damaged)}), {done} epoch(s) readable"
+        return f"event file damaged ({', '.join(events.damaged)}), {done} readable epochs"
     if record is None:
         return ""
     epochs = int(record.metrics.get("epoch") or 0)

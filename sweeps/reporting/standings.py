@@ -120,13 +120,14 @@ def _standing_row(number: int, place: Place, found: Findings) -> StandingRow:
 
 
 def _standing_line(row: StandingRow) -> Row:
+    significance = "significantly worse" if row.mark == "behind" else row.mark
     cells = (
         shown(row.place),
         row.title,
         Entry(DB(row.psnr_db), interval(row.low, row.high)),
         Entry(DB(row.difference), interval(row.difference_low, row.difference_high)),
         blocks.Number(p_text(row.p_holm)),
-        Entry(blocks.Name(row.mark + (", smallest" if row.suggested else "")), look="bold" if row.tied else ""),
+        Entry(blocks.Name(significance + (", smallest" if row.suggested else "")), look="bold" if row.tied else ""),
         Entry(DB(row.over_folds), interval(row.over_folds_low, row.over_folds_high)),
         shown(row.parameters),
     )

@@ -1,4 +1,4 @@
-"""How hard the classes and images of a sweep are: from the images that the folds of one configuration tested."""
+"""PSNR of the classes and images of a sweep, from the images that the folds of one configuration tested."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -26,14 +26,14 @@ class ClassResult:
     """Tested."""
     of: int
     means: Mapping[str, float]
-    """Of `IMAGE_METRICS` those that are known, over images."""
+    """The known `IMAGE_METRICS`, means over images."""
     low: float | None
-    """95 % interval of the PSNR."""
+    """95 % CI of the PSNR."""
     high: float | None
     p_harder: float | None
-    """One-sided, of Welch's t test between the class and the label's other images, for one class alone; where the sweep
-    knows process conditions, of their means, because repeated images of a surface are no independent evidence. None
-    where there are fewer than two of either."""
+    """One-sided p of Welch's t-test between the class and the label's other images, without correction. Units are the
+    means of process conditions where the sweep knows them, because repeated images of a surface are not independent.
+    None if either side has fewer than two."""
 
     @property
     def psnr_db(self) -> float:
@@ -66,7 +66,7 @@ class ImageResult:
 
 
 def class_results(sweep_file: SweepFile, results: Sequence[FoldResult]) -> list[ClassResult]:
-    """Of every label and class. Each label is judged by the folds that were stratified by it.
+    """Results of every label and class. Each label is evaluated on the folds that are stratified by it.
 
     Args:
         results: cells of one configuration.

@@ -1,4 +1,4 @@
-"""What a reader must know about single trials: not bit-comparable, outside the space, a schedule, failed."""
+"""Notes about single trials: not bit-comparable, outside the search space, with a schedule, failed."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -15,10 +15,10 @@ OUTSIDE, SCHEDULE, FROM_RECORD = "‡", "§", "†"
 
 @dataclass(frozen=True)
 class TrialNotes:
-    """Signs behind the names of trials, and what they mean."""
+    """Signs after the names of trials, and their meaning."""
 
     signs: Mapping[str, str] = field(default_factory=dict)
-    """Of a trial outside the space or with a schedule."""
+    """Trial outside the search space or with a schedule -> its sign."""
     notes: tuple[str, ...] = ()
     retry: str = ""
     """How to repeat the failed trials, or ''."""
@@ -42,15 +42,15 @@ def trial_notes(logs: SweepLogs, outside: Mapping[str, list[str]]) -> TrialNotes
     if outside:
         axes = ", ".join(sorted({name for names in outside.values() for name in names}))
         notes.append(
-            f"{OUTSIDE} Outside the current search space ({axes}): {_trials(outside)}, of an earlier version of it;"
-            " kept, not ranked."
+            f"{OUTSIDE} Outside the current search space ({axes}): {_trials(outside)} from an earlier version of the"
+            " space; kept, not ranked."
         )
     if changing:
         listed = " | ".join(f"{trial}: {steps}" for trial, steps in list(changing.items())[:NAMED])
         more = f" | and {len(changing) - NAMED} more: see schedule in trial.json" if len(changing) > NAMED else ""
         notes.append(
-            f"{SCHEDULE} A schedule (population based training): the settings changed during the training, shown are"
-            f" the last. {listed}{more}"
+            f"{SCHEDULE} Population based training changed the settings during training (a schedule); the table shows"
+            f" the last ones. {listed}{more}"
         )
     return TrialNotes(signs, tuple(notes), _retry(logs))
 
@@ -95,7 +95,7 @@ def not_comparable(records: Iterable[TrialRecord]) -> list[str]:
 def _retry(logs: SweepLogs) -> str:
     n = sum(tally_of(logs.sweep_file, logs.records).failed)
     command = logs.command_with("--retry-failed")
-    return f"{n} failed trial{'' if n == 1 else 's'}; once the cause is gone, repeat with: {command}" if n else ""
+    return f"{n} failed trial{'' if n == 1 else 's'}; after you fix the cause, repeat with: {command}" if n else ""
 
 
 def _circumstances(record: TrialRecord) -> dict[str, str]:

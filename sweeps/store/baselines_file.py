@@ -1,4 +1,4 @@
-"""baselines.json: what the trials of a sweep must beat, per split."""
+"""baselines.json: the baselines of a sweep, per split."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

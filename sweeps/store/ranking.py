@@ -1,4 +1,4 @@
-"""Who is first: the one rule for the console, the cross-validation and the report."""
+"""Ranking of trials: one rule for the console, the cross-validation and the report."""
 
 import math
 from collections.abc import Iterable
@@ -7,7 +7,7 @@ from typing import Any
 from sweeps.store.trial_record import TrialRecord
 
 METRIC, MODE = "best_val_psnr_db", "max"
-"""What a search looks for."""
+"""Objective of a search."""
 LOSS = "best_val_loss"
 Place = tuple[float, float, str]
 

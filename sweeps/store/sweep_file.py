@@ -24,7 +24,7 @@ KEPT = ("created", "cv_configurations", "cv_cells")
 
 @dataclass(frozen=True)
 class RaceRule:
-    """Of `--race`: who cannot win by more than `margin` dB stops, with probability `alpha` wrongly."""
+    """Rule of `--race`: eliminate what cannot win by more than `margin` dB, wrongly with probability `alpha`."""
 
     alpha: float = 0.05
     margin: float = 0.0
@@ -184,12 +184,12 @@ def check_sweep(sweep: Path, now: SweepFile, explain: Explain | None = None) -> 
     """
     before = read_sweep(sweep)
     if before is None and (sweep / SWEEP_FILE).exists():
-        raise SweepRefused(f"{sweep}/{SWEEP_FILE} is damaged; delete it and it is written anew from the command")
+        raise SweepRefused(f"{sweep}/{SWEEP_FILE} is damaged; delete it and run the command again: it is written anew")
     if before is None:
         return
     if different := differences(before, now):
         there, here = before.to_json(), now.to_json()
-        lines = [f"  {key}: {there[key]!r} there, {here[key]!r} asked" for key in different]
+        lines = [f"  {key}: {there[key]!r} in the sweep, {here[key]!r} requested" for key in different]
         lines += [f"  {line}" for line in (explain(before, now) if explain else [])]
         raise SweepRefused(
             f"the sweep {sweep} was made with other settings; choose another --name\n" + "\n".join(lines)

@@ -77,7 +77,7 @@ def test_a_changed_picture_is_named(folder):
         pixels = image.copy()
     pixels.putpixel((3, 3), 255 - pixels.getpixel((3, 3)))
     pixels.save(folder / file)
-    assert changed(before, identity(folder)) == [f"{file}: picture changed"]
+    assert changed(before, identity(folder)) == [f"{file}: image changed"]
 
 
 def test_one_image_less_does_not_make_the_others_change(folder):
@@ -109,7 +109,7 @@ def test_another_order_of_the_rows_is_told(folder):
         sheet.append(values)
 
     edit(folder, change)
-    assert changed(before, identity(folder)) == ["the sheet: its rows are in another order"]
+    assert changed(before, identity(folder)) == ["label table: its rows are in another order"]
 
 
 def test_labels_that_came_or_went_are_told_once(folder):
@@ -121,8 +121,8 @@ def test_labels_that_came_or_went_are_told_once(folder):
 
     edit(folder, change)
     now = identity(folder)
-    assert changed(before, now) == ["the sheet: label fluence added"]
-    assert changed(now, before) == ["the sheet: label fluence removed"]
+    assert changed(before, now) == ["label table: label fluence added"]
+    assert changed(now, before) == ["label table: label fluence removed"]
 
 
 def test_the_published_images_fit_into_sweep_json(real_images):

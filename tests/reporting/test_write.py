@@ -86,7 +86,7 @@ def test_only_failures_that_a_retry_would_repeat_are_said_to_be_repeated(tmp_pat
     write_trial(tmp_path, 2, "failed", cv=("angle", 1), n_folds=3, lr=5e-4, content={"error": "killed"})  # older folds
     assert "--retry-failed" not in (make_report(tmp_path) / "report.html").read_text()
     write_trial(tmp_path, 3, "failed", cv=("angle", 1), lr=5e-4, content={"error": "killed"})
-    assert "1 failed trial; once the cause is gone" in (make_report(tmp_path) / "report.html").read_text()
+    assert "1 failed trial; after you fix the cause" in (make_report(tmp_path) / "report.html").read_text()
 
 
 def test_fold_averages_are_those_of_numpy_and_name_the_missing_fold(sweep: Path, pages: Path) -> None:

@@ -14,7 +14,7 @@ def test_a_sweep_may_grow_but_not_change_its_data(tmp_path):
     open_sweep(tmp_path / "s", SweepFile(data_fingerprint="a", trials=2))
     open_sweep(tmp_path / "s", SweepFile(data_fingerprint="a", trials=9))
     assert json.loads((tmp_path / "s" / "sweep.json").read_text())["trials"] == 9
-    with pytest.raises(SweepRefused, match="data_fingerprint: 'a' there, 'b' asked\n  three images more"):
+    with pytest.raises(SweepRefused, match="data_fingerprint: 'a' in the sweep, 'b' requested\n  three images more"):
         check_sweep(tmp_path / "s", SweepFile(data_fingerprint="b"), lambda before, now: ["three images more"])
 
 
