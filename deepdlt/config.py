@@ -71,8 +71,8 @@ class TrainConfig:
     """CNN models: side of the decoder's transposed convolutions in pixels: 2 (the study's code and Table 7) or 3 (its
     Table 1)."""
     width: int = number(32, "a multiple of 8", lambda x: x >= 8 and x % 8 == 0)
-    """Residual models: number of channels at 32x32 pixels, a multiple of 8, preferably of 16. The models have twice as many
-    channels at 16x16 and four times as many at 8x8."""
+    """Residual models: number of channels at 32x32 pixels, a multiple of 8, preferably of 16. The models have twice as
+    many channels at 16x16 and four times as many at 8x8."""
     blocks: int = number(1, "in 1..8", lambda x: 1 <= x <= 8)
     """Residual models: number of residual blocks per resolution, in the encoder and in the decoder each, 1 to 8."""
     latent_channels: int = number(16, ">= 0", lambda x: x >= 0)

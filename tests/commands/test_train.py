@@ -135,7 +135,7 @@ def test_ctrl_c_before_the_first_batch_is_told_too(image_folder, elsewhere, caps
 def test_another_configuration_in_the_same_folder_is_refused(image_folder, elsewhere, capsys):
     assert main(words(image_folder, "run", "--epochs", "1")) == 0
     assert main(words(image_folder, "run", "--epochs", "1", "--set", "lr=0.1")) == 2
-    assert "`lr` is 0.0005 there, 0.1 asked" in capsys.readouterr().err
+    assert "`lr` is 0.0005 there, 0.1 here" in capsys.readouterr().err
 
 
 def test_a_loss_that_is_not_finite_is_told_without_a_traceback(image_folder, elsewhere, capsys):
