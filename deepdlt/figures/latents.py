@@ -93,11 +93,11 @@ def sample_grid(images: np.ndarray, columns: int = 8) -> Figure:
 
 
 def traversal_grid(images: np.ndarray, row_names: Sequence[str], column_values: Sequence[float]) -> Figure:
-    """What a decoder makes of one latent number after the other, each from low to high.
+    """Decoder output for one latent dimension after the other, each from low to high.
 
     Args:
         images: (d, v, 1, height, width) in [0, 1].
-        row_names: d names of the latent numbers.
+        row_names: d names of the latent dimensions.
         column_values: v values they take.
 
     Raises:

@@ -1,4 +1,4 @@
-"""What a person reads on the terminal: the plan, the leaders at the end, the command to type next."""
+"""Terminal output: the plan, the summary at the end, the next command."""
 
 from deepdlt.faces import face
 

@@ -40,7 +40,7 @@ def _program(words: Sequence[str]) -> list[str]:
 
 
 def _data_options(words: Sequence[str]) -> list[str]:
-    """Those of the sweep's command that say how its images are read."""
+    """Options of the sweep's command that say how its images are read."""
     found = []
     for number, word in enumerate(words):
         if word in DATA_OPTIONS:

@@ -1,4 +1,4 @@
-"""What an earlier run left of a trial that it did not finish: gone on with where that is the same training."""
+"""Unfinished trials of an earlier run: resumed if the training is the same."""
 
 from pathlib import Path
 

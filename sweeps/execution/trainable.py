@@ -49,7 +49,7 @@ NOT_LOGGED = ("epoch", "finished", "best_epoch")
 
 @dataclass(frozen=True)
 class Job:
-    """What all trials of a sweep share; the arrays come through Ray's object store, once per node."""
+    """Data that all trials of a sweep share; the arrays come through Ray's object store, once per node."""
 
     sweep: Path
     splits: dict[tuple[str, int], Split]
@@ -158,7 +158,7 @@ def _sizes(config: TrainConfig, split: Split, image_id: np.ndarray) -> dict[str,
 
 
 def _environment(config: TrainConfig, device: str) -> dict[str, Any]:
-    """On what the numbers were computed."""
+    """The device and software that computed the numbers."""
     threads = torch.get_num_threads()
     precision = str(resolve_precision(config, torch.device(device))).removeprefix("torch.")
     found = code_identity.environment(threads, device, precision)

@@ -1,4 +1,4 @@
-"""What a person sees while trials run, and the records of trials that could not write their own."""
+"""Progress of running trials, and the records of trials that could not write their own."""
 
 import errno
 import shutil
@@ -57,11 +57,11 @@ class Phase:
     name: str
     """`search` or `folds`."""
     total: int
-    """Those done in earlier runs included."""
+    """Number of trials, including those of earlier runs."""
     done: int
-    """Of these, before this run."""
+    """Trials that were done before this run."""
     then: int = 0
-    """Folds that follow when this phase is over."""
+    """Fold runs that follow this phase."""
 
 
 class SweepProgress(tune.Callback):
@@ -116,7 +116,7 @@ class SweepProgress(tune.Callback):
         self._guarded(self._complete, trial)
 
     def on_trial_recover(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        """Tune hook: a trial's process died and gets another one, where it goes on behind its last epoch."""
+        """Tune hook: a trial's process died and gets another one, in which it resumes after its last epoch."""
         retry = f"retry {trial.num_failures} of {RETRIES} from epoch {_epoch(trial)}"
         self._say(f"{_name(trial)}: {self._how_died(trial)}; {retry}")
 
@@ -133,7 +133,7 @@ class SweepProgress(tune.Callback):
     def line(self) -> str:
         """`search 11/12 · running 1 · pruned 4 · best val_psnr_db 27.31 (s0012) · then 20 fold runs · ETA 9-12 min`.
 
-        The ETA is of all that is left, folds that follow included.
+        The ETA is of all that is left, including the fold runs that follow.
         """
         parts = [f"{self.phase.name} {sum(self.counts.values())}/{self.phase.total}", f"running {len(self.running)}"]
         parts += [f"{name} {self.counts[name]}" for name in (PRUNED, FAILED) if self.counts[name]]
@@ -209,7 +209,7 @@ class SweepProgress(tune.Callback):
             raise OSError(errno.ENOSPC, f"only {free / 1e6:.0f} MB left", str(self.sweep))
 
     def _left(self, trial: Any) -> None:
-        """A trial that ended with the run: no record, so that the next run goes on with it."""
+        """A trial that ended with the run: no record, so that the next run resumes it."""
         self.running.discard(trial.trial_id)
         if not self.quiet:
             self._say(f"{_name(trial)} interrupted after epoch {_epoch(trial)}")

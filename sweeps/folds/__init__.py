@@ -1,4 +1,4 @@
-"""Results of folds -> averages with intervals, who is best, who ties, and the race that stops who cannot win."""
+"""Results of folds -> averages with intervals, the best configuration and its ties, the race."""
 
 from deepdlt.faces import face
 

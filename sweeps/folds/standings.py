@@ -122,14 +122,14 @@ def fold_findings(
 
 
 def current_tables(tables: Iterable[FoldTable]) -> list[FoldTable]:
-    """Those of the grid that was asked for last."""
+    """Tables of the last requested cross-validation."""
     return [table for table in tables if table.current]
 
 
 def _configurations(
     results: Sequence[FoldResult], sweep_file: SweepFile, first: Configuration | None
 ) -> list[Configuration]:
-    """Those of the grid that was asked for; then what else has cells in it, by mean validation PSNR."""
+    """The requested configurations; then others with cells in that grid, by mean validation PSNR."""
     wanted, psnr = sweep_file.cv_configurations or (), {}
     begun = dict.fromkeys(result.configuration for result in results)
     for each in begun:

@@ -61,7 +61,7 @@ class FoldRow:
 
     @property
     def numbers(self) -> Mapping[str, float | None]:
-        """Those of a complete cell."""
+        """Numbers of a complete cell."""
         return self.result.numbers if self.result and self.state == COMPLETE else {}
 
     @property
@@ -145,7 +145,7 @@ def fold_results(records: Iterable[TrialRecord]) -> list[FoldResult]:
 
 
 def of_grid(results: Iterable[FoldResult], sweep_file: SweepFile, configuration: Configuration) -> list[FoldResult]:
-    """Those of one configuration that belong to the grid that was asked for: its number of folds, its seeds.
+    """Results of one configuration in the requested grid: its number of folds, its seeds.
 
     3 of 3 folds and 3 of 5 folds have nothing in common; of an older grid the largest number of folds is taken.
     """
@@ -210,7 +210,7 @@ def finite(value: Any) -> TypeGuard[float]:
 
 
 def average_over(values: Sequence[float], test_share: float) -> Average:
-    """Of (n,) values over folds that test `test_share` units per unit they train on."""
+    """Average of (n,) values over folds that test `test_share` units per unit they train on."""
     sd = float(np.std(values, ddof=1)) if len(values) > 1 else None
     mean, low, high = corrected_interval(values, 1, test_share)
     return Average(mean, sd, low, high)

@@ -1,4 +1,4 @@
-"""What makes two sweeps the same: their data, their code, what was asked; and whether one may go on."""
+"""Identity of a sweep: its data, code and request; and whether it may be resumed."""
 
 from deepdlt.faces import face
 

@@ -30,7 +30,7 @@ class SweepData:
     name: str
     synthetic: bool
     leakage: dict[str, dict[str, float | None]]
-    """Of the cross-validation's folds; see deepdlt.dataset.leakage."""
+    """Leakage of the cross-validation's folds; see deepdlt.dataset.leakage."""
     images: dict[str, Any] = field(default_factory=dict)
     """Pictures and labels as `sweeps.identity.images` compares them."""
 

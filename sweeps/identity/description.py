@@ -1,4 +1,4 @@
-"""What sweep.json says of a sweep: what was asked, on which data, with which code."""
+"""Content of sweep.json: the request, the data and the code."""
 
 import hashlib
 import json
@@ -88,7 +88,7 @@ def make_sweep_file(request: Request, data: SweepData, command: str) -> SweepFil
 
 @dataclass(frozen=True)
 class Provenance:
-    """By what a trial was made, for its record."""
+    """Code and software of a trial, for its record."""
 
     code: str
     """Digest."""
@@ -97,12 +97,12 @@ class Provenance:
 
 
 def provenance() -> Provenance:
-    """By what trials are made here and now."""
+    """Code and software of this process."""
     return Provenance(code_identity.digest(code_identity.code_files()), versions(), git_commit())
 
 
 def versions() -> dict[str, str]:
-    """Of Python and of the packages that decide the numbers."""
+    """Versions of Python and of the packages that decide the numbers."""
     found = {"python": platform.python_version()}
     for package in ("deepdlt-sweeps", "torch", "torchvision", "ray", "optuna", "tensorboard", "numpy", "scikit-learn"):
         try:

@@ -52,7 +52,7 @@ def _images(identity: Mapping[str, Any]) -> dict[str, Image]:
 
 
 def _differences(before: Image, now: Image) -> list[str]:
-    """Of one image, in the labels that both have."""
+    """Differences of one image, in the labels that both have."""
     (old_sha, old), (new_sha, new) = before, now
     different = [name for name in new if name in old and old[name] != new[name]]
     lines = ["image changed"] if old_sha != new_sha else []

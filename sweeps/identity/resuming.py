@@ -1,4 +1,4 @@
-"""What a run that goes on with a sweep must notice: other code, another space, another machine.
+"""Checks before a sweep is resumed: other code, another space, another machine.
 
 Other data are refused by sweep.json's fixed keys (`check_sweep`); here it is said what changed in them.
 """
@@ -68,9 +68,9 @@ def notes(request: Request, resources: Resources, sweep: Path, sweep_file: Sweep
     torn = [p.parent.name for p in sorted(sweep.glob("*/trial.json")) if read_record(p.parent) is None]
     before = read_sweep(sweep)
     return [
-        *(f"{name}: its trial.json is damaged; the trial is run again" for name in torn),
-        *(f"{folder.name}: begun by other code, it starts again" for folder in other if read_record(folder) is None),
-        *(f"{name}: a population had changed it, it starts again" for name in _former_members(request, sweep)),
+        *(f"{name}: trial.json is damaged; the trial is repeated" for name in torn),
+        *(f"{folder.name}: begun by other code; it starts again" for folder in other if read_record(folder) is None),
+        *(f"{name}: a population changed its settings; it starts again" for name in _former_members(request, sweep)),
         *(_space_changes(before, sweep_file, request, records) if before is not None else []),
         *([] if on_cluster else _machine_changes(request, resources, records)),
     ]
@@ -81,7 +81,7 @@ def _first(lines: list[str]) -> list[str]:
 
 
 def _former_members(request: Request, sweep: Path) -> list[str]:
-    """Unfinished trials that go on without the population that gave them other settings."""
+    """Unfinished trials with settings from a population that is no longer used."""
     if request.scheduler in schedulers.POPULATIONS:
         return []
     folders = [path.parent for path in sorted(sweep.glob(f"*/{population.SCHEDULE}"))]
@@ -106,7 +106,7 @@ def _space_changes(before: SweepFile, now: SweepFile, request: Request, records:
     outside = sum(r.is_search and bool(request.outside(r.config)) for r in records)
     parts = [f"{sign}: {', '.join(found)}" for sign, found in (("added", added), ("removed", removed)) if found]
     kept = f"; {outside} finished trial(s) are outside it now: kept, marked, not counted" if outside else ""
-    return [f"the space changed ({'; '.join(parts)}){kept}"] if parts or kept else []
+    return [f"the search space changed ({'; '.join(parts)}){kept}"] if parts or kept else []
 
 
 def _values(axis: Axis | None) -> list[str]:

@@ -45,17 +45,17 @@ NO_WORK = ("seed", "epochs", "early_stopping", "optimizer", "schedule", "init")
 
 @dataclass(frozen=True)
 class Forecast:
-    """What the plan says about time."""
+    """Estimated time of a plan."""
 
     eta_s: Span | None
     """Wall-clock seconds; None where nothing here can tell."""
     basis: str
-    """What they come from, in words."""
+    """Basis of the estimate, as text."""
     epoch_s: Mapping[str, float] = field(default_factory=dict)
     """Kind of configuration, in words -> seconds per epoch of the search."""
     trial_epochs: int = 0
     memory: str = ""
-    """What the largest trial takes of a GPU."""
+    """GPU memory of the largest trial."""
 
     def to_json(self) -> dict[str, Any]:
         """Rounded."""
@@ -144,14 +144,14 @@ class _Pace:
 
     epoch_s: Mapping[Configuration, float]
     counts: Mapping[Configuration, int]
-    """Of all kinds that are to come."""
+    """Kind -> number of trials to run."""
     doubt: Span
     """Factor."""
     basis: str
     memory_mb: float
 
     def epoch_of(self, trials: int) -> Span:
-        """Of the mean of so many trials: which kinds they are is not known, unless they are all that is to come."""
+        """Mean time per epoch of so many trials; their kinds are not known, unless they are all trials to run."""
         times, weights = np.array([*self.epoch_s.values()]), [self.counts[kind] for kind in self.epoch_s]
         mean = np.average(times, weights=weights)
         variance = np.average((times / mean - 1) ** 2, weights=weights)
@@ -265,7 +265,7 @@ def _other_s(coming: Iterable[Configuration], data: SweepData, search: bool, aga
 
 
 def _memory_note(needed_mb: float, crops_mb: float, share: float) -> str:
-    """What the largest trial takes of a GPU's memory and what its share leaves it; "" without a GPU."""
+    """GPU memory that the largest trial needs and its share of the GPU; "" without a GPU."""
     if not share or not needed_mb:
         return ""
     total = torch.cuda.get_device_properties(0).total_memory / 1e6
@@ -277,7 +277,7 @@ def _sum(*spans: Span) -> Span:
 
 
 def _product(*spans: Span) -> Span:
-    """Of independent factors: hardly ever are all of them at the same end."""
+    """Product of independent factors: hardly ever are all of them at the same end."""
     middle = math.prod(math.sqrt(low * high) for low, high in spans)
     off = math.exp(math.hypot(*(math.log(high / low) / 2 for low, high in spans)))
     return middle / off, middle * off

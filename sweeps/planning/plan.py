@@ -14,13 +14,13 @@ from sweeps.space import Axis, Configuration
 from sweeps.store import COMPLETE, FAILED, PRUNED, Cell, Pair, SweepFile, Tally, TrialRecord, read_records
 
 Records = Mapping[str, TrialRecord]
-"""By identity."""
+"""Identity -> record."""
 NOT_NEEDED = "not needed"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """What would run, for people (`--plan`) and scripts (`--plan --json`). What is done is of this request alone."""
+    """What would run, for people (`--plan`) and scripts (`--plan --json`). Counts refer to this request only."""
 
     sweep: Path
     request: Request
@@ -43,12 +43,12 @@ class Plan:
 
     @property
     def disk_mb(self) -> float:
-        """Of all its trials."""
+        """Disk space of all trials."""
         return round(sum(self.tally.planned) * trial_mb(self.request.config()), 1)
 
     @property
     def missing_mb(self) -> float:
-        """Of those that are still to run."""
+        """Disk space of the trials that are still to run."""
         return self.disk_mb * sum(self.tally.to_run) / max(1, sum(self.tally.planned))
 
     def to_json(self) -> dict[str, Any]:

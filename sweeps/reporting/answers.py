@@ -119,7 +119,7 @@ def other_configuration(found: Findings) -> str:
 
 
 def complete_tables(found: Findings) -> list[FoldTable]:
-    """Of the leading configuration those labels that have an average, of the grid that was asked for where it ran."""
+    """Labels of the leading configuration that have an average; of the requested cross-validation where it ran."""
     tables = current_tables(found.leading) or found.leading
     return [table for table in tables if "test_psnr_db" in table.averages]
 

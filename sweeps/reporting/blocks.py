@@ -59,7 +59,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class Answers:
-    """What the report is for."""
+    """The answers to the questions of a sweep."""
 
     answers: Sequence[Answer]
 
@@ -106,7 +106,7 @@ class Table:
     """Under its name and caption; titles of "" are left out."""
 
     titles: Sequence[str]
-    """Of the columns."""
+    """Titles of the columns."""
     rows: Sequence[Row]
     foot: Sequence[Row] = ()
     name: str = ""
@@ -141,7 +141,7 @@ Block = Heading | Text | Items | Answers | Figure | Table | Beside
 
 @dataclass(frozen=True)
 class Report:
-    """All of it."""
+    """A whole report."""
 
     title: str
     subtitle: str

@@ -137,7 +137,7 @@ def find(logs: SweepLogs) -> Findings:
 
 
 def ranking(trials: Iterable[Trial]) -> list[Trial]:
-    """Those that are complete and have a finite validation PSNR, best first."""
+    """Trials that are complete and have a finite validation PSNR, best first."""
     complete = [trial for trial in trials if trial.status == COMPLETE]
     numbers = [(trial.numbers.get("val_psnr_db"), trial.numbers.get("val_loss")) for trial in complete]
     places = [place(psnr, loss, trial.name) for trial, (psnr, loss) in zip(complete, numbers, strict=True)]

@@ -37,7 +37,7 @@ Scalars = Mapping[str, Mapping[int, float]]
 
 @dataclass(frozen=True)
 class Trial:
-    """What a trial's folder says."""
+    """Content of a trial's folder."""
 
     record: TrialRecord
     """Under the folder's name. An interrupted trial has none: this is then what its event file says of it."""
@@ -159,7 +159,7 @@ def _trial(folder: Path, record: TrialRecord | None, events: TrialEvents, warnin
 
 
 def _interrupted(folder: Path, events: TrialEvents) -> TrialRecord:
-    """What the event file says of a trial that has no record."""
+    """A trial without a record, from its event file."""
     logged = events.hparams
     config = Configuration.of((name, whole(value)) for name, value in logged.items() if name not in SPLIT)
     kind = logged.get("kind") or (CV if folder.name.startswith("cv-") else SEARCH)
@@ -171,7 +171,7 @@ def _interrupted(folder: Path, events: TrialEvents) -> TrialRecord:
 
 
 def _problem(record: TrialRecord | None, events: TrialEvents) -> str:
-    """What is wrong with the event files in the light of the record, or ''."""
+    """How the event files contradict the record, or ''."""
     done = len(events.scalars.get("val_loss", {}))
     if events.damaged:
         return f"event file damaged ({', '.join(events.damaged)}), {done} readable epochs"

@@ -131,7 +131,7 @@ def _trial_row(trial: Trial) -> Cells:
 
 
 def _fold_rows(table: FoldTable) -> list[Cells]:
-    """Of cv.csv: one row per cell, then the mean, its standard deviation and interval; no average of a part."""
+    """Rows of cv.csv: one row per cell, then the mean, its SD and interval; no average of a part."""
     about = {"label": table.label, "n_folds": table.n_folds}
     rows: list[Cells] = []
     for row in table.rows:

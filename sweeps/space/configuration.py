@@ -69,7 +69,7 @@ class Configuration(Mapping[str, Any]):
 
     @property
     def seed(self) -> int:
-        """Of the training; 0 where there is none."""
+        """Seed of the training; 0 where there is none."""
         return int(self.get("seed", 0))
 
     @property

@@ -1,4 +1,4 @@
-"""What is in a space, and what is not: the one rule, for plan, search, tally and report."""
+"""Membership in a search space: one rule for plan, search, tally and report."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""What a sweep keeps on disk: sweep.json, trial.json, event files, the lock; and the count of what is done."""
+"""Files of a sweep: sweep.json, trial.json, event files, the lock; and the count of what is done."""
 
 from deepdlt.faces import face
 

@@ -20,9 +20,9 @@ class SplitBaselines:
     fold: int
     n_folds: int
     key: str
-    """Of all that the numbers depend on."""
+    """Hash of everything that the numbers depend on."""
     rows: tuple[Mapping[str, Any], ...]
-    """Of `deepdlt.analysis.baseline_table`, None where a number is not finite."""
+    """Rows of `deepdlt.analysis.baseline_table`, None where a number is not finite."""
 
     @property
     def split(self) -> SplitPlace:
@@ -35,9 +35,9 @@ class Baselines:
     """The content of the file; empty where there is none."""
 
     pixels: int = 0
-    """Of a crop."""
+    """Pixels of a crop."""
     latent_sizes: tuple[int, ...] = ()
-    """Of the space's configurations."""
+    """Latent sizes of the space's configurations."""
     splits: tuple[SplitBaselines, ...] = ()
 
     @classmethod
@@ -56,7 +56,7 @@ class Baselines:
         return {"format": FORMAT, "pixels": self.pixels, "latent_sizes": list(self.latent_sizes), "splits": splits}
 
     def of(self, split: SplitPlace) -> SplitBaselines | None:
-        """Those of one split, None where they were not computed."""
+        """Baselines of one split; None if they were not computed."""
         return next((found for found in self.splits if found.split == split), None)
 
 

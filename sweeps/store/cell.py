@@ -11,7 +11,7 @@ from sweeps.space import Configuration
 
 SEARCH, CV = "search", "cv"
 GridCell = tuple[str, int, int]
-"""Of the label x fold x seed grid: label, fold (1-based), seed of the training."""
+"""Cell of the label x fold x seed grid: label, fold (1-based), seed of the training."""
 TuneConfig = dict[str, Any]
 """What Tune hands to the trainable."""
 
@@ -54,7 +54,7 @@ class Cell:
 
     @property
     def place(self) -> GridCell:
-        """Of a fold: its label, fold and seed."""
+        """Label, fold and seed of a fold run."""
         return self.label, self.fold, self.config.seed
 
     def name(self, number: int = 0) -> str:
@@ -80,5 +80,5 @@ def trial_name(config: TuneConfig) -> str:
 
 
 def sha256(content: Any) -> str:
-    """Of JSON with sorted keys, in hex."""
+    """Hash of JSON with sorted keys, in hex."""
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

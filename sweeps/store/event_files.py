@@ -38,7 +38,7 @@ VAE_METRICS = {
     "val_kl_nats": "val KL nats",
     "val_active_units": "val active units",
 }
-"""Those of the last epoch, where there are VAEs."""
+"""Metrics of the last epoch, for VAEs."""
 
 STAMP = re.compile(r"events\.out\.tfevents\.(\d{10})\.")  # seconds, in the names by which event files are ordered
 STATUS = {
@@ -154,7 +154,7 @@ def _next_file(directory: Path) -> tuple[float, IO[bytes]]:
 
 @dataclass
 class TrialEvents:
-    """What a trial's event files say."""
+    """Content of a trial's event files."""
 
     hparams: dict[str, Any] = field(default_factory=dict)
     scalars: dict[str, dict[int, float]] = field(default_factory=dict)

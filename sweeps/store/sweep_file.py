@@ -1,4 +1,4 @@
-"""sweep.json: what was asked of a sweep, and what may change when it is asked again."""
+"""sweep.json: the request of a sweep, and what may change when the command is repeated."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -45,7 +45,7 @@ class DataSummary:
 
 @dataclass(frozen=True, kw_only=True)
 class SweepFile:
-    """What was asked; None or empty where an older sweep.json does not say, or where there is none at all."""
+    """Request of a sweep; None or empty where an older sweep.json does not say, or where there is none at all."""
 
     space: str = ""
     question: str = ""
@@ -72,7 +72,7 @@ class SweepFile:
     data_fingerprint: str = ""
     data: DataSummary = field(default_factory=DataSummary)
     images: Mapping[str, Any] = field(default_factory=dict)
-    """Of `sweeps.identity.images`."""
+    """Image digests of `sweeps.identity.images`."""
     leakage: Mapping[str, Mapping[str, float | None]] = field(default_factory=dict)
     classes: Mapping[str, Mapping[str, list[int]]] = field(default_factory=dict)
     """Label -> class -> image ids."""
@@ -87,7 +87,7 @@ class SweepFile:
     codes: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     """Digest -> files of every version of the code that worked on the sweep."""
     cv_configurations: tuple[Configuration, ...] | None = None
-    """Of the grid that ran last, without seeds; None before one has."""
+    """Configurations of the last cross-validation, without seeds; None before one has run."""
     cv_cells: tuple[GridCell, ...] | None = None
     """The cells of each, in the order in which they run."""
 

@@ -12,7 +12,7 @@ from sweeps.store.sweep_file import SweepFile
 from sweeps.store.trial_record import FAILED, TrialRecord
 
 Pair = tuple[int, int]
-"""Of search and of cross-validation trials."""
+"""Counts of search trials and of fold runs."""
 
 
 @dataclass(frozen=True)
@@ -24,11 +24,11 @@ class Tally:
     done: Pair
     """Complete, or stopped early by a scheduler."""
     failed: Pair
-    """Those that `--retry-failed` runs again."""
+    """Failed trials, which `--retry-failed` repeats."""
     searched: int
     """Distinct configurations of complete search trials."""
     compared: int
-    """Of these, from the best on, those that have complete folds."""
+    """How many of the best of these have complete folds."""
     space_size: int | None
     """Configurations; None when there is no end of them."""
 

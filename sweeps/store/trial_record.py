@@ -23,32 +23,32 @@ class TrialRecord:
     """A trial that has ended. What one that failed, or one of an older version, does not say is None or empty."""
 
     name: str
-    """Of its folder."""
+    """Name of its folder."""
     status: str
     """`complete`, `pruned` or `failed`."""
     cell: Cell
     identity: str
-    """Of the cell, as it was when the record was written."""
+    """Identity of the cell when the record was written."""
     metrics: Mapping[str, float] = field(default_factory=dict)
-    """Of the last epoch, with the best validation values so far."""
+    """Metrics of the last epoch, with the best validation values so far."""
     test: Mapping[str, float] = field(default_factory=dict)
     test_by_image: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     """Image -> metric -> mean over its crops."""
     parameters: int | None = None
     seconds: float | None = None
-    """Of the run that finished it."""
+    """Duration of the run that finished it."""
     epoch_s: float | None = None
     threads: int | None = None
     device: str | None = None
     precision: str | None = None
     environment: Mapping[str, Any] = field(default_factory=dict)
-    """On what the numbers were computed."""
+    """The device and software that computed the numbers."""
     units: str | None = None
     """`images`, or `crops`: what n_train and n_test count."""
     n_train: int | None = None
     n_test: int | None = None
     schedule: tuple[Mapping[str, Any], ...] = ()
-    """Of population based training: the settings from each `epoch` on."""
+    """Schedule of population based training: the settings from each `epoch` on."""
     code: str | None = None
     """Digest of what trained it."""
     versions: Mapping[str, str] = field(default_factory=dict)
@@ -73,12 +73,12 @@ class TrialRecord:
 
     @property
     def is_search(self) -> bool:
-        """Of the search, not a fold."""
+        """A search trial, not a fold run."""
         return self.cell.kind == SEARCH
 
     @property
     def is_fold(self) -> bool:
-        """Of the cross-validation."""
+        """A fold run of the cross-validation."""
         return self.cell.kind == CV
 
     @property
@@ -93,17 +93,17 @@ class TrialRecord:
 
     @property
     def label(self) -> str:
-        """Of the split."""
+        """Label of the split."""
         return self.cell.label
 
     @property
     def place(self) -> GridCell:
-        """Of a fold: its label, fold and seed."""
+        """Label, fold and seed of a fold run."""
         return self.cell.place
 
     @property
     def last_settings(self) -> Configuration:
-        """Of population based training: the hyperparameters that the trial ended with; empty for all others."""
+        """For population based training: the hyperparameters that the trial ended with; empty for all others."""
         merged = {name: value for step in self.schedule for name, value in step.items()}
         return Configuration.of(merged).without(*OF_A_SCHEDULE)
 

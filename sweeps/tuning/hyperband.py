@@ -60,7 +60,7 @@ class HyperBand(Brackets):
         self.forget_result(trial)
 
     def on_trial_result(self, tune_controller: Any, trial: Trial, result: Mapping[str, Any]) -> str:
-        """Ray's, but for a trial that is finished: it waits for nobody."""
+        """Ray's, but for a trial that is finished: it waits for no other."""
         if result.get("finished"):
             return TrialScheduler.STOP
         return super().on_trial_result(tune_controller, trial, result)

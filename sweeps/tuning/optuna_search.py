@@ -99,7 +99,7 @@ class DistinctOptunaSearch(Searcher):
                 self._study.enqueue_trial(settings.to_json())
 
     def suggest(self, trial_id: str) -> Any:
-        """A configuration nobody has had yet; FINISHED when a finite space is exhausted or the run is to end."""
+        """A new configuration; FINISHED when a finite space is exhausted or the run is to end."""
         if stopping.reason() or (self._grid is not None and len(self._seen) >= len(self._grid)):
             return Searcher.FINISHED
         with _ends_the_run():

@@ -26,9 +26,9 @@ POPULATION = "population"
 """Key of Tune's config that makes a trial a member; the changeable fields are keys beside it."""
 SCHEDULE, _GENERATIONS, _MARKER, _SET_ASIDE = "schedule.json", ".generations", "marker.json", ".set_aside"
 Mark = dict[str, Any]
-"""What leads to a kept state: `member`, `epoch`, `state`, a folder."""
+"""Reference to a kept state: `member`, `epoch`, `state`, a folder."""
 Entry = dict[str, Any]
-"""Of a member's history: `epoch`, the first one trained with these settings; fields with their values."""
+"""Entry of a member's history: `epoch`, the first one trained with these settings; fields with their values."""
 _KEPT = 2  # the newest, and the one that Tune knows until it has been told of that
 
 
@@ -148,7 +148,7 @@ def set_aside(donor: tune.Checkpoint, config: TuneConfig) -> None:
 
 
 def forget_generations(sweep: Path) -> None:
-    """Remove the kept states of all members; for the end of a search, when nobody can want them any more."""
+    """Remove the kept states of all members; for the end of a search, when they are no longer needed."""
     for directory in (*sweep.glob(f"*/{_GENERATIONS}"), *sweep.glob(f"*/{_SET_ASIDE}")):
         shutil.rmtree(directory, ignore_errors=True)
 

@@ -64,7 +64,7 @@ class Generations(Population):
         return TrialScheduler.NOOP
 
     def choose_trial_to_run(self, tune_controller: Any) -> Trial | None:
-        """A waiting member that is behind; before that, when all have come, who goes on from whom."""
+        """A waiting member that is behind; before that, when all have arrived, which member continues from which."""
         if end_with_the_run(tune_controller, self._held):
             return None
         alive = [trial for trial in tune_controller.get_trials() if not trial.is_finished()]
@@ -108,7 +108,7 @@ class Generations(Population):
                 self.exploit(tune_controller, trial, donor)
 
     def _release(self, tune_controller: Any) -> None:
-        """Let those that waited in their processes go on, or give the process to somebody who is pending by now."""
+        """Let members that waited in their processes continue, or give the process to a pending member."""
         replaced = {trial for trial, _ in self._replacements}
         for trial, donor in self._replacements:
             if has_died(trial):
@@ -122,9 +122,9 @@ class Generations(Population):
         self._is_over = False
 
     def _give_way(self, tune_controller: Any) -> None:
-        """Free the processes of those that wait: who is pending in mid-generation has lost its own, perhaps its node.
+        """Free the processes of waiting members: a member pending in mid-generation has lost its own, perhaps its node.
 
-        They go on from the checkpoint that they reported when they came.
+        They continue from the checkpoint that they reported when they arrived.
         """
         for trial in sorted(self._held, key=str):
             if trial.is_saving:

@@ -49,7 +49,7 @@ class Brackets(HyperBandScheduler):
         return (bracket for band in self._hyperbands for bracket in band if bracket is not None)
 
     def halve(self, tune_controller: Any, bracket: Any) -> str:
-        """Stop the worst of a bracket and let the others go on, where all have come; the action for who came last."""
+        """Stop the worst of a bracket and let the others continue once all have arrived; the last one's action."""
         action = super()._process_bracket(tune_controller, bracket)
         bracket.is_being_processed = False  # Ray leaves it set, and looks at the bracket never again
         return action
@@ -91,7 +91,7 @@ class Population(PopulationBasedTraining):
         return self._quantiles()
 
     def exploit(self, tune_controller: Any, trial: Trial, donor: Trial) -> None:
-        """Let a trial go on from the donor's last checkpoint with `new_config`."""
+        """Let a trial continue from the donor's last checkpoint with `new_config`."""
         self._exploit(tune_controller, trial, donor)
 
     def new_config(self, trial: Trial, donor: Trial) -> dict[str, Any]:
@@ -130,7 +130,7 @@ class MedianRule(MedianStoppingRule):
 
 
 def let_go_on(tune_controller: Any, trial: Trial) -> None:
-    """Let a trial go on that was told to do nothing; Tune has no public way."""
+    """Let a trial continue that was told to do nothing; Tune has no public way."""
     getattr(tune_controller, "_tune_controller", tune_controller)._schedule_trial_train(trial)
 
 

@@ -1,4 +1,4 @@
-"""Who is stopped early, who waits, who goes on from whom: the schedulers' names, rules and needs."""
+"""Names, rules and requirements of the schedulers, which prune trials, let them wait or let them copy others."""
 
 import math
 from collections.abc import Mapping
@@ -48,8 +48,8 @@ def make_scheduler(
 
 
 def max_concurrent_trials(name: str, trials: int, concurrent: int) -> int:
-    """Of tune.TuneConfig: how many trials may have begun and not ended. Those that wait count, so that where trials
-    wait for each other it is all of them, and the resources alone say how many run.
+    """Setting of tune.TuneConfig: how many trials may have begun and not ended. Waiting trials count: where trials wait
+    for each other it is all of them, and the resources alone decide how many run.
     """
     return max(1, trials) if name in PAUSING else concurrent
 
@@ -85,13 +85,13 @@ def problems(name: str, domains: Mapping[str, Domain], config: TrainConfig, epoc
     if name not in NAMES:
         return [f"--scheduler must be one of {', '.join(NAMES)}, got {name!r}"]
     if name == "hyperband":
-        return _too_few(option, "--epochs", epochs, MIN_BRACKET, "a third of them decides who goes on") + _too_few(
-            option, "--trials", trials, MIN_BRACKET, "one in three goes on"
+        return _too_few(option, "--epochs", epochs, MIN_BRACKET, "the first third decides") + _too_few(
+            option, "--trials", trials, MIN_BRACKET, "one in three continues"
         )
     if name not in POPULATIONS:
         return []
     found = _too_few(option, "--epochs", epochs, 2, "members change between epochs")
-    found += _too_few(option, "--trials", trials, MIN_MEMBERS, "the worst quarter goes on from the best")
+    found += _too_few(option, "--trials", trials, MIN_MEMBERS, "the worst quarter copies the best")
     if not changeable(domains):
         swept = ", ".join(domains) or "nothing"
         found.append(

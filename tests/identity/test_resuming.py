@@ -103,7 +103,7 @@ def test_a_trial_that_other_code_has_begun_starts_again_and_that_is_said(tmp_pat
     begin(config, folder, "old")
     assert (folder / "last.pt").exists()
     [line] = resuming.notes(asked, Resources(1, 0, 1), tmp_path, SweepFile(), on_cluster=True)
-    assert line == "s0001-abc: begun by other code, it starts again"
+    assert line == "s0001-abc: begun by other code; it starts again"
     begin(config, folder, "new")
     assert not (folder / "last.pt").exists()
 
@@ -112,4 +112,4 @@ def test_a_damaged_record_is_named(tmp_path, asked):
     (tmp_path / "s0001-abc").mkdir()
     (tmp_path / "s0001-abc" / "trial.json").write_text("{")
     [line] = resuming.notes(asked, Resources(1, 0, 1), tmp_path, SweepFile(), on_cluster=True)
-    assert line == "s0001-abc: its trial.json is damaged; the trial is run again"
+    assert line == "s0001-abc: trial.json is damaged; the trial is repeated"

@@ -112,7 +112,7 @@ def test_without_pca_the_low_pass_dct_is_the_linear_baseline(one: Callable[..., 
     (split,) = known.splits
     split = replace(split, rows=tuple(row for row in split.rows if row["baseline"] != "PCA"))
     sweep = one({"extra": {"test_psnr_db": 21.0}}, known=replace(known, splits=(split,)))
-    assert "0.22 dB above the low-pass DCT with 128" in which_autoencoder(find(read_logs(sweep))).detail
+    assert "0.22 dB above DCT with 128" in which_autoencoder(find(read_logs(sweep))).detail
     assert "No PCA with 128 components" in (make_report(sweep) / "report.md").read_text()
 
 

@@ -226,7 +226,7 @@ def test_wider_options_extend_a_sweep_and_what_is_damaged_is_run_again(extended)
     assert len({r.identity for r in search}) == len(search) == 3
     assert len(list(sweep.glob("s0*"))) == 3
     assert records[whole["identity"]].metrics["val_loss"] == whole["metrics"]["val_loss"]
-    assert "its trial.json is damaged; the trial is run again" in done.stderr
+    assert "trial.json is damaged; the trial is repeated" in done.stderr
     assert "to run: 2 search trials + 3 fold runs; 1 done already" in done.stderr
     assert len(re.findall(r"complete, epoch", done.stderr)) == 5
     found = [r for r in records.values() if (r.cell.kind, r.label, r.cell.n_folds) == ("cv", "PP1", 3)]
