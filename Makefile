@@ -5,7 +5,7 @@ SPACE ?= exp_grid
 export PYTHONDONTWRITEBYTECODE :=
 SWEEP ?= $(shell ls -td ray_results/*/ 2>/dev/null | head -1)
 
-.PHONY: sweep test test-slow test-all setup setup-dev lint fix dlip report board docs bench clean
+.PHONY: sweep test test-slow test-all test-lowest release setup setup-dev lint fix dlip report board docs bench clean
 
 sweep: setup  ## the main job: search, then cross-validate the best configuration
 	$(PY) sweeps/run.py --space $(SPACE) --cv
@@ -44,6 +44,17 @@ board: setup  ## TensorBoard on http://localhost:6006
 
 docs: setup  ## write the generated pages: hyperparameters, command line, files and columns
 	$(PY) docs/generate.py
+
+release: setup-dev  ## sources and wheel into dist/
+	rm -rf dist build
+	$(PY) -m build
+
+test-lowest:  ## the fast tests with the oldest versions that pyproject.toml allows, in .venv-lowest
+	$(PYTHON) -m venv .venv-lowest
+	.venv-lowest/bin/python -m pip install --quiet uv
+	.venv-lowest/bin/python -m uv pip install --quiet --python .venv-lowest/bin/python --resolution lowest-direct \
+	  --editable '.[dev]'
+	.venv-lowest/bin/python -m pytest -m "not slow"
 
 bench: setup-dev  ## measure this machine
 	$(PY) tests/benchmarks/waiting_times.py

@@ -14,6 +14,7 @@ from sweeps.execution.session import ray_session  # isort: skip  (before ray: it
 from deepdlt.dataset.create_dataset import CropOptions, create_dataset, load_patches
 from deepdlt.dataset.patches import Patches
 from deepdlt.images.source import Source, read_source
+from deepdlt.machine import cpu_count
 from deepdlt.synthetic.generator import make_synthetic
 
 MOST_WORKERS = 8
@@ -45,8 +46,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     """As many as the cores that this process may use, one more for slow tests, which wait; one takes up to 1.5 GB."""
-    cores = len(os.sched_getaffinity(0))
-    return min(MOST_WORKERS, cores + (config.option.markexpr == "slow"))
+    return min(MOST_WORKERS, cpu_count() + (config.option.markexpr == "slow"))
 
 
 def _ray_died(process: str) -> None:

@@ -1,6 +1,8 @@
 """Habits that the tests keep: none judges by the clock, so that a slow or busy machine fails none."""
 
 import ast
+import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -50,3 +52,20 @@ def test_no_test_asserts_on_elapsed_time(path: Path) -> None:
 )
 def test_the_rule_finds_what_it_is_for(source: str, lines: list[int]) -> None:
     assert clock_asserts(source) == lines
+
+
+def test_the_citation_and_the_metadata_name_one_version_and_one_author() -> None:
+    root = TESTS.parent
+    project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    citation = (root / "CITATION.cff").read_text(encoding="utf-8")
+    assert re.search(r'^version: "(.+)"$', citation, re.MULTILINE)[1] == project["version"]
+    assert f'- name: "{project["authors"][0]["name"]}"' in citation
+
+
+def test_every_package_is_typed_and_released() -> None:
+    root = TESTS.parent
+    listed = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"]["packages"]
+    for top in ("deepdlt", "search_spaces", "sweeps"):
+        assert (root / top / "py.typed").exists()
+        found = {str(p.parent.relative_to(root)).replace("/", ".") for p in (root / top).rglob("__init__.py")}
+        assert found == {name for name in listed if name.split(".")[0] == top}

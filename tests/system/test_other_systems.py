@@ -77,6 +77,7 @@ def test_what_is_taken_away_is_gone(call):
     assert "ModuleNotFoundError: import of fcntl halted" in done.stderr
 
 
+@pytest.mark.slow
 def test_a_sweep_runs_where_there_is_no_affinity_and_no_proc(call, image_folder, tmp_path):
     options = ["--space", "smoke", *NET, "--trials", "1", "--data", str(image_folder), "--name", "t"]
     done = call([*RUN, *options], MAC)
@@ -101,6 +102,7 @@ def test_a_sweep_without_locks_is_refused_at_once_and_names_wsl2(options, call, 
     assert list((tmp_path / "here").iterdir()) == []
 
 
+@pytest.mark.slow
 def test_the_library_works_where_sweeps_do_not(call, image_folder, tmp_path):
     """Images are checked, and a network is trained and resumed."""
     done = call([*DEEPDLT, "check", "--data", str(image_folder)], WINDOWS, WINDOWS_MODULES)
