@@ -19,6 +19,8 @@ from deepdlt.models.vae import Variational
 
 NORM_GROUPS = 8
 CROP_SIDE = 64
+NORM_CRASHES = torch.__version__.startswith(("2.11.", "2.12."))
+"""On a CPU the gradient of group norm ends the process there when its input needs none, and memory formats differ."""
 LOGVAR_START = -4.0  # near the optimum for a reconstruction of 22 dB: the log of its mean squared error
 
 
@@ -87,6 +89,8 @@ class _ResidualTrunk(nn.Module):
     def _features(self, x: Tensor) -> Tensor:
         """(batch, 1, side, side) -> (batch, side/8, side/8, 4 width), flattened for a vector latent."""
         h = _resize_channels(_space_to_channels((x - self.centre) / self.unit), self.width)
+        if NORM_CRASHES and torch.is_grad_enabled() and not h.requires_grad:
+            h.requires_grad_()
         h = self.encoder(h).permute(0, 2, 3, 1)
         return h if self.is_map else h.flatten(1)
 
