@@ -79,7 +79,7 @@ def complete_transplant(directory: Path) -> None:
 def _check_compatible(
     config: TrainConfig, theirs: dict[str, Any], state: dict[str, Any], before: dict[str, Any] | None, source: Path
 ) -> None:
-    asked = config_dict(config)
+    asked, theirs = config_dict(config), config_dict(TrainConfig()) | theirs  # of before a field was added
     fixed = [name for name in asked if name not in (*CHANGEABLE, *OWN) and asked[name] != theirs.get(name)]
     if fixed:
         listed = "; ".join(f"`{name}` is {theirs.get(name)!r} there, {asked[name]!r} here" for name in fixed)

@@ -112,6 +112,17 @@ def test_what_may_change_changes_neither_the_network_nor_what_is_validated(model
     assert torch.equal(*outputs)
 
 
+def test_a_donor_of_before_a_field_was_added_has_its_default(trained, monkeypatch):
+    def older(path):
+        state = load_checkpoint(path)
+        del state["config"]["ema"]
+        return state
+
+    monkeypatch.setattr("deepdlt.training.transplant.load_checkpoint", older)
+    good, bad = trained
+    assert transplant(good, bad, CONFIG) == 3
+
+
 def test_the_donors_best_epoch_comes_along(trained):
     good, bad = trained
     transplant(good, bad, CONFIG)
