@@ -113,4 +113,4 @@ def _circumstances(record: TrialRecord) -> dict[str, str]:
 def _trials(names: Iterable[str]) -> str:
     listed = list(names)
     count = f"{len(listed)} trial{'' if len(listed) == 1 else 's'}"
-    return count if len(listed) > NAMED else f"{count}, {', '.join(listed)}"
+    return count if len(listed) > NAMED else f"{count} ({', '.join(listed)})"

@@ -75,7 +75,7 @@ def test_of_a_narrower_space_the_best_inside_leads_and_the_rest_is_listed_withou
     )
     assert places == [("1", best), ("2", second), ("–", gone)]
     assert f"| – | {gone} ‡ |" in markdown
-    assert "1 trial, " + gone + ", of an earlier version of it; kept, not ranked." in html
+    assert f"1 trial ({gone}) from an earlier version of the space; kept, not ranked." in html
     assert {row["trial"]: row["rank"] for row in rows(pages / "trials.csv")} == {best: "1", second: "2", gone: ""}
 
 
@@ -437,7 +437,7 @@ def test_the_script_runs_from_anywhere_without_torch_and_ray(one: Callable[..., 
 def test_help_shows_an_example_first_and_loads_nothing_heavy() -> None:
     command = [sys.executable, "-X", "importtime", str(ROOT / "sweeps" / "report.py"), "-h"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert "python sweeps/report.py ray_results/exp_grid" in done.stdout
+    assert "python sweeps/report.py ray_results/my-sweep" in done.stdout
     heavy = [
         name for name in ("numpy", "pandas", "matplotlib", "tensorboard") if re.search(rf"\| +{name}\n", done.stderr)
     ]
