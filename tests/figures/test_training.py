@@ -64,7 +64,7 @@ def test_only_highlighted_trials_are_coloured() -> None:
     colours = [line.get_color() for line in figure.axes[1].lines]
     assert colours == [FAINT, COLOURS[0]]
     legend = [text.get_text() for text in figure.legends[0].get_texts()]
-    assert legend == ["best", "training (dashed)", "other trials"]
+    assert legend == ["best", "training loss", "other trials"]
 
 
 def test_one_epoch_is_seen_as_a_dot() -> None:

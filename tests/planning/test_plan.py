@@ -225,7 +225,7 @@ def test_a_fold_fails_for_the_request_that_asks_for_it_alone(grid_of_five):
     failed = known(done, *folds[:4], replace(folds[4], status="failed"))
     assert plan.tally(request(*options), failed, "data").failed == (0, 1)
     assert plan.tally(request(*options, "--folds", "2"), failed, "data").failed == (0, 0)
-    assert plan.tally(request(*options[1:]), failed, "data").failed == (0, 0)  # no --cv
+    assert plan.tally(request(*options[3:]), failed, "data").failed == (0, 0)  # no cross-validation
     other = plan.searched_settings(request(*options[:-1], "2"))[1]
     better = record(request(*options), other, psnr=30.0)
     extended = request(*options[:-1], "2")
