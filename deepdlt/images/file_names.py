@@ -26,6 +26,7 @@ def find_files(folder: Path, table: Sheet) -> tuple[str, list[str], list[str]]:
         several = " and ".join(map(repr, matching))
         raise DataError(f"{table.path}: {several} may each be the column of file names; rename all but one")
     heading = matching[0]
+    listed = {str(Path(name)) for name, problem in found[heading] if not problem}
     on_disk = _disk_images(folder) if good[heading] < len(table.rows) else []
     faults = {i for i, name in table.faults if name == heading}
     problems = [f"{table.path.name} {text}" for (_, name), text in sorted(table.faults.items()) if name == heading]
@@ -35,7 +36,7 @@ def find_files(folder: Path, table: Sheet) -> tuple[str, list[str], list[str]]:
             continue
         if problem.startswith("no such image"):
             missing += 1
-            problem += (_spelling(name, on_disk) if missing <= 20 else "") + "; add it or delete the row"
+            problem += (_spelling(name, on_disk, listed) if missing <= 20 else "") + "; add it or delete the row"
         problems.append(f"{table.path.name} row {table.row_numbers[i]}: {problem}")
     return heading, [name if not problem else "" for name, problem in found[heading]], problems
 
@@ -74,13 +75,13 @@ def _resolve(root: Path, heading: str, text: str) -> tuple[str, str]:
     return text, problem
 
 
-def _spelling(name: str, on_disk: list[str]) -> str:
-    """A hint at the file that a missing name probably means."""
+def _spelling(name: str, on_disk: list[str], listed: set[str]) -> str:
+    """A hint at the file that a missing name probably means: a similar one is of no other row."""
     name = name.replace("\\", "/")
     for known in on_disk:
         if fold(known) == fold(name):
             return f" (there is {known!r}: capitals, spaces, Unicode form or slashes differ)"
-    return hint(name, on_disk[:500])
+    return hint(name, [known for known in on_disk if known not in listed][:500])
 
 
 def _disk_images(folder: Path) -> list[str]:

@@ -26,8 +26,8 @@ def show_plan(plan: Plan, as_json: bool = False, file: TextIO | None = None) -> 
         "data": f"{data.images} images, {data.crops} crops" + (" (synthetic)" if data.synthetic else ""),
         "protocol": plan.sweep_file.protocol,
         "leakage": _leakage(plan.sweep_file.leakage),
-        "trials": f"{_many(n_search, 'search trial')} + {_many(n_cv, 'fold run')}, {plan.request.epochs} epochs each;"
-        f" {_left(plan)}",
+        "trials": f"{_many(n_search, 'search trial')} + {_many(n_cv, 'fold run')},"
+        f" {_many(plan.request.epochs, 'epoch')} each; {_left(plan)}",
         "resources": f"{resources.cpus_per_trial:g} CPU + {resources.gpus_per_trial:g} GPU per trial,"
         f" {resources.max_concurrent} at a time",
         "time": _time(plan),

@@ -7,6 +7,7 @@ from typing import Any, TextIO
 
 from rich.table import Table
 
+from deepdlt.command_line import short_path
 from sweeps.console.next_command import next_command
 from sweeps.console.plain import console_to
 from sweeps.console.train_command import train_command
@@ -65,6 +66,8 @@ def show_summary(sweep: Path, file: TextIO, tally: Tally | None = None) -> None:
         sizes = f"{smallest.parameters:,} parameters instead of {found.places[0].parameters:,}"
         console.print(f"smallest of the tied configurations: {texts[smallest.configuration]}, {sizes}")
     console.print(counts_text(*([r.status for r in records if r.is_fold == kind] for kind in (False, True))))
+    if ranked:
+        console.print(f"weights of the best: {short_path(sweep / ranked[0].name / 'best.pt')}", soft_wrap=True)
     if ranked and (again := train_command(sweep_file, ranked[0])):
         console.print(f"train the best again: {again}", soft_wrap=True)
     command = next_command(sweep_file.command, tally or tally_of(sweep_file, records))

@@ -1,8 +1,6 @@
 """Reading an image folder: what it gives, and what it refuses with which words."""
 
-import re
 import shutil
-import textwrap
 from pathlib import Path
 
 import numpy as np
@@ -305,17 +303,6 @@ def test_the_command_line_shows_what_was_read(tmp_path, capsys):
     assert "images      4\nsizes       80x70 (4)\nconditions  1\n" in shown
     assert "  material  'a' (2), 'b' (2)\n  power     1.5 (4)\n" in shown
     assert "note: labels.csv: label 'power' has only one value" in shown
-
-
-def test_the_walk_through_in_the_docs_is_what_a_new_user_sees(tmp_path, monkeypatch, capsys):
-    page = (Path(__file__).parents[2] / "docs/your-data.md").read_text(encoding="utf-8")
-    monkeypatch.chdir(tmp_path)
-    example, last = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
-    exec(example, {})
-    arguments, shown = re.search(r"\$ python -m deepdlt check (.*?)\n(.*?)\n\n", page, re.DOTALL).groups()
-    assert main(arguments.split()) == 0
-    assert capsys.readouterr().out == textwrap.dedent(shown) + "\n"
-    exec(last, {})
 
 
 def test_the_audit_is_one_flag_away(folder, capsys):

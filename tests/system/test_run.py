@@ -133,7 +133,7 @@ def test_every_split_has_baselines_that_the_report_shows(sweep):
     html = (sweep / "report" / "report.html").read_text(encoding="utf-8")
     assert "<b>Baselines</b>" in html
     assert html.count(">DCT-128</td>") == 2
-    assert "with 128 numbers" in html
+    assert "with 128 coefficients" in html
     assert {row["baseline"] for row in table(sweep / "report" / "baselines.csv")} >= {"constant", "low-pass DCT"}
 
 
