@@ -25,6 +25,7 @@ from deepdlt.terminal import say, to_nowhere
 START_AGAIN = "nothing was finished. Start again with:"
 MOVED = {"--label": "--labels", "--storage": "--out", "--out": "--storage", "--minimise": "--minimize"}
 """Options of other names: of before, or of another command."""
+CLOSE, VERY_CLOSE = 0.7, 0.8  # of difflib: a misspelt option comes before a hyperparameter that is like it
 NOT_NEEDED = {"--resume": "an interrupted command resumes when it is typed again, without an option"}
 
 
@@ -100,12 +101,13 @@ class Parser(argparse.ArgumentParser):
         if word.startswith("-"):
             if MOVED.get(word) in options:
                 return f"{MOVED[word]} {value}".strip()
-            if name and "--set" in options:
+            near = difflib.get_close_matches(word, options, 1, VERY_CLOSE)
+            if name and "--set" in options and not near:
                 return f"--set {name}={value or 'VALUE'}"
-            near = difflib.get_close_matches(word, options, 1, 0.7)
+            near = near or difflib.get_close_matches(word, options, 1, CLOSE)
             return f"{near[0]} {value}".strip() if near else ""
         for option, known in self.words.items():
-            near = difflib.get_close_matches(typed, list(known), 1, 0.7)
+            near = difflib.get_close_matches(typed, list(known), 1, CLOSE)
             if near:
                 return f"{option} {near[0]}"
         if "=" in typed and name and "--set" in options:
