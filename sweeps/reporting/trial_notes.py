@@ -42,8 +42,8 @@ def trial_notes(logs: SweepLogs, outside: Mapping[str, list[str]]) -> TrialNotes
     if outside:
         axes = ", ".join(sorted({name for names in outside.values() for name in names}))
         notes.append(
-            f"{OUTSIDE} Outside the current search space ({axes}): {_trials(outside)} from an earlier version of the"
-            " space; kept, not ranked."
+            f"{OUTSIDE} Outside the current search space ({axes}): {_trials(outside)}; made with an earlier"
+            " version of the space, kept, not ranked."
         )
     if changing:
         listed = " | ".join(f"{trial}: {steps}" for trial, steps in list(changing.items())[:NAMED])
@@ -113,4 +113,4 @@ def _circumstances(record: TrialRecord) -> dict[str, str]:
 def _trials(names: Iterable[str]) -> str:
     listed = list(names)
     count = f"{len(listed)} trial{'' if len(listed) == 1 else 's'}"
-    return count if len(listed) > NAMED else f"{count} ({', '.join(listed)})"
+    return count if len(listed) > NAMED else f"{count}, {', '.join(listed)}"

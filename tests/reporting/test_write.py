@@ -75,7 +75,7 @@ def test_of_a_narrower_space_the_best_inside_leads_and_the_rest_is_listed_withou
     )
     assert places == [("1", best), ("2", second), ("–", gone)]
     assert f"| – | {gone} ‡ |" in markdown
-    assert f"1 trial ({gone}) from an earlier version of the space; kept, not ranked." in html
+    assert f"1 trial, {gone}; made with an earlier version of the space, kept, not ranked." in html
     assert {row["trial"]: row["rank"] for row in rows(pages / "trials.csv")} == {best: "1", second: "2", gone: ""}
 
 
