@@ -300,6 +300,7 @@ def test_the_tutorial_runs_whole(page, tmp_path):
     script = next((b for language, b in blocks(TEXTS[page]) if language == "python"), None)
     if script:
         (tmp_path / "make_example.py").write_text("\n".join(script))
+        subprocess.run([sys.executable, "make_example.py"], cwd=tmp_path, check=True)
     ran = 0
     for command in commands_of(page):
         words = command.deepdlt
