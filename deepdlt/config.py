@@ -3,13 +3,13 @@
 A search space, a trial and a checkpoint use the same names of these fields.
 """
 
-import difflib
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from deepdlt.errors import CommandError
 from deepdlt.rules import Usual, beyond_usual, choices, number, one_of, out_of_range, parse, wrong_types
+from deepdlt.synonyms import meant
 
 PROTOCOLS: dict[str, dict[str, str]] = {
     # The recommended protocol: the study's experiment without its errors.
@@ -272,66 +272,9 @@ def config_dict(config: TrainConfig) -> dict[str, Any]:
     return asdict(config)
 
 
-OTHER_NAMES = {
-    "act": "activation",
-    "activationfunction": "activation",
-    "amp": "precision",
-    "architecture": "model",
-    "augment": "augment_symmetry",
-    "augmentation": "augment_symmetry",
-    "batch": "batch_size",
-    "brightness": "augment_brightness",
-    "bs": "batch_size",
-    "channels": "width",
-    "codesize": "latent_dim",
-    "criterion": "loss",
-    "decay": "weight_decay",
-    "depth": "blocks",
-    "drop": "dropout",
-    "dropoutrate": "dropout",
-    "dtype": "precision",
-    "emadecay": "ema",
-    "filtersize": "kernel_size",
-    "initialization": "init",
-    "kernel": "kernel_size",
-    "klweight": "beta",
-    "ksize": "kernel_size",
-    "l2": "weight_decay",
-    "latent": "latent_dim",
-    "latentsize": "latent_dim",
-    "learningrate": "lr",
-    "likelihood": "vae_likelihood",
-    "lossfn": "loss",
-    "lrscheduler": "schedule",
-    "maxepochs": "epochs",
-    "minibatch": "batch_size",
-    "minibatchsize": "batch_size",
-    "nepochs": "epochs",
-    "net": "model",
-    "network": "model",
-    "noise": "input_noise",
-    "nonlinearity": "activation",
-    "numepochs": "epochs",
-    "opt": "optimizer",
-    "optim": "optimizer",
-    "patience": "early_stopping",
-    "scheduler": "schedule",
-    "sigma": "decoder_sigma",
-    "ssimweight": "ms_ssim_weight",
-    "wd": "weight_decay",
-    "zdim": "latent_dim",
-}
-"""Names that other tools use for the hyperparameters, without `_` -> names here."""
-
-
 def field_called(name: str) -> str | None:
     """The hyperparameter that a person means by this name: its own, a common synonym, or a similar name; else None."""
-    names = {field.name.replace("_", ""): field.name for field in fields(TrainConfig)}
-    bare = name.lower().replace("-", "").replace("_", "").replace(" ", "")
-    if bare in names or bare in OTHER_NAMES:
-        return names.get(bare) or OTHER_NAMES[bare]
-    near = difflib.get_close_matches(bare, names, n=1)
-    return names[near[0]] if near else None
+    return meant(name, [field.name for field in fields(TrainConfig)])
 
 
 def _unknown_field(key: str) -> str:

@@ -10,7 +10,6 @@ import pytest
 
 import search_spaces
 from deepdlt.config import (
-    OTHER_NAMES,
     PROTOCOLS,
     ConfigError,
     TrainConfig,
@@ -21,6 +20,7 @@ from deepdlt.config import (
     unusual,
 )
 from deepdlt.rules import usual_ranges
+from deepdlt.synonyms import OTHER_NAMES
 from sweeps.space import Axis
 
 

@@ -56,6 +56,8 @@ def run(args: argparse.Namespace) -> int:
     """Check all labels, then write the folds of each."""
     if (args.data is None) == (args.patches is None):
         raise DataError("give either --data FOLDER or --patches FOLDER")
+    if args.patches and (args.sheet or args.group_by or args.pixel_pitch != "native"):
+        raise DataError("--sheet, --group-by and --pixel-pitch say how --data is read; --patches were cut with theirs")
     if args.unit and args.protocol == "report":
         raise DataError("--unit belongs to --protocol corrected; the study's folds divide crops")
     protocol = PROTOCOLS[args.protocol]

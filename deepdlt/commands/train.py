@@ -59,7 +59,7 @@ def add_options(parser: Parser) -> None:
     add(
         "--fold", type=whole_number(1), metavar="K", help="train on fold K of the cross-validation instead of one split"
     )
-    add("--folds", type=whole_number(2), default=5, metavar="N", help="folds in all; default %(default)s")
+    add("--folds", type=whole_number(2), metavar="N", help="folds in all, with --fold; default 5")
     add("--split-seed", type=whole_number(0, 2**32 - 1), default=42, metavar="N",
         help="random seed for the split; default %(default)s")  # fmt: skip
     add = parser.add_argument_group("where").add_argument
@@ -87,8 +87,11 @@ def _prepare(args: argparse.Namespace) -> Training:
     label, *_ = label_list(args.labels, most=1) or (None,)
     if args.fold and not label:
         raise ConfigError("--fold needs --labels, the label that the folds are stratified by")
-    if args.fold and not 1 <= args.fold <= args.folds:
-        raise ConfigError(f"--fold must be in 1..{args.folds} (--folds), got {args.fold}")
+    if args.folds and not args.fold:
+        raise ConfigError("--folds needs --fold, the fold to train on")
+    folds = args.folds or 5
+    if args.fold and args.fold > folds:
+        raise ConfigError(f"--fold must be in 1..{folds} (--folds), got {args.fold}")
     if args.device == "cuda" and not torch.cuda.is_available():
         raise ConfigError("--device cuda: PyTorch finds no GPU here (`deepdlt doctor` says why); leave it out")
     if args.threads:
@@ -105,11 +108,11 @@ def _prepare(args: argparse.Namespace) -> Training:
         options = options if args.brightness is None else replace(options, brightness=args.brightness)
         patches = load_patches(create_dataset(source, CACHE / "patches", options, progress))
     if args.fold and label:
-        split = fold_splits(config, patches, label, args.folds, args.split_seed)[args.fold - 1]
+        split = fold_splits(config, patches, label, folds, args.split_seed)[args.fold - 1]
     else:
         split = single_split(config, patches, label, args.split_seed)
     device = ("cuda" if torch.cuda.is_available() else "cpu") if args.device == "auto" else args.device
-    default = CACHE / "runs" / _run_name(config, patches.fingerprint, [label, args.fold, args.folds, args.split_seed])
+    default = CACHE / "runs" / _run_name(config, patches.fingerprint, [label, args.fold, folds, args.split_seed])
     return Training(config, patches, split, source, args.out or default, device)
 
 

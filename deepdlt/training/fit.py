@@ -66,8 +66,7 @@ def fit(
 
     Yields:
         epoch (1..epochs), finished (1 for the last), train_loss (see `config.train_loss_mode`), val_loss, val_psnr_db,
-        val_ssim (means over images), best_epoch, best_val_loss, best_val_psnr_db, best_val_ssim, lr, epoch_s,
-        images_per_s (trained); see EPOCH_METRICS for more.
+        val_ssim (means over images), their best values, lr, epoch_s, images_per_s (trained); see EPOCH_METRICS.
 
     Raises:
         FloatingPointError: the loss is not finite; the message has epoch and batch.

@@ -80,6 +80,8 @@ def test_the_report_protocol_trains_on_a_fold_and_says_the_floor(image_folder, e
         (["--set", "lr"], "--set takes KEY=VALUE"),
         (["--set", "epochs=two"], "`epochs` must be a whole number"),
         (["--fold", "1"], "--fold needs --labels"),
+        (["--folds", "3"], "--folds needs --fold"),
+        (["--labels", "PP1,angle"], "--labels: this command takes 1, got 2"),
         (["--fold", "6", "--labels", "PP1"], "--fold must be in 1..5"),
         (["--labels", "colour"], "colour"),
         (["--device", "cuda"], "no GPU"),

@@ -377,6 +377,8 @@ def test_the_command_line_refuses_before_anything_is_written(image_folder, tmp_p
 
 
 def test_the_command_line_refuses_missing_crops_and_an_unwritable_folder(image_folder, tmp_path, capsys):
+    assert main(["--patches", str(tmp_path), "--group-by", "NP"]) == 2
+    assert "say how --data is read" in capsys.readouterr().err
     assert main(["--patches", str(tmp_path / "none")]) == 2
     assert "no such folder" in capsys.readouterr().err
     (tmp_path / "file").write_text("")

@@ -1,12 +1,11 @@
 """docs/generate.py: the pages are what it writes now, and every column and key that is written is described."""
 
-import importlib.util
 import json
 import re
 from dataclasses import fields
 from pathlib import Path
-from types import ModuleType
 
+import generate
 import numpy as np
 import pytest
 from written_contest import write_contest
@@ -25,17 +24,6 @@ from sweeps.store import Cell, SweepFile, TrialRecord
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 VAE = {f"{part}_{name}": 1.0 for part in ("val", "test") for name in ("bits_per_dim", "kl_nats", "active_units")}
-
-
-def generator() -> ModuleType:
-    """docs/generate.py, which is no package."""
-    spec = importlib.util.spec_from_file_location("generate_docs", DOCS / "generate.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-generate = generator()
 
 
 def described(file: str) -> set[str]:
