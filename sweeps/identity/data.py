@@ -6,8 +6,6 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
 from deepdlt.dataset import CACHE, Leakage, Patches, Split, crop_options, load_patches, mean_leakage
 from deepdlt.dataset.create_dataset import create_dataset
 from deepdlt.dataset.leakage import leakage
@@ -69,15 +67,19 @@ def _read(folder: Path, request: Request) -> Source:
         return read_labelled(folder, request.labels, **options)
     except DataError as error:
         if request.labels == LABELS and "unknown label" in str(error):
-            suited = _suited_labels(read_source(folder, **options).images)
+            suited = _suited_labels(folder, options)
             example = f", as in: --labels {','.join(suited)}" if suited else "; `deepdlt check` lists them"
             remedy = f"name labels of this table with --labels{example}"
             raise SweepRefused(f"{error}\n{remedy}") from error
         raise
 
 
-def _suited_labels(images: pd.DataFrame) -> list[str]:
-    """Up to two columns that divide the images into a few classes of several images each."""
+def _suited_labels(folder: Path, options: dict[str, Any]) -> list[str]:
+    """Up to two columns that divide the images into a few classes of several images each; none of a faulty folder."""
+    try:
+        images = read_source(folder, **options).images
+    except DataError:
+        return []
     found = []
     for name in images.columns:
         sizes = images[name].value_counts()
