@@ -39,7 +39,9 @@ PREPARE = {"report": "a sweep", "latents": "a checkpoint", "download": "the netw
 FOREIGN = {"--constraint", "--editable", "--index-url", "--torch-backend", "--force-reinstall", "--python", "--install",
            "--shm-size", "--gpus", "--logdir", "--randomly-seed"}  # fmt: skip
 """Options of other programs."""
-SMALL = ["--trials", "2", "--epochs", "1", "--set", "model=res_ae", "--set", "width=8", "--set", "latent_channels=4"]
+SMALL = ["--epochs", "1", "--set", "model=res_ae", "--set", "width=8", "--set", "latent_channels=4"]
+FEW = ["--trials", "2", "--folds", "2"]
+"""What makes the sweeps of the tutorials short, beside small networks."""
 
 
 @dataclass(frozen=True)
@@ -308,7 +310,7 @@ def test_the_tutorial_runs_whole(page, tmp_path):
             continue
         start = [sys.executable, *([] if words is None else ["-m", "deepdlt"])]
         words = command.words[1:] if words is None else words
-        small = SMALL if words[0] == "sweep" else SMALL[2:] if words[0] == "train" else []
+        small = {"sweep": [*SMALL, *FEW], "train": SMALL}.get(words[0], [])
         done = subprocess.run([*start, *words, *small], cwd=tmp_path, capture_output=True, text=True, check=False)
         assert done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}"
         ran += 1

@@ -104,7 +104,7 @@ def test_a_time_budget_ends_with_a_report_and_the_command_that_goes_on(tmp_path,
     """One that is used up before a trial can begin, on any machine; epochs that run are finished as after Ctrl-C."""
     code, out, err = finished([*LONG, "--data", str(image_folder), "--time-budget", "1s"], tmp_path)
     assert code == 130
-    assert "time budget is used up, 2 trial(s) are left" in err
+    assert "time budget is used up; trials left: 2" in err
     assert "Completed trials are saved. Resume with:" in err
     assert "report: " in out
     assert (sweep_in(tmp_path) / "report" / "report.html").is_file()
