@@ -1,7 +1,6 @@
-"""step_time(): it agrees with what fit() takes, and leaves no trace."""
+"""step_time(): medians by a clock of its own, of the functions that fit() calls; and it leaves no trace."""
 
-import os
-import statistics
+import importlib
 import threading
 
 import numpy as np
@@ -10,15 +9,44 @@ import torch
 
 from deepdlt.config import TrainConfig
 from deepdlt.dataset.stratified_split import Split, plain_split
-from deepdlt.training.fit import fit
+from deepdlt.training.fit import fit, train_step, validate
 from deepdlt.training.step_time import QUIET, StepTime, step_time
 
+fitting, measuring = (importlib.import_module(f"deepdlt.training.{name}") for name in ("fit", "step_time"))
 SMALL = TrainConfig(model="res_ae", width=8, batch_size=8)
 
 
 @pytest.fixture(scope="module")
 def split(patches):
     return plain_split(patches.images, patches.image_id, label="PP1")
+
+
+class Clock:
+    """Stands in for `time` in step_time: it moves only by what the work is said to take."""
+
+    def __init__(self):
+        self.now = 0.0
+
+    def perf_counter(self):
+        return self.now
+
+    def takes(self, seconds, work):
+        """`work`, done as ever, after which this clock has moved on by the next of `seconds`, and then by the last."""
+        left = list(seconds)
+
+        def timed(*arguments):
+            done = work(*arguments)
+            self.now += left.pop(0) if len(left) > 1 else left[0]
+            return done
+
+        return timed
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    clock = Clock()
+    monkeypatch.setattr(measuring, "time", clock)
+    return clock
 
 
 @pytest.mark.parametrize(
@@ -30,23 +58,28 @@ def split(patches):
         {"train_loss_mode": "running", "ema": 0.9},
     ],
 )
-def test_the_measured_epoch_agrees_with_that_of_a_real_training(patches, split, tmp_path, settings):
-    config = TrainConfig(epochs=5, batch_size=16, **settings)
-    halves = [step_time(config, patches.crops, split, budget_s=0.5)]
-    real = [metrics["epoch_s"] for metrics in fit(config, patches.crops, split, tmp_path)]
-    halves.append(step_time(config, patches.crops, split, budget_s=0.5))  # before and after: others use the machine too
-    measured = statistics.mean(half.epoch_s(config, len(split.train), len(split.val)) for half in halves)
-    assert 1 / 1.6 < measured / statistics.median(real[1:]) < 1.6
+def test_the_median_step_and_validation_are_those_that_the_clock_says(patches, split, clock, monkeypatch, settings):
+    steps, validations = [9.0, 0.5, 7.0, 0.5], [9.0, 0.3]  # the first one warms up; 7 s is an outlier
+    monkeypatch.setattr(measuring, "train_step", clock.takes(steps, train_step))
+    monkeypatch.setattr(measuring, "validate", clock.takes(validations, validate))
+    config = TrainConfig(batch_size=16, **settings)
+    measured = step_time(config, patches.crops, split, budget_s=20.0)
+    assert measured.step_s == pytest.approx(0.5)
+    assert measured.crop_s == pytest.approx(0.3 / 16)
+    assert measured.memory_mb == 0  # of a device that has memory of its own
+    assert clock.now == pytest.approx(20.0, abs=9.0)  # the budget, but for the call that passes its end
 
 
-def test_a_network_with_more_work_takes_longer(patches, split):
-    few, many = (
-        step_time(TrainConfig(model="res_ae", width=width, batch_size=8), patches.crops, split, budget_s=0.2)
-        for width in (8, 64)
-    )
-    assert many.step_s > 2 * few.step_s
-    assert many.crop_s > few.crop_s
-    assert few.memory_mb == 0  # of a device that has memory of its own
+def test_fit_trains_and_validates_by_the_functions_that_are_timed(patches, split, tmp_path, monkeypatch):
+    """What the epoch of a real training takes: the same steps, as many as step_time() counts, and one validation."""
+    calls = []
+    for name, function in {"train_step": train_step, "validate": validate}.items():
+        monkeypatch.setattr(fitting, name, lambda *a, name=name, do=function: calls.append(name) or do(*a))
+    config = TrainConfig(model="res_ae", width=8, batch_size=16, epochs=1)
+    list(fit(config, patches.crops, split, tmp_path))
+    assert (measuring.train_step, measuring.validate) == (train_step, validate)
+    assert calls.count("train_step") == -(-len(split.train) // 16)
+    assert calls.count("validate") == 1
 
 
 def test_an_epoch_is_its_steps_and_its_validation():
@@ -93,9 +126,15 @@ def test_fewer_crops_than_a_batch_are_enough(patches, split):
     assert measured.crop_s > 0
 
 
-def test_trainings_beside_the_measured_one_end_with_it_and_slow_it(patches, split):
-    before, more_than_fit = threading.active_count(), 2 * len(os.sched_getaffinity(0))
-    alone = step_time(SMALL, patches.crops, split, budget_s=0.3)
-    crowded = step_time(SMALL, patches.crops, split, budget_s=0.3, beside=more_than_fit)
+def test_trainings_beside_the_measured_one_train_with_it_and_end_with_it(patches, split, monkeypatch):
+    threads = set()
+
+    def step(*arguments):
+        threads.add(threading.get_ident())
+        return train_step(*arguments)
+
+    monkeypatch.setattr(measuring, "train_step", step)
+    before = threading.active_count()
+    step_time(SMALL, patches.crops, split, budget_s=0.3, beside=2)
     assert threading.active_count() == before
-    assert crowded.step_s > alone.step_s
+    assert len(threads) == 1 + 2
