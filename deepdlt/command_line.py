@@ -169,7 +169,7 @@ def add_data_options(parser: Parser, labels: str, *, data: str = "", required: b
     add("--data", type=Path, required=required, metavar="FOLDER", help=f"{what}; default: {data}" if data else what)
     add("--sheet", metavar="NAME", help="worksheet of a workbook that has several")
     add("--labels", metavar="A,B", help=labels)
-    add("--group-by", metavar="COLUMN", help="keep rows with the same value together; default: the process columns")
+    add("--group-by", metavar="A,B", help="keep rows with the same values together; default: the process columns")
     pitch = "native (as they are, the default), exclude (only the most frequent scale), or nm per pixel (resample)"
     add("--pixel-pitch", default="native", metavar="P", help=pitch)
 

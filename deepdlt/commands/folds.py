@@ -23,17 +23,20 @@ from deepdlt.dataset import (
     balance,
     bin_rule,
     check_folds,
+    class_notes,
     label_names,
     load_patches,
     mean_leakage,
+    replicate_note,
+    replicate_numbers,
     stratified_folds,
     write_folds,
 )
-from deepdlt.dataset.create_dataset import create_dataset
+from deepdlt.dataset.create_dataset import cut_patches
 from deepdlt.dataset.leakage import leakage
 from deepdlt.errors import DONE, DataError
 from deepdlt.images import DLIP_LABELS, Source, read_source
-from deepdlt.terminal import progress_bar
+from deepdlt.terminal import progress_bar, say
 
 
 def add_options(parser: Parser) -> None:
@@ -77,8 +80,12 @@ def _split_and_print(patches: Patches, label: Labels, args: argparse.Namespace, 
     print(f"{target}\ncrops of each class in the test sets of {len(folds)} folds by {options['unit']} (validation)")
     for name in label_names(label):
         print(balance(patches, folds, name, rule).rename_axis(name, axis=1).to_string())
-    leaks = [leakage(patches.table, split, patches.crops.shape[-1], patches.images) for split in folds]
-    print(f"leakage: {mean_leakage(leaks)}\n")
+    replicates, columns = replicate_numbers(patches.images, label)
+    leaks = [leakage(patches.table, split, patches.crops.shape[-1], patches.images, replicates) for split in folds]
+    print(f"leakage: {mean_leakage(leaks)}")
+    for note in [*class_notes(patches.images, label_names(label), rule), *replicate_note(mean_leakage(leaks), columns)]:
+        print(f"note: {note}")
+    print()
 
 
 def _checked_patches(args: argparse.Namespace, unit: str) -> tuple[Patches, list[Labels]]:
@@ -103,5 +110,7 @@ def _checked_patches(args: argparse.Namespace, unit: str) -> tuple[Patches, list
         raise DataError("\n".join(problems))
     if isinstance(have, Patches):
         return have, labels
+    for note in have.notes:
+        say(f"note: {note}")
     with progress_bar("cutting crops", "images") as progress:
-        return load_patches(create_dataset(have, args.out / "patches", options, progress)), labels
+        return cut_patches(have, args.out / "patches", options, progress), labels

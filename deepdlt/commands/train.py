@@ -13,10 +13,8 @@ schedule or warm-up made for fewer. KEY=VALUE: docs/hyperparameters.md lists the
 import argparse
 import hashlib
 import json
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import torch
 from rich.console import Console
@@ -25,8 +23,8 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from deepdlt.analysis import Training, read_history, summarize, write_history
 from deepdlt.command_line import Parser, add_data_options, data_options, label_list, typed, whole_number
 from deepdlt.config import PROTOCOLS, ConfigError, TrainConfig, config_dict, make_config, parse_settings, unusual
-from deepdlt.dataset import CACHE, crop_options, fold_splits, load_patches, single_split
-from deepdlt.dataset.create_dataset import create_dataset
+from deepdlt.dataset import CACHE, Split, crop_options, fold_splits, single_split
+from deepdlt.dataset.create_dataset import cut_patches
 from deepdlt.errors import DONE, FAILED, CommandError, DataError, Interrupted
 from deepdlt.images import read_labelled
 from deepdlt.models import DamagedCheckpoint
@@ -106,13 +104,13 @@ def _prepare(args: argparse.Namespace) -> Training:
     with progress_bar("cutting crops", "images") as progress:
         options = crop_options(config, synthetic=args.data is None)
         options = options if args.brightness is None else replace(options, brightness=args.brightness)
-        patches = load_patches(create_dataset(source, CACHE / "patches", options, progress))
+        patches = cut_patches(source, CACHE / "patches", options, progress)
     if args.fold and label:
         split = fold_splits(config, patches, label, folds, args.split_seed)[args.fold - 1]
     else:
         split = single_split(config, patches, label, args.split_seed)
     device = ("cuda" if torch.cuda.is_available() else "cpu") if args.device == "auto" else args.device
-    default = CACHE / "runs" / _run_name(config, patches.fingerprint, [label, args.fold, folds, args.split_seed])
+    default = CACHE / "runs" / _run_name(config, patches.fingerprint, label, split)
     return Training(config, patches, split, source, args.out or default, device)
 
 
@@ -180,8 +178,10 @@ class _Progress:
         self._bar.update(self._task, description=text)
 
 
-def _run_name(config: TrainConfig, fingerprint: str, split: Sequence[Any]) -> str:
+def _run_name(config: TrainConfig, fingerprint: str, label: str | None, split: Split) -> str:
     """`cnn_ae-corrected-3fa2c1`: the same for the same training, and for one with more epochs that extends it."""
     settings = config_dict(replace(config, epochs=1) if is_extendable(config) else config)
-    digest = hashlib.sha256(json.dumps([settings, fingerprint, list(split)], sort_keys=True).encode()).hexdigest()
-    return f"{config.model}-{config.protocol}-{digest[:6]}"
+    digest = hashlib.sha256(json.dumps([settings, fingerprint, label], sort_keys=True).encode())
+    for part in (split.train, split.val, split.test):
+        digest.update(part.tobytes())
+    return f"{config.model}-{config.protocol}-{digest.hexdigest()[:6]}"

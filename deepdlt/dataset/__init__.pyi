@@ -2,6 +2,7 @@ from .classes import Labels as Labels
 from .classes import bin_label as bin_label
 from .classes import bin_rule as bin_rule
 from .classes import class_name as class_name
+from .classes import class_notes as class_notes
 from .classes import label_names as label_names
 from .create_dataset import SAMPLINGS as SAMPLINGS
 from .create_dataset import CropOptions as CropOptions
@@ -18,6 +19,8 @@ from .fold_csv import write_folds as write_folds
 from .leakage import Leakage as Leakage
 from .leakage import balance as balance
 from .leakage import mean_leakage as mean_leakage
+from .leakage import replicate_note as replicate_note
+from .leakage import replicate_numbers as replicate_numbers
 from .patches import Patches as Patches
 from .prepare import CACHE as CACHE
 from .prepare import crop_options as crop_options

@@ -18,7 +18,8 @@ def bin_label(values: pd.Series, rule: str = "corrected") -> np.ndarray:
     """Class number of each value; the values stay unchanged.
 
     Rule `report` (the study): numbers in 5 quantile bins (pandas.qcut, duplicates dropped). Rule `corrected`: the same,
-    but a label with at most 8 distinct numbers has one class per number.
+    but a label with at most 8 distinct numbers has one class per number, and where all bins but one are empty (most
+    rows have the lowest number, or the highest) that number is a class and the others are one.
 
     Raises:
         DataError: a value is missing.
@@ -26,9 +27,22 @@ def bin_label(values: pd.Series, rule: str = "corrected") -> np.ndarray:
     if values.isna().any():
         raise DataError(f"label {values.name!r} has no value for {int(values.isna().sum())} of {len(values)} images")
     numeric = pd.api.types.is_numeric_dtype(values) and values.nunique() > 1
-    if numeric and (rule == "report" or values.nunique() > MAX_CATEGORIES):
-        return pd.qcut(values, q=QUANTILES, labels=False, duplicates="drop").to_numpy()
-    return values.astype("category").cat.codes.to_numpy()
+    if not numeric or (rule != "report" and values.nunique() <= MAX_CATEGORIES):
+        return values.astype("category").cat.codes.to_numpy()
+    codes = pd.qcut(values, q=QUANTILES, labels=False, duplicates="drop").to_numpy()
+    if rule == "report" or len(set(codes.tolist())) > 1:
+        return codes
+    return np.unique(np.sign(values - values.mode()[0]), return_inverse=True)[1]
+
+
+def class_notes(images: pd.DataFrame, labels: tuple[str, ...], rule: str) -> list[str]:
+    """A note on each label of several values that falls into one class: its folds are not stratified."""
+    return [
+        f"label {name!r} has {images[name].nunique()} values but falls into one class by the study's quantile bins:"
+        " its folds are not stratified (--protocol corrected bins it)"
+        for name in labels
+        if images[name].nunique() > 1 and len(set(bin_label(images[name], rule).tolist())) == 1
+    ]
 
 
 def bin_rule(unit: str) -> str:

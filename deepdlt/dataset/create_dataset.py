@@ -7,13 +7,13 @@ atomically. `load_patches` reads both layouts.
 import hashlib
 import json
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from deepdlt.atomic import made_beside
+from deepdlt.atomic import made_beside, write_atomic
 from deepdlt.dataset.patches import REPORT_TABLES, Patches, read_images, text_columns
 from deepdlt.dataset.report_layout import load_report_layout
 from deepdlt.errors import DataError, listing
@@ -60,7 +60,7 @@ class CropOptions:
 
 
 def create_dataset(source: Source, root: Path, options: CropOptions, progress: Progress | None = None) -> Path:
-    """Make the packed crops of a source in a folder below `root`, unless they exist.
+    """Make the packed crops of a source in a folder below `root`, unless they exist; then only labels are renewed.
 
     Returns:
         The folder with crops.npy, crops.csv, images.csv and meta.json. Decoding uses all cores; the crops depend only
@@ -72,6 +72,7 @@ def create_dataset(source: Source, root: Path, options: CropOptions, progress: P
     fingerprint = crops_fingerprint(source, options)
     target = root / f"patches-{fingerprint[:12]}"
     if (target / "meta.json").is_file():
+        _renew_labels(target, source)
         return target
     crops, table = draw_crops(source, options, progress)
     with made_beside(root) as work:
@@ -91,6 +92,15 @@ def create_dataset(source: Source, root: Path, options: CropOptions, progress: P
             if not (target / "meta.json").is_file():  # else another process made the same set meanwhile
                 raise
     return target
+
+
+def cut_patches(source: Source, root: Path, options: CropOptions, progress: Progress | None = None) -> Patches:
+    """The crops of a source, made once below `root`, with the labels that the source has now.
+
+    Raises:
+        DataError: as `create_dataset` and `load_patches` do.
+    """
+    return replace(load_patches(create_dataset(source, root, options, progress)), images=source.images)
 
 
 def load_patches(folder: Path) -> Patches:
@@ -151,6 +161,16 @@ def crops_fingerprint(source: Source, options: CropOptions) -> str:
     """sha256 of the images and of the options of their crops."""
     identity = json.dumps([FORMAT_VERSION, source.fingerprint, asdict(options)])
     return hashlib.sha256(identity.encode()).hexdigest()
+
+
+def _renew_labels(target: Path, source: Source) -> None:
+    """Bring the table of images up to date: its labels are no part of the crops' identity."""
+    table = source.images.to_csv(index=False).encode()
+    if (target / "images.csv").read_bytes() == table:
+        return
+    meta = json.loads((target / "meta.json").read_text(encoding="utf-8")) | {"text": text_columns(source.images)}
+    write_atomic(target / "images.csv", table)
+    write_atomic(target / "meta.json", json.dumps(meta, indent=2).encode())
 
 
 def _crops_of(source: Source, image_id: int, options: CropOptions) -> tuple[np.ndarray, pd.DataFrame, str]:

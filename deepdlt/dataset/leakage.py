@@ -1,13 +1,15 @@
 """Properties of a split: how much of its test set is also training data, and how folds share the classes."""
 
+import shlex
 from dataclasses import astuple, dataclass
 
 import numpy as np
 import pandas as pd
 
-from deepdlt.dataset.classes import bin_label, class_name
+from deepdlt.dataset.classes import Labels, bin_label, class_name, label_names
 from deepdlt.dataset.patches import Patches
 from deepdlt.dataset.stratified_split import Split
+from deepdlt.images import condition_numbers, replicate_columns
 
 
 @dataclass(frozen=True)
@@ -22,16 +24,27 @@ class Leakage:
     """Test crops that share a pixel with a training crop."""
     pixel_share: float
     """Pixels of the test crops that lie in a training crop; a pixel counts once for each test crop that has it."""
+    replicate_share: float | None = None
+    """Test crops from a probable replicate of an image that has training crops, see `replicate_numbers`; None if
+    there are no replicates to know."""
 
     def __str__(self) -> str:
         conditions = "" if self.condition_share is None else f", {self.condition_share:.1%} from its conditions"
+        if self.replicate_share:
+            conditions += f", {self.replicate_share:.1%} from probable replicates"
         return (
             f"{self.image_share:.1%} of the test crops come from images of the training set{conditions}; "
             f"{self.overlap_share:.1%} overlap a training crop; {self.pixel_share:.1%} of their pixels are in one"
         )
 
 
-def leakage(table: pd.DataFrame, split: Split, size: int = 64, images: pd.DataFrame | None = None) -> Leakage:
+def leakage(
+    table: pd.DataFrame,
+    split: Split,
+    size: int = 64,
+    images: pd.DataFrame | None = None,
+    replicates: np.ndarray | None = None,
+) -> Leakage:
     """How much of the test set of a split is also training data; exact, by a mask of training pixels per image.
 
     Args:
@@ -39,15 +52,16 @@ def leakage(table: pd.DataFrame, split: Split, size: int = 64, images: pd.DataFr
         split: indices into the table.
         size: side of a crop in px.
         images: table with `image_id` and `condition`, for the share of conditions.
+        replicates: of `replicate_numbers`, for the share of replicates; needs `images`.
 
     Source: in the study's folds all test crops come from images with training crops, 67 % overlap a training crop,
     and 25 % of their pixels lie in one.
     """
     image_id, x, y = (table[name].to_numpy() for name in ("image_id", "x", "y"))
-    conditions = None
-    if images is not None:
-        condition = images.set_index("image_id")["condition"].loc[image_id].to_numpy()
-        conditions = _mean(np.isin(condition[split.test], condition[split.train]))
+    rows = None if images is None else pd.Index(images["image_id"]).get_indexer(image_id)
+    groups = [None if images is None else images["condition"].to_numpy(), replicates]
+    of_crop = [None if group is None or rows is None else group[rows] for group in groups]
+    conditions, copies = (None if of is None else _mean(np.isin(of[split.test], of[split.train])) for of in of_crop)
     seen = np.zeros(len(split.test))
     train_of, test_of = (_by_image(image_id[part]) for part in (split.train, split.test))
     for image, tested in test_of.items():
@@ -60,7 +74,34 @@ def leakage(table: pd.DataFrame, split: Split, size: int = 64, images: pd.DataFr
             trained[y[k] : y[k] + size, x[k] : x[k] + size] = True
         seen[tested] = [trained[y[k] : y[k] + size, x[k] : x[k] + size].mean() for k in test]
     image_share = _mean(np.isin(image_id[split.test], image_id[split.train]))
-    return Leakage(image_share, conditions, _mean(seen > 0), _mean(seen))
+    return Leakage(image_share, conditions, _mean(seen > 0), _mean(seen), copies)
+
+
+def replicate_numbers(images: pd.DataFrame, label: Labels = ()) -> tuple[np.ndarray | None, tuple[str, ...]]:
+    """((n_images,) group of probable replicates, the columns in which they agree); None if there are none to know.
+
+    Args:
+        label: stratifies the split. A table in which it alone was set says nothing of replicates.
+    """
+    columns = replicate_columns(images)
+    if not set(columns) - set(label_names(label)):
+        return None, ()
+    return condition_numbers(images, columns), columns
+
+
+def replicate_note(mean: Leakage, columns: tuple[str, ...]) -> list[str]:
+    """A note with the remedy where replicates are on both sides of a split; [] where they are not.
+
+    Args:
+        columns: of `replicate_numbers`.
+    """
+    if not mean.replicate_share or mean.image_share:  # where images are divided, groups are not the remedy
+        return []
+    same, option = ", ".join(columns), shlex.quote(",".join(columns))
+    return [
+        f"{mean.replicate_share:.0%} of the test crops come from images with the same {same} as an image that was"
+        f" trained on; if these are replicates, keep them together: --group-by {option}"
+    ]
 
 
 def mean_leakage(leaks: list[Leakage]) -> Leakage:

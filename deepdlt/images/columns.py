@@ -27,13 +27,13 @@ class Column:
 
 
 def read_columns(
-    table: Sheet, name_column: str, labels: tuple[str, ...], group_by: str | None
+    table: Sheet, name_column: str, labels: tuple[str, ...], group_by: tuple[str, ...] = ()
 ) -> tuple[pd.DataFrame, list[str], list[str]]:
     """(typed columns, problems of the requested columns, notes). Without `labels`, problems become notes."""
     known = [h for h in table.headings if h != name_column]
     problems = [
         f"{table.path.name}: unknown {what} {name!r}{hint(name, known)}; {what}s: {', '.join(map(repr, known))}"
-        for what, names in (("label", labels), ("column", (group_by,) if group_by else ()))
+        for what, names in (("label", labels), ("column", group_by))
         for name in names
         if name not in known
     ]
@@ -44,7 +44,7 @@ def read_columns(
     ]
     columns: dict[str, pd.Series] = {"Names": pd.Series(table.texts("Names"))} if name_column == "Names" else {}
     notes: list[str] = []
-    asked = {*labels, group_by}
+    asked = {*labels, *group_by}
     for heading in known:
         texts = None
         if heading == "PP1" and "PP2" in known:  # PP1 = 0: the pattern is in the second pulse (as in the original code)

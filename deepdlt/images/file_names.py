@@ -27,7 +27,7 @@ def find_files(folder: Path, table: Sheet) -> tuple[str, list[str], list[str]]:
         raise DataError(f"{table.path}: {several} may each be the column of file names; rename all but one")
     heading = matching[0]
     listed = {str(Path(name)) for name, problem in found[heading] if not problem}
-    on_disk = _disk_images(folder) if good[heading] < len(table.rows) else []
+    on_disk = disk_images(folder) if good[heading] < len(table.rows) else []
     faults = {i for i, name in table.faults if name == heading}
     problems = [f"{table.path.name} {text}" for (_, name), text in sorted(table.faults.items()) if name == heading]
     missing = 0
@@ -59,7 +59,7 @@ def named_twice(folder: Path, table: Sheet, files: list[str]) -> list[str]:
 
 def unlisted(folder: Path, files: list[str]) -> list[str]:
     """A note on images of the folder that the label table does not list."""
-    others = sorted(set(_disk_images(folder)) - {str(Path(file)) for file in files})
+    others = sorted(set(disk_images(folder)) - {str(Path(file)) for file in files})
     note = f"{len(others)} image(s) of the folder are not in the label table and are not used"
     return [f"{note}: {others[0]!r}, …"] if others else []
 
@@ -84,7 +84,7 @@ def _spelling(name: str, on_disk: list[str], listed: set[str]) -> str:
     return hint(name, [known for known in on_disk if known not in listed][:500])
 
 
-def _disk_images(folder: Path) -> list[str]:
+def disk_images(folder: Path) -> list[str]:
     """Image files in the folder and its subfolders; links to folders are not followed."""
     found = []
     for place, folders, names in os.walk(folder):

@@ -1,24 +1,65 @@
-"""Condition numbers from the columns and bytes of images. A split never divides images with the same number."""
+"""Which images belong together: condition numbers from the columns that were set, and from the bytes of the files.
+
+A split never divides images with the same number. Columns that were measured or noted afterwards must not make
+conditions: replicates of one surface would then be trained on and tested on.
+"""
+
+from collections.abc import Iterable
 
 import numpy as np
 import pandas as pd
 
+from deepdlt.errors import fold
 from deepdlt.images.columns import OWN_COLUMNS
 
 DLIP_LABELS = ("angle", "PP1", "NP", "EP1")
 """Labels of the published images; the study stratified its cross-validation by them."""
 DLIP = ("Names", *DLIP_LABELS)  # a label table with these headings is of the DLIP kind
+PROCESS = ("wavelength", "Spot size", *DLIP_LABELS, "PP2", "Δτ", "EP2", "Pol 1", "Pol 2")
+"""What is set in a DLIP experiment; the published label table has a column for each."""
+SPELLINGS = {"δt": "δτ", "∆τ": "δτ", "∆t": "δτ", "deltatau": "δτ", "polarisation1": "pol1", "polarisation2": "pol2"}
 NOT_PROCESS = ("Names", "DimY", "DimX")  # columns that describe the image, not the process
+MOST_VALUES = 0.5  # of the number of images: a column with more distinct values was probably measured or noted
 
 
-def condition_numbers(images: pd.DataFrame, group: pd.Series | None) -> np.ndarray:
-    """One number per group or, without groups, per process condition: replicates and zooms stay together."""
-    if group is not None:
-        return images.groupby(group, sort=False, dropna=False).ngroup().to_numpy()
-    if not set(DLIP) <= set(images.columns):
+def named_columns(group_by: str | None, headings: Iterable[str]) -> tuple[str, ...]:
+    """`--group-by`: one heading, or several with commas between them."""
+    if group_by is None:
+        return ()
+    return (group_by,) if group_by in headings else tuple(dict.fromkeys(name.strip() for name in group_by.split(",")))
+
+
+def condition_columns(images: pd.DataFrame, named: tuple[str, ...]) -> tuple[str, ...]:
+    """The columns that make conditions: the named ones, else the process columns of a table of the DLIP kind."""
+    if named or not set(DLIP) <= set(images.columns):
+        return named
+    return tuple(name for name in images.columns if _is_process(name))
+
+
+def condition_numbers(images: pd.DataFrame, columns: tuple[str, ...]) -> np.ndarray:
+    """One number per combination of values, 0, 1, ... in the order of the rows; without columns one per image."""
+    if not columns:
         return np.arange(len(images))
-    columns = [c for c in images.columns if c not in (*NOT_PROCESS, *OWN_COLUMNS) and not c.startswith("true_")]
-    return images.groupby(columns, sort=False, dropna=False).ngroup().to_numpy()
+    return images.groupby(list(columns), sort=False, dropna=False).ngroup().to_numpy()
+
+
+def other_columns(images: pd.DataFrame, columns: tuple[str, ...]) -> list[str]:
+    """Columns of a table of the DLIP kind that are no process columns and say nothing of the image either."""
+    known = (*columns, *NOT_PROCESS, *OWN_COLUMNS)
+    return [name for name in images.columns if name not in known and not name.startswith("true_")]
+
+
+def replicate_columns(images: pd.DataFrame) -> tuple[str, ...]:
+    """The columns that were probably set; images that agree in all of them are probably replicates of one surface.
+
+    In a table of the DLIP kind its process columns; in others every column whose values return: with distinct values
+    for more than half of the images it was measured or noted.
+    """
+    if set(DLIP) <= set(images.columns):
+        return condition_columns(images, ())
+    most = MOST_VALUES * len(images)
+    candidates = [name for name in images.columns if name not in (*NOT_PROCESS, *OWN_COLUMNS)]
+    return tuple(name for name in candidates if 1 < images[name].nunique(dropna=False) <= most)
 
 
 def join_copies(images: pd.DataFrame, digests: tuple[bytes, ...]) -> tuple[np.ndarray, list[str]]:
@@ -30,3 +71,8 @@ def join_copies(images: pd.DataFrame, digests: tuple[bytes, ...]) -> tuple[np.nd
     names = "; ".join(" = ".join(repr(images.at[i, "file"]) for i in rows[:4]) for rows in copies[:5])
     note = f"{len(copies)} group(s) of identical files, kept in one condition: {names}"
     return pd.factorize(conditions)[0], [note] if copies else []
+
+
+def _is_process(heading: str) -> bool:
+    folded = fold(heading).replace("_", "")
+    return SPELLINGS.get(folded, folded) in {fold(name) for name in PROCESS}

@@ -21,10 +21,10 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from deepdlt.errors import DataError, listing
+from deepdlt.errors import DataError, listing, some
 from deepdlt.images.columns import read_column, read_columns
-from deepdlt.images.file_names import find_files, named_twice, unlisted
-from deepdlt.images.groups import condition_numbers, join_copies
+from deepdlt.images.file_names import disk_images, find_files, named_twice, unlisted
+from deepdlt.images.groups import condition_columns, condition_numbers, join_copies, named_columns, other_columns
 from deepdlt.images.image_file import Facts, decode, footer_rows, inspect, read_file
 from deepdlt.images.pixel_pitch import apply_pixel_pitch
 from deepdlt.images.sheet import find_sheet, read_sheet
@@ -38,14 +38,16 @@ class Source:
 
     `images`: one row per image with `image_id` (0..n-1, in the order of the table), `condition` (images with the same
     number stay together), `file` (relative path), the labels and, if DimX is known, `pixel_um`. `fingerprint`: sha256
-    of table, image bytes and options. `notes`: remarks for the user. For each image: `sizes`, (width, height) of the
-    file in px; `digests`, sha256; `scales`, resampled pixels per pixel of the file, if resampled.
+    of the rows in use: image files with their bytes, scales and conditions; labels do not count. `notes`: remarks for
+    the user. `grouped_by`: columns that make the conditions; () if each image is its own. For each image: `sizes`,
+    (width, height) of the file in px; `digests`, sha256; `scales`, resampled pixels per pixel of the file, if any.
     """
 
     folder: Path
     images: pd.DataFrame
     fingerprint: str
     notes: tuple[str, ...] = ()
+    grouped_by: tuple[str, ...] = ()
     sizes: tuple[tuple[int, int], ...] = field(default=(), repr=False)
     digests: tuple[bytes, ...] = field(default=(), repr=False)
     scales: tuple[float, ...] = field(default=(), repr=False)
@@ -113,8 +115,9 @@ def read_source(
     Args:
         folder: holds the images (subfolders allowed) and exactly one `.xlsx` or `.csv`.
         labels: labels that must exist, be complete and be valid.
-        group_by: column of groups: images with the same value are never divided between training and test. Default:
-            all process columns of a table with the DLIP headings; in any other table each image is its own group.
+        group_by: column of groups, or several separated by commas: images with the same values are never divided
+            between training and test. Default: the process columns of a table with the DLIP headings; in any other
+            table each image is its own group.
         pixel_pitch: `native` uses the images as they are; `exclude` leaves out images whose pitch (DimX / width) is
             not the most frequent one; a number of nm per pixel resamples all images. The default is `native` because
             the study mixed magnifications, and because resampling a zoom by 3.3 changes its noise; this concerns
@@ -125,29 +128,70 @@ def read_source(
         DataError: any problem that would appear later; the message lists all of them.
     """
     path = find_sheet(folder)
-    table = read_sheet(path, sheet)
-    name_column, files, problems = find_files(folder, table)
-    images, column_problems, notes = read_columns(table, name_column, labels, group_by)
+    try:
+        table = read_sheet(path, sheet)
+        name_column, files, problems = find_files(folder, table)
+    except DataError as error:  # nothing is known of the rows; the images are checked all the same
+        raise _refusal(folder, [str(error), *_pixel_problems(folder, disk_images(folder))]) from error
+    named = named_columns(group_by, table.headings)
+    images, column_problems, notes = read_columns(table, name_column, labels, named)
     problems += column_problems + named_twice(folder, table, files)
     facts = _inspect(folder, files)
     problems += [f"{file}: {fact.problem}" for file, fact in zip(files, facts, strict=True) if file and fact.problem]
     images = images.assign(file=files)
     images.insert(0, "image_id", np.arange(len(images)))
-    group = read_column(table, group_by).values if group_by in table.headings else None
-    images.insert(1, "condition", condition_numbers(images, group))
+    columns = condition_columns(images, named)
+    keys = {name: read_column(table, name).values for name in named if name in table.headings}  # reserved names as well
+    images.insert(1, "condition", condition_numbers(pd.DataFrame(keys) if named else images, tuple(keys) or columns))
     images, scales, more, pitch_problems = apply_pixel_pitch(images, facts, table, pixel_pitch)
     problems += pitch_problems
     if problems:
-        problems = list(dict.fromkeys(problems))
-        raise DataError(listing(f"{folder}: {len(problems)} problem(s) with the images or their label table", problems))
+        sound = [file for file, fact in zip(files, facts, strict=True) if file and not fact.problem]
+        raise _refusal(folder, problems + _pixel_problems(folder, sound))
+    if not named:
+        notes += _group_notes(other_columns(images, columns), columns)
     facts = [facts[i] for i in images["image_id"]]
     images = images.reset_index(drop=True).assign(image_id=np.arange(len(images)))
     digests, sizes = tuple(fact.digest for fact in facts), tuple(fact.size for fact in facts)
     images["condition"], same = join_copies(images, digests)
     notes = [*table.notes, *notes, *more, *same, *size_notes(images, sizes), *unlisted(folder, files)]
-    options = json.dumps([group_by, pixel_pitch, sheet]).encode()
-    fingerprint = hashlib.sha256(b"".join([table.digest, *digests, options])).hexdigest()
-    return Source(folder, images, fingerprint, tuple(notes), sizes, digests, tuple(scales))
+    rows = [images["file"].tolist(), [digest.hex() for digest in digests], scales, images["condition"].tolist()]
+    fingerprint = hashlib.sha256(json.dumps(rows).encode()).hexdigest()
+    return Source(folder, images, fingerprint, tuple(notes), columns, sizes, digests, tuple(scales))
+
+
+def _refusal(folder: Path, problems: list[str]) -> DataError:
+    """All that is wrong; a single fault of the label table as it is said there."""
+    distinct = list(dict.fromkeys(problems))
+    if len(distinct) == 1 and distinct[0].startswith(str(folder)):
+        return DataError(distinct[0])
+    return DataError(listing(f"{folder}: {len(distinct)} problem(s) with the images or their label table", distinct))
+
+
+def _pixel_problems(folder: Path, files: list[str]) -> list[str]:
+    """What decoding these images says: they were to be cut next, and their faults are told in the same round."""
+
+    def problem(file: str) -> str:
+        try:
+            path = folder / file
+            decode(read_file(path), path.suffix)
+        except DataError as error:
+            return f"{file}: {error}"
+        return ""
+
+    with _quiet(), ThreadPoolExecutor() as pool:
+        return [text for text in pool.map(problem, files) if text]
+
+
+def _group_notes(others: list[str], columns: tuple[str, ...]) -> list[str]:
+    """A note on columns of a table of the DLIP kind that do not divide conditions."""
+    if not columns or not others:
+        return []
+    every = ",".join([*columns, *others])
+    return [
+        f"{some(others)} {'divides' if len(others) == 1 else 'divide'} no conditions: images with equal"
+        f" {', '.join(columns)} stay together; for what you set as well, name all that count: --group-by '{every}'"
+    ]
 
 
 @contextmanager

@@ -2,12 +2,12 @@
 
 import json
 import sys
-from collections.abc import Mapping
 from typing import TextIO
 
 from rich.table import Table
 
 from sweeps.console.plain import console_to
+from sweeps.folds import groups_text, leakage_text
 from sweeps.planning import Plan, span
 
 
@@ -24,8 +24,9 @@ def show_plan(plan: Plan, as_json: bool = False, file: TextIO | None = None) -> 
         "question": plan.request.question,
         "axes": ", ".join(f"{name} {axis}" for name, axis in plan.axes.items()) or "none",
         "data": f"{data.images} images, {data.crops} crops" + (" (synthetic)" if data.synthetic else ""),
+        "groups": "" if data.synthetic else groups_text(plan.sweep_file),
         "protocol": plan.sweep_file.protocol,
-        "leakage": _leakage(plan.sweep_file.leakage),
+        "leakage": leakage_text(plan.sweep_file.leakage),
         "trials": f"{_many(n_search, 'search trial')} + {_many(n_cv, 'fold run')},"
         f" {_many(plan.request.epochs, 'epoch')} each; {_left(plan)}",
         "resources": f"{resources.cpus_per_trial:g} CPU + {resources.gpus_per_trial:g} GPU per trial,"
@@ -63,11 +64,3 @@ def _time(plan: Plan) -> str:
         return ""
     low_high, basis = plan.forecast.eta_s, plan.forecast.basis
     return f"about {span(*low_high)} ({basis})" if low_high else basis
-
-
-def _leakage(by_label: Mapping[str, Mapping[str, float | None]]) -> str:
-    """`0% of test crops overlap a training crop; 0% come from ...`: the label with the largest shares."""
-    if not by_label:
-        return ""
-    overlap, image = (max(of[name] or 0.0 for of in by_label.values()) for name in ("overlap_share", "image_share"))
-    return f"{overlap:.0%} of test crops overlap a training crop; {image:.0%} come from an image used in training"

@@ -17,5 +17,7 @@ from .tables import over_all_folds as over_all_folds
 from .texts import average_text as average_text
 from .texts import counts_text as counts_text
 from .texts import folds_json as folds_json
+from .texts import groups_text as groups_text
 from .texts import interval_text as interval_text
+from .texts import leakage_text as leakage_text
 from .texts import p_text as p_text

@@ -2,13 +2,13 @@
 
 import math
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from typing import Any
 
 from sweeps.folds.standings import FoldFindings
 from sweeps.folds.tables import FoldTable
-from sweeps.store import COMPLETE, FAILED, PRUNED
+from sweeps.store import COMPLETE, FAILED, PRUNED, SweepFile
 
 STATUSES = (COMPLETE, PRUNED, FAILED)  # their order in texts
 
@@ -95,3 +95,24 @@ def folds_json(found: FoldFindings) -> dict[str, Any]:
 
 def _plain(value: float | None) -> float | None:
     return value if value is not None and math.isfinite(value) else None
+
+
+def groups_text(sweep_file: SweepFile) -> str:
+    """`174 conditions: images with equal angle, PP1, ... stay together`; "" where an older sweep does not say."""
+    if sweep_file.grouped_by is None:
+        return ""
+    if not sweep_file.grouped_by:
+        return "each image by itself (--group-by COLUMN keeps replicates together)"
+    n = len(set(sweep_file.conditions_of_images or ()))
+    named = ", ".join(sweep_file.grouped_by)
+    return f"{n} condition{'' if n == 1 else 's'}: images with equal {named} stay together"
+
+
+def leakage_text(by_label: Mapping[str, Mapping[str, float | None]]) -> str:
+    """`0% of test crops overlap a training crop; ...`: of each share that of the label with the most; "" for none."""
+    if not by_label:
+        return ""
+    names = ("overlap_share", "image_share", "replicate_share")
+    overlap, image, replicate = (max(of.get(name) or 0.0 for of in by_label.values()) for name in names)
+    text = f"{overlap:.0%} of test crops overlap a training crop; {image:.0%} come from an image used in training"
+    return text + (f"; {replicate:.0%} from a probable replicate of one" if replicate else "")

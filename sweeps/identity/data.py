@@ -1,13 +1,26 @@
 """The crops that a sweep trains on, and what makes two sweeps the same one."""
 
+import hashlib
+import json
 import re
 import sys
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from deepdlt.dataset import CACHE, Leakage, Patches, Split, crop_options, load_patches, mean_leakage
-from deepdlt.dataset.create_dataset import create_dataset
+from deepdlt.dataset import (
+    CACHE,
+    Leakage,
+    Patches,
+    Split,
+    bin_rule,
+    class_notes,
+    crop_options,
+    mean_leakage,
+    replicate_note,
+    replicate_numbers,
+)
+from deepdlt.dataset.create_dataset import cut_patches
 from deepdlt.dataset.leakage import leakage
 from deepdlt.errors import DataError
 from deepdlt.images import OWN_COLUMNS, Source, read_labelled, read_source
@@ -15,7 +28,7 @@ from deepdlt.synthetic import make_synthetic
 from deepdlt.terminal import progress_bar
 from sweeps.errors import SweepRefused
 from sweeps.identity.images import image_digests
-from sweeps.identity.splits import check_labels, make_splits
+from sweeps.identity.splits import check_labels, make_splits, search_label
 from sweeps.request import LABELS, Request
 
 
@@ -31,6 +44,10 @@ class SweepData:
     """Leakage of the cross-validation's folds; see deepdlt.dataset.leakage."""
     images: dict[str, Any] = field(default_factory=dict)
     """Pictures and labels as `sweeps.identity.images` compares them."""
+    grouped_by: tuple[str, ...] = ()
+    """Columns that make the conditions; () if each image is its own."""
+    notes: tuple[str, ...] = ()
+    """On the classes and on replicates."""
 
 
 def load(folder: Path | None, request: Request) -> SweepData:
@@ -50,14 +67,26 @@ def load(folder: Path | None, request: Request) -> SweepData:
         check_labels(request, source.images)
         options = crop_options(request.config(), synthetic, "augment_brightness" in request.tune_space.fields)
         with progress_bar("cutting crops", "images") as progress:
-            patches = load_patches(create_dataset(source, CACHE / "patches", options, progress))
+            patches = cut_patches(source, CACHE / "patches", options, progress)
     except OSError as error:
         raise SweepRefused(
             f"the crops cannot be kept in {CACHE.resolve()}: {error}; run this from a folder of yours"
         ) from error
     name = "synthetic" if synthetic else _slug(folder.resolve().name)
+    patches = replace(patches, fingerprint=_fingerprint(patches))
     splits = make_splits(request, patches)
-    return SweepData(patches, splits, name, synthetic, _leakage(splits, patches), image_digests(source))
+    leaks, replicates = _leakage(splits, patches)
+    labels = request.labels if request.cv else ()
+    notes = class_notes(patches.images, labels, bin_rule(request.config().split_unit)) + replicates
+    images = image_digests(source)
+    return SweepData(patches, splits, name, synthetic, leaks, images, source.grouped_by, tuple(notes))
+
+
+def _fingerprint(patches: Patches) -> str:
+    """Of the crops and of what the search's split depends on; labels of folds are compared when a sweep goes on."""
+    name = search_label(patches.images)
+    values = patches.images[name].tolist() if name else []
+    return hashlib.sha256(json.dumps([patches.fingerprint, values]).encode()).hexdigest()
 
 
 def _read(folder: Path, request: Request) -> Source:
@@ -88,14 +117,21 @@ def _suited_labels(folder: Path, options: dict[str, Any]) -> list[str]:
     return found[:2]
 
 
-def _leakage(splits: dict[tuple[str, int], Split], patches: Patches) -> dict[str, dict[str, float | None]]:
-    """Label -> shares of the test crops' images, conditions, crops and pixels that were trained on, mean over folds."""
+def _leakage(
+    splits: dict[tuple[str, int], Split], patches: Patches
+) -> tuple[dict[str, dict[str, float | None]], list[str]]:
+    """Label -> shares of the test crops that were trained on, see `Leakage`, mean over folds; notes on replicates."""
     folds: dict[str, list[Leakage]] = {}
+    columns: dict[str, tuple[str, ...]] = {}
+    size = patches.crops.shape[-1]
     for (label, fold), split in splits.items():
         if fold:
-            size = patches.crops.shape[-1]
-            folds.setdefault(label, []).append(leakage(patches.table, split, size, patches.images))
-    return {label: asdict(mean_leakage(found)) for label, found in folds.items()}
+            replicates, columns[label] = replicate_numbers(patches.images, label)
+            folds.setdefault(label, []).append(leakage(patches.table, split, size, patches.images, replicates))
+    means = {label: mean_leakage(found) for label, found in folds.items()}
+    worst = sorted(means, key=lambda label: means[label].replicate_share or 0.0)[-1:]
+    notes = [note for label in worst for note in replicate_note(means[label], columns[label])]
+    return {label: asdict(mean) for label, mean in means.items()}, notes
 
 
 def _slug(name: str) -> str:

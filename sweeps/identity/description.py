@@ -13,6 +13,7 @@ from pathlib import Path
 from sweeps.folds import ALPHA
 from sweeps.identity import code as code_identity
 from sweeps.identity.data import SweepData
+from sweeps.identity.images import label_digests
 from sweeps.identity.splits import class_members, search_label
 from sweeps.request import Request
 from sweeps.store import FIXED, DataSummary, RaceRule, SweepFile, differences, read_sweep
@@ -75,9 +76,11 @@ def make_sweep_file(request: Request, data: SweepData, command: str) -> SweepFil
             files=tuple(images["file"].tolist()),
         ),
         images=data.images,
+        label_digests=label_digests(data.images, request.labels),
         leakage=data.leakage,
         classes=class_members(request, data.patches),
         conditions_of_images=tuple(images["condition"].tolist()),
+        grouped_by=data.grouped_by,
         code={"digest": code_identity.digest(files), "files": files},
         versions=versions(),
         git_commit=git_commit(),

@@ -1,6 +1,8 @@
 """The pictures and labels behind a sweep, small enough for sweep.json, and what has changed in them since."""
 
-from collections.abc import Mapping
+import hashlib
+import json
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import numpy as np
@@ -25,11 +27,29 @@ def image_digests(source: Source) -> dict[str, Any]:
     return {"labels": names, "images": {file: row for file, *row in rows}}
 
 
+def label_digests(identity: Mapping[str, Any], labels: tuple[str, ...]) -> dict[str, str]:
+    """Label -> sha256 (12 digits) of its values in the order of the images."""
+    rows = identity["images"].values()
+    at = {name: i for i, name in enumerate(identity["labels"], start=1) if name in labels}
+    values = {name: json.dumps([row[i] for row in rows]) for name, i in at.items()}
+    return {name: hashlib.sha256(text.encode()).hexdigest()[:12] for name, text in values.items()}
+
+
+def of_labels(identity: Mapping[str, Any], labels: Collection[str]) -> dict[str, Any]:
+    """An `image_digests` with these labels alone."""
+    kept = [name in labels for name in identity["labels"]]
+    images = {
+        file: [sha, *(value for value, keep in zip(row, kept, strict=True) if keep)]
+        for file, (sha, *row) in identity["images"].items()
+    }
+    return {"labels": [name for name in identity["labels"] if name in labels], "images": images}
+
+
 def changed(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     """What differs between two `image_digests`, a line each: `x.png: label NP changed from 10 to 20`.
 
     Empty if pictures and labels are the same; then crops are cut by other rules, or the sheet differs in what is
-    neither (its bytes, the grouping of images).
+    neither (the grouping of images).
     """
     old, new = _images(before), _images(now)
     removed, added = [file for file in old if file not in new], [file for file in new if file not in old]

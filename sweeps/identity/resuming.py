@@ -12,7 +12,7 @@ import torch
 from deepdlt.models import resolve_precision
 from sweeps.errors import SweepRefused
 from sweeps.identity import code as code_identity
-from sweeps.identity.images import changed
+from sweeps.identity.images import changed, of_labels
 from sweeps.request import Request, Resources
 from sweeps.space import Axis
 from sweeps.store import CODE_FILE, SweepFile, TrialRecord, read_record, read_records, read_sweep
@@ -49,10 +49,11 @@ def check_code(sweep: Path, files: Mapping[str, str], allowed: bool) -> None:
 
 
 def data_changes(before: SweepFile, now: SweepFile) -> list[str]:
-    """Which images, labels or rows differ, for the refusal of another data set."""
-    if before.data_fingerprint == now.data_fingerprint or not before.images:
+    """Which images, rows or labels in use differ, for the refusal of another data set."""
+    if not before.images:
         return []
-    return _first(changed(before.images, now.images))
+    used = {*before.labels, *now.labels, *(now.grouped_by or ()), now.search_label or ""}
+    return _first(changed(of_labels(before.images, used), of_labels(now.images, used)))
 
 
 def known_codes(sweep: Path, files: Mapping[str, str]) -> dict[str, Mapping[str, str]]:

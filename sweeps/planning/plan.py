@@ -74,6 +74,8 @@ class Plan:
             "images": data.images,
             "crops": data.crops,
             "synthetic": data.synthetic,
+            "conditions": len(set(self.sweep_file.conditions_of_images or ())),
+            "grouped_by": list(self.sweep_file.grouped_by or ()),
             "leakage": self.sweep_file.leakage,
             "resources": asdict(self.resources),
             "disk_mb": self.disk_mb,

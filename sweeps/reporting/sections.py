@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from sweeps.folds import counts_text
+from sweeps.folds import counts_text, groups_text, leakage_text
 from sweeps.reporting import blocks
 from sweeps.reporting.answers import BEST, LOWEST, QUALITY, answers, how_to_cross_validate
 from sweeps.reporting.baselines import contest, search_notes
@@ -250,6 +250,8 @@ def _how_made(logs: SweepLogs, sweep: Path) -> Table:
     names = ("space", "question", "search", "scheduler", "trials", "epochs", "folds", "seed", "git_commit", "created")
     values = {name.replace("_", " "): getattr(sweep_file, name) for name in names}
     values["versions"] = ", ".join(f"{name} {version}" for name, version in sweep_file.versions.items())
+    values["groups"] = groups_text(sweep_file)
+    values["leakage"] = leakage_text(sweep_file.leakage)
     values["data fingerprint"] = sweep_file.data.fingerprint[:16]
     for name, field in (("device", "device"), ("precision", "precision"), ("threads per trial", "threads")):
         values[name] = ", ".join(sorted(map(show, {getattr(record, field) for record in records} - {None})))

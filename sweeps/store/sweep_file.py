@@ -17,7 +17,8 @@ FIXED = ("space", "protocol", "epochs", "seed", "settings", "search_label", "dat
 """What cannot change within a sweep; trials, labels, folds and search may. Of `settings` those may that are axes before
 or after: see `differences`."""
 OF_CROSS_VALIDATION = (
-    *("cv", "cv_top", "cv_seeds", "race", "labels", "folds", "classes", "cv_configurations", "cv_cells"),
+    *("cv", "cv_top", "cv_seeds", "race", "labels", "folds", "classes", "label_digests"),
+    *("cv_configurations", "cv_cells"),
 )
 KEPT = ("created", "cv_configurations", "cv_cells")
 
@@ -76,8 +77,12 @@ class SweepFile:
     leakage: Mapping[str, Mapping[str, float | None]] = field(default_factory=dict)
     classes: Mapping[str, Mapping[str, list[int]]] = field(default_factory=dict)
     """Label -> class -> image ids."""
+    label_digests: Mapping[str, str] = field(default_factory=dict)
+    """Label of the cross-validation -> digest of its values."""
     conditions_of_images: tuple[Any, ...] | None = None
     """(n_images,) process condition of each image."""
+    grouped_by: tuple[str, ...] | None = None
+    """Columns that make the conditions; () if each image is its own."""
     code: Mapping[str, Any] = field(default_factory=dict)
     """`digest`, `files`: file -> digest."""
     versions: Mapping[str, str] = field(default_factory=dict)
@@ -189,7 +194,11 @@ def check_sweep(sweep: Path, now: SweepFile, explain: Explain | None = None) -> 
         return
     if different := differences(before, now):
         there, here = before.to_json(), now.to_json()
-        lines = [f"  {key}: {there[key]!r} in the sweep, {here[key]!r} requested" for key in different]
+        lines = [
+            f"  {key}: {there[key]!r} in the sweep, {here[key]!r} requested"
+            for key in different
+            if key != "label_digests"
+        ]
         lines += [f"  {line}" for line in (explain(before, now) if explain else [])]
         raise SweepRefused(
             f"the sweep {sweep} was made with other settings; choose another --name\n" + "\n".join(lines)
@@ -203,6 +212,8 @@ def differences(before: SweepFile, now: SweepFile) -> list[str]:
     value, or an axis became a constant. Trials hold whole configurations, so that those outside are known.
     """
     different = [name for name in FIXED if getattr(before, name) != getattr(now, name)]
+    if before.cv and any(now.label_digests.get(name, of) != of for name, of in before.label_digests.items()):
+        different.append("label_digests")  # finished folds are stratified by values that a label has no more
     return [name for name in different if name != "settings" or not _is_edited(before, now)]
 
 
@@ -254,10 +265,11 @@ READERS: Mapping[str, Callable[[Any], Any]] = {
     "data": _data,
     "classes": _classes,
     "conditions_of_images": tuple,
+    "grouped_by": lambda value: tuple(map(str, value)),
     "cv_configurations": lambda value: tuple(Configuration.from_json(json.loads(text)).unseeded for text in value),
     "cv_cells": lambda value: tuple((str(label), int(fold), int(seed)) for label, fold, seed in value),
 }
 KINDS: Mapping[str, type] = {
-    **dict.fromkeys(("conditions", "images", "leakage", "code", "versions", "codes"), Mapping),
+    **dict.fromkeys(("conditions", "images", "leakage", "label_digests", "code", "versions", "codes"), Mapping),
     **dict.fromkeys(("epochs", "seed", "trials", "folds", "cv_top"), int),
 }

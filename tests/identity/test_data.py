@@ -16,6 +16,7 @@ from sweeps.space.tune_space import TuneSpace
 from sweeps.store.sweep_file import check_sweep, open_sweep
 from sweeps.store.trial_record import COMPLETE, read_records, write_record
 
+NO_IMAGES = {"labels": [], "images": {}}
 CONSTANT, WIDER = 0.0, tune.choice([0.0, 0.2])
 
 
@@ -23,7 +24,9 @@ CONSTANT, WIDER = 0.0, tune.choice([0.0, 0.2])
 def data():
     columns = {"file": ["a.png"], "condition": ["c"], **{label: [1] for label in LABELS}}
     patches = SimpleNamespace(fingerprint="d", images=pd.DataFrame(columns), crops=np.zeros((1, 1, 64, 64)))
-    return SimpleNamespace(patches=patches, splits={}, name="tiny", synthetic=True, leakage={}, images={})
+    return SimpleNamespace(
+        patches=patches, splits={}, name="tiny", synthetic=True, leakage={}, images=NO_IMAGES, grouped_by=()
+    )
 
 
 def asking(dropout, *options):
