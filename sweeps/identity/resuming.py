@@ -52,6 +52,8 @@ def data_changes(before: SweepFile, now: SweepFile) -> list[str]:
     """Which images, rows or labels in use differ, for the refusal of another data set."""
     if not before.images:
         return []
+    if not before.labels:  # an older sweep does not say which are in use
+        return _first(changed(before.images, now.images))
     used = {*before.labels, *now.labels, *(now.grouped_by or ()), now.search_label or ""}
     return _first(changed(of_labels(before.images, used), of_labels(now.images, used)))
 
