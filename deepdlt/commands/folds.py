@@ -24,6 +24,7 @@ from deepdlt.dataset import (
     bin_rule,
     check_folds,
     class_notes,
+    cut_patches,
     label_names,
     load_patches,
     mean_leakage,
@@ -32,7 +33,6 @@ from deepdlt.dataset import (
     stratified_folds,
     write_folds,
 )
-from deepdlt.dataset.create_dataset import cut_patches
 from deepdlt.dataset.leakage import leakage
 from deepdlt.errors import DONE, DataError
 from deepdlt.images import DLIP_LABELS, Source, read_source

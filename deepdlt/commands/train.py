@@ -23,8 +23,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from deepdlt.analysis import Training, read_history, summarize, write_history
 from deepdlt.command_line import Parser, add_data_options, data_options, label_list, typed, whole_number
 from deepdlt.config import PROTOCOLS, ConfigError, TrainConfig, config_dict, make_config, parse_settings, unusual
-from deepdlt.dataset import CACHE, Split, crop_options, fold_splits, single_split
-from deepdlt.dataset.create_dataset import cut_patches
+from deepdlt.dataset import CACHE, Split, crop_options, cut_patches, fold_splits, single_split
 from deepdlt.errors import DONE, FAILED, CommandError, DataError, Interrupted
 from deepdlt.images import read_labelled
 from deepdlt.models import DamagedCheckpoint

@@ -7,6 +7,7 @@ from .classes import label_names as label_names
 from .create_dataset import SAMPLINGS as SAMPLINGS
 from .create_dataset import CropOptions as CropOptions
 from .create_dataset import crops_fingerprint as crops_fingerprint
+from .create_dataset import cut_patches as cut_patches
 from .create_dataset import draw_crops as draw_crops
 from .create_dataset import load_patches as load_patches
 from .dataset_loader import DIRECTION_CODES as DIRECTION_CODES

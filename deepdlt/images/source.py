@@ -141,8 +141,9 @@ def read_source(
     images = images.assign(file=files)
     images.insert(0, "image_id", np.arange(len(images)))
     columns = condition_columns(images, named)
-    keys = {name: read_column(table, name).values for name in named if name in table.headings}  # reserved names as well
-    images.insert(1, "condition", condition_numbers(pd.DataFrame(keys) if named else images, tuple(keys) or columns))
+    known = [name for name in columns if name in table.headings]  # reserved names as well
+    keys = pd.DataFrame({name: read_column(table, name).values for name in known}, images.index) if named else images
+    images.insert(1, "condition", condition_numbers(keys, tuple(known)))
     images, scales, more, pitch_problems = apply_pixel_pitch(images, facts, table, pixel_pitch)
     problems += pitch_problems
     if problems:

@@ -16,11 +16,11 @@ from deepdlt.dataset import (
     bin_rule,
     class_notes,
     crop_options,
+    cut_patches,
     mean_leakage,
     replicate_note,
     replicate_numbers,
 )
-from deepdlt.dataset.create_dataset import cut_patches
 from deepdlt.dataset.leakage import leakage
 from deepdlt.errors import DataError
 from deepdlt.images import OWN_COLUMNS, Source, read_labelled, read_source

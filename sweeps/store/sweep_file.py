@@ -20,6 +20,7 @@ OF_CROSS_VALIDATION = (
     *("cv", "cv_top", "cv_seeds", "race", "labels", "folds", "classes", "label_digests"),
     *("cv_configurations", "cv_cells"),
 )
+LEFT_OUT = ("cv_configurations", "cv_cells", "label_digests", "grouped_by")  # where they are not known
 KEPT = ("created", "cv_configurations", "cv_cells")
 
 
@@ -124,9 +125,7 @@ class SweepFile:
             "data": {name: v for name, v in vars(self.data).items() if v is not None},
             "cv_configurations": self.cv_configurations and [each.text for each in self.cv_configurations],
         }
-        return {
-            name: v for name, v in content.items() if v is not None or name not in ("cv_configurations", "cv_cells")
-        }
+        return {name: v for name, v in content.items() if v not in (None, {}) or name not in LEFT_OUT}
 
     @property
     def current_space(self) -> Space:
