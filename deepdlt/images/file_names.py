@@ -1,5 +1,6 @@
 """File names in a label table -> image files in the folder; which are missing, listed twice or not listed."""
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -92,6 +93,8 @@ def _resolve(root: Path, heading: str, text: str) -> Found:
     if has_control(text):
         return text, f"{short(text, 80)} has a control character; retype the cell"
     problem = locate(root, text)
+    if problem and re.fullmatch('".+"', text):  # as Windows copies a path
+        return _resolve(root, heading, text[1:-1])
     if heading == "Names" and text[-4:-3] == "." and ("no such image" in problem or "must end in" in problem):
         other = f"{text[:-4]}.png"
         if not locate(root, other):
@@ -127,6 +130,8 @@ def _completed(
     missing = 0
     for number, (text, problem) in zip(table.row_numbers, rows, strict=True):
         absent = problem.startswith("no such image")
+        if "is outside the image folder" in problem:
+            problem += disk.inside(text, taken)
         if not (absent or "must end in" in problem or problem.endswith("is a folder, not an image")):
             completed.append((text, problem))
             continue

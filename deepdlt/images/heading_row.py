@@ -41,9 +41,9 @@ def find_headings(filled: list[Row]) -> tuple[int, str]:
     the first is believed where the rows above it are shorter (a title), or where file names follow in its column of
     file names; else the first row is taken, and the doubt says which row looks like the headings.
     """
-    candidates = [i for i, (_, row) in enumerate(filled[:SEARCHED]) if i + 1 < len(filled) and name_columns(row)]
+    candidates = [i for i, (_, row) in enumerate(filled[:SEARCHED]) if i + 1 < len(filled) and _may_head(i, row)]
     wide = [i for i in candidates if span(filled[i][1]) >= usual_width([row for _, row in filled[i + 1 :]])]
-    for i in wide or candidates[:1]:
+    for i in [*wide, *candidates[:1]]:
         if i == 0 or _certain(filled, i):
             return i, ""
     if not candidates:
@@ -77,6 +77,11 @@ def units_row(head: Sequence[str], body: list[Row]) -> dict[int, str]:
     if not units or not names or names[0] in units or not all(UNIT.fullmatch(unit) for unit in units.values()):
         return {}
     return units if all(_holds_numbers(body[1:], j) for j in units) else {}
+
+
+def _may_head(i: int, row: Sequence[str]) -> bool:
+    """Whether a row has a column of file names and, but for the first row, no number."""
+    return bool(name_columns(row)) and (i == 0 or not any(is_number_like(cell.strip()) for cell in row))
 
 
 def _holds_numbers(body: list[Row], j: int) -> bool:

@@ -80,6 +80,12 @@ class Disk:
         left = [known for known in self.files if known not in taken][:MOST_COMPARED]
         return hint(name, left) or hint(name, [str(PurePosixPath(known).with_suffix("")) for known in left])
 
+    def inside(self, text: str, taken: set[str]) -> str:
+        """A hint at the file that a path outside the folder probably means."""
+        name = text.replace("\\", "/").rpartition("/")[2]
+        free = [file for file in self._keys.get(("name", name), []) if file not in taken]
+        return f" (there is {free[0]!r})" if len(free) == 1 else ""
+
     def _add(self, kind: str, key: str, file: str) -> None:
         self._keys[kind, key].append(file)
 

@@ -22,8 +22,9 @@ BODY = re.compile("|".join((WHOLE, SPACED, POINT, COMMA, POINTS, COMMAS, GERMAN,
 _BASES = "m|g|s|A|K|mol|Hz|N|Pa|J|W|V|F|Ω|Ohm|ohm|S|T|Wb|H|lm|lx|Bq|Gy|eV|bar|cd|rad|C|[Tt]orr|Wh|at"
 _PREFIXED = f"(?:da|[yzafpnuµμmcdhkMGTP])?(?:{_BASES})|[nuµμmcd][lL]"
 _ALONE = (
-    r"%|‰|°C|°F|°|deg|degrees?|Grad|min|h|d|px|pixels?|ppm|ppb|dpi|rpm|psi|inch|in|Å|dBm?|a\.?u\.?|pulses?|Pulse|"
-    r"shots?|Schuss|counts?|cts|passes|(?:wt|at|vol|mol|Gew|Vol|At)\.?[ -]?%"
+    r"%|‰|°C|°F|°|deg|degrees?|Grad|min|h|d|secs?|seconds?|minutes?|hours?|hrs?|px|pixels?|ppm|ppb|dpi|rpm|psi|inch|in|"
+    r"Å|microns?|Watts?|Volts?|dBm?|a\.?u\.?|pulses?|Pulse|shots?|Schuss|counts?|cts|passes|"
+    r"(?:wt|at|vol|mol|Gew|Vol|At)\.?[ -]?%"
 )
 _ATOM = rf"(?:{_ALONE}|{_PREFIXED})(?:\^?\(?[-−]?[2-4]\)?|\^?\(?[-−]1\)?|⁻?[¹²³⁴])?"
 UNIT = re.compile(rf"\[?{_ATOM}(?:\s?[/·*×]\s?{_ATOM}|\s{_ATOM})*\]?")
@@ -187,6 +188,10 @@ def _decimal_mark(cells: list[_Cell], typed: list[_Cell], decimal_comma: bool) -
         return ".", "", ""
     both = german + english
     if both or (commas and points):
+        if commas and not both:
+            for mark, name, pattern, marked in ((",", "comma", COMMAS, commas), (".", "point", POINTS, points)):
+                if all(re.fullmatch(pattern, c.body) for c in marked):
+                    return "", _two_readings(marked, mark, name), ""
         wrong = both or commas
         last = [c.plain("." if c.body.rfind(".") > c.body.rfind(",") else ",") for c in wrong]
         example = f"write {last[0]}" if both else "decimals need a point"

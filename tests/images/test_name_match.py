@@ -93,6 +93,15 @@ def test_another_folder_than_the_typed_one_is_only_a_hint(folder):
     assert "no such image: 'old/a.png' (there is 'new/a.png'); add it or delete the row" in problem
 
 
+def test_a_path_of_another_computer_names_the_file_here(folder):
+    images(folder, "a.png", "s/b.png")
+    files, problems, _ = found(folder, '"""a.png"""', '"""C:\\SEM\\b.png"""', "/home/x/c.png")
+    assert files == ["a.png", "", ""]
+    assert r"row 3: 'C:\\SEM\\b.png' is outside the image folder" in problems[0]
+    assert problems[0].endswith("(there is 's/b.png')")
+    assert problems[1].endswith("give its path from there")
+
+
 def test_a_file_that_another_row_names_is_not_guessed(folder):
     images(folder, "s/a.png")
     files, (problem,), _ = found(folder, "s/a.png", "a.png")

@@ -140,6 +140,12 @@ def test_a_word_in_the_table_is_no_heading(tmp_path):
     assert table.headings == ["picture", "kind", "x"]
 
 
+def test_a_remark_beside_the_table_does_not_move_the_headings(tmp_path):
+    rows = [["file", "kind"], ["a.png", "SEM", "blurred"], ["b.png", "image", "sharp"], ["c.png", "SEM", "sharp"]]
+    table = read_sheet(workbook(tmp_path, rows=rows))
+    assert (table.headings, table.problems) == (["file", "kind"], [])
+
+
 def test_a_hidden_worksheet_is_no_table_unless_it_is_named(tmp_path):
     path = workbook(tmp_path, add_sheet("Lists", [["material"], ["steel"]], "hidden"))
     assert read_sheet(path).headings == ROWS[0]

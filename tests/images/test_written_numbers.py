@@ -119,6 +119,9 @@ def test_two_ways_to_write_a_unit_are_one_unit(tmp_path, heading, values):
             ("1000 if the comma separates thousands", "1.0 if it is a decimal comma"),
         ),
         (("1,000", "2,500"), ";", ("row 2 '1,000' is 1000", "or 1.0 if")),
+        (("1.000", "500,5"), ";", ("row 2 '1.000' is 1000 if the point", "or 1.0 if")),
+        (("1,000", "500.5"), ",", ("row 2 '1,000' is 1000 if the comma", "or 1.0 if")),
+        (("500 pulses", "1.000 pulses"), ";", ("is 1000 if", "or 1.0 if")),
     ],
 )
 def test_three_digits_behind_a_mark_are_refused_with_both_readings(tmp_path, values, separator, readings):
