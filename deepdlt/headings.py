@@ -6,6 +6,7 @@ import unicodedata
 
 LOOK_ALIKE = str.maketrans({"\u00b5": "\u03bc", "\u2206": "\u0394"})  # the micro sign is a mu, the increment a Delta
 NO_BREAK = "\u00a0\u2007\u2009\u202f"  # spaces that look like a space and are another character
+SPACES = str.maketrans(dict.fromkeys(NO_BREAK, " "))
 
 
 def as_heading(text: str) -> str:

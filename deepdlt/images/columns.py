@@ -9,11 +9,10 @@ import numpy as np
 import pandas as pd
 
 from deepdlt.errors import SHOWN, fold, has_control, hint, short, some
-from deepdlt.headings import NO_BREAK, join_headings
+from deepdlt.headings import SPACES, join_headings
 from deepdlt.images.sheet import Sheet
 from deepdlt.images.written_numbers import as_shown, is_number_like, read_numbers
 
-SPACES = str.maketrans(dict.fromkeys(NO_BREAK, " "))
 OWN_COLUMNS = ("image_id", "condition", "file", "pixel_um")  # of Source.images; no label may have these names
 FEW = 8  # distinct numbers; with more, the column is a measurement and a word in it is a mistake
 NUMBER = re.compile(r"[+-]?(?:(?:0|[1-9][0-9]*)(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
@@ -75,7 +74,8 @@ def read_column(sheet: Sheet, heading: str, texts: Sequence[str] | None = None) 
     column is text, also one with codes (007, integers above 2^53). A word in a column of mostly numbers is a mistake if
     there are more than 8 different numbers; otherwise it is a class, and a note lists them.
     """
-    raw = [cell.translate(SPACES) for cell in (sheet.texts(heading) if texts is None else texts)]
+    cells = sheet.texts(heading) if texts is None else texts
+    raw = [cell if cell.isascii() else cell.translate(SPACES) for cell in cells]
     values = [_shown(cell.strip()) for cell in raw]
     where = f"{sheet.path.name}: {heading!r}"
     faulty = {i for i, name in sheet.faults if name == heading}

@@ -30,7 +30,7 @@ def find_files(folder: Path, table: Sheet) -> tuple[str, list[str], list[str]]:
     """
     names = [h for h in table.headings if is_name_heading(h)]
     if not names:
-        return "", [""] * len(table.rows), [*table.problems, _no_names(table)]
+        return "", [""] * len(table.rows), [*table.problems, _no_names(folder, table)]
     root = folder.resolve()
     found = {h: [_resolve(root, h, text.strip()) for text in table.texts(h)] for h in names}
     exact = {h: sum(not problem for _, problem in rows) for h, rows in found.items()}
@@ -79,8 +79,11 @@ def unlisted(folder: Path, files: list[str]) -> list[str]:
     return [f"{note}: {others[0]!r}, …"] if others else []
 
 
-def _no_names(table: Sheet) -> str:
-    near = next((f" (rename {h!r})" for h in table.headings if hint(h, (*NAME_HEADINGS, "images", "files"))), "")
+def _no_names(folder: Path, table: Sheet) -> str:
+    disk = Disk(disk_images(folder))
+    naming = [h for h in table.headings if all(disk.match(text.strip()).files for text in table.texts(h))]
+    likely = naming or [h for h in table.headings if hint(h, (*NAME_HEADINGS, "images", "files"))]
+    near = f" (rename {likely[0]!r})" if likely else ""
     known = ", ".join(f"`{h}`" for h in ("Names", *NAME_HEADINGS[1:]))
     shown = ", ".join(map(repr, table.headings[:30]))
     return f"{table.path}: no column of file names{near}; call it one of {known}; columns: {shown}"

@@ -9,13 +9,12 @@ from itertools import permutations
 from pathlib import Path, PurePosixPath
 
 from deepdlt.errors import fold, hint, some
-from deepdlt.headings import NO_BREAK, visible
+from deepdlt.headings import SPACES, visible
 from deepdlt.images.image_file import FORMATS
 
 FOLDER_HEADINGS = ("folder", "folders", "directory", "dir", "path", "series", "subfolder", "subdirectory", "ordner")
 MOST_COLUMNS = 30  # in which the folder of a file is looked for
 MOST_COMPARED = 500  # files that a missing name is compared with
-SPACES = str.maketrans(dict.fromkeys(NO_BREAK, " "))
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from collections.abc import Sequence, Set
 from dataclasses import dataclass
 
 from deepdlt.errors import SHOWN, short, some
-from deepdlt.headings import NO_BREAK
+from deepdlt.headings import SPACES
 
 WRITTEN = re.compile(
     r"(?P<sign>[+-]?)(?P<body>[1-9][0-9]{0,2}(?:[ '’][0-9]{3})+(?:[.,][0-9]+)?|[0-9][0-9.,]*|[.,][0-9]+)"
@@ -16,6 +16,7 @@ WRITTEN = re.compile(
 POINT, COMMA = r"(?:0|[1-9][0-9]*)?\.[0-9]*", r"(?:0|[1-9][0-9]*)?,[0-9]+"
 WHOLE, SPACED = r"0|[1-9][0-9]*", r"[1-9][0-9]{0,2}(?:[ '’][0-9]{3})+(?:[.,][0-9]+)?"
 POINTS, COMMAS = r"[1-9][0-9]{0,2}(?:\.[0-9]{3})+", r"[1-9][0-9]{0,2}(?:,[0-9]{3})+"
+PLAIN = re.compile(r"[+-]?(?:(?:0|[1-9][0-9]{0,14})(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]{1,2})?")
 GERMAN, ENGLISH = POINTS + r",[0-9]+", COMMAS + r"\.[0-9]+"
 BODY = re.compile("|".join((WHOLE, SPACED, POINT, COMMA, POINTS, COMMAS, GERMAN, ENGLISH)))
 
@@ -78,6 +79,8 @@ def read_numbers(
         stored: indices of cells that a spreadsheet holds as numbers: their points are decimal.
         unit: of the heading.
     """
+    if _plain(values):  # quick: most columns
+        return Numbers(list(values))
     cells: list[_Cell] = []
     for i, value in enumerate(values):
         if value:
@@ -135,8 +138,19 @@ def as_shown(value: float) -> float:
     return value if value.is_integer() else float(f"{value:.12g}")
 
 
+def _plain(values: Sequence[str]) -> bool:
+    """Whether all cells are numbers as Python writes them, and not all of their points may divide thousands."""
+    filled = [value for value in values if value]
+    points = [value for value in filled if "." in value]
+    if not filled or not all(map(PLAIN.fullmatch, filled)):
+        return False
+    return not points or not all(re.fullmatch(f"[+-]?{POINTS}", value) for value in points)
+
+
 def _cell(value: str, row: int) -> _Cell | None:
-    text = value.translate({ord(c): " " for c in NO_BREAK})
+    if value[:1] not in "+-.,0123456789":
+        return None
+    text = value if value.isascii() else value.translate(SPACES)
     match = WRITTEN.fullmatch(text)
     if match is None or not BODY.fullmatch(match["body"]) or (match["unit"] and not UNIT.fullmatch(match["unit"])):
         return None

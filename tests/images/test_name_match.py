@@ -87,6 +87,13 @@ def test_a_name_in_two_folders_is_refused_with_both_paths(folder):
     assert "no such image: '0.png'; it may be 'a/0.png', 'b/0.png': write the path from the folder, in one" in problem
 
 
+def test_a_column_of_files_with_another_heading_is_to_be_renamed(folder):
+    images(folder, "a.png", "b.png")
+    assert (
+        "no column of file names (rename 'Bild'); call it one of" in found(folder, "a.png", "b", heading="Bild")[1][0]
+    )
+
+
 def test_another_folder_than_the_typed_one_is_only_a_hint(folder):
     images(folder, "new/a.png")
     _, (problem,), _ = found(folder, "old/a.png")
