@@ -81,7 +81,7 @@ def unlisted(folder: Path, files: list[str]) -> list[str]:
 
 def _no_names(folder: Path, table: Sheet) -> str:
     disk = Disk(disk_images(folder))
-    naming = [h for h in table.headings if all(disk.match(text.strip()).files for text in table.texts(h))]
+    naming = [h for h in table.headings if all(disk.path(text.strip()) for text in table.texts(h))]
     likely = naming or [h for h in table.headings if hint(h, (*NAME_HEADINGS, "images", "files"))]
     near = f" (rename {likely[0]!r})" if likely else ""
     known = ", ".join(f"`{h}`" for h in ("Names", *NAME_HEADINGS[1:]))
