@@ -19,6 +19,7 @@ from typing import Any, NoReturn, Protocol
 from deepdlt.atomic import write_atomic
 from deepdlt.config import field_called
 from deepdlt.errors import DONE, INTERRUPTED, REFUSED, STORAGE_FAILED, CommandError, DataError, hint
+from deepdlt.headings import as_heading, split_headings
 from deepdlt.machine import missing_module
 from deepdlt.terminal import say, to_nowhere
 
@@ -176,18 +177,19 @@ def add_data_options(parser: Parser, labels: str, *, data: str = "", required: b
 
 def data_options(args: Any) -> dict[str, Any]:
     """Those of `add_data_options` that say how a folder is read, as `read_source` takes them."""
-    return {"sheet": args.sheet, "group_by": args.group_by, "pixel_pitch": args.pixel_pitch}
+    group_by = None if args.group_by is None else as_heading(args.group_by)
+    return {"sheet": args.sheet, "group_by": group_by, "pixel_pitch": args.pixel_pitch}
 
 
 def label_list(text: str | None, *, most: int | None = None) -> tuple[str, ...]:
-    """`"angle, PP1"` -> ("angle", "PP1"); () for None.
+    """`"angle, PP1"` -> ("angle", "PP1"); () for None. A name with a comma is typed in quotes, as in CSV.
 
     Raises:
         DataError: an empty or repeated name, or more than `most`.
     """
     if text is None:
         return ()
-    names = tuple(name.strip() for name in text.split(","))
+    names = split_headings(text)
     if not all(names) or len(set(names)) < len(names):
         raise DataError(f"--labels must be distinct names separated by commas, got {text!r}")
     if most is not None and len(names) > most:

@@ -9,6 +9,7 @@ import pandas as pd
 from deepdlt.dataset.classes import Labels, bin_label, class_name, label_names
 from deepdlt.dataset.patches import Patches
 from deepdlt.dataset.stratified_split import Split
+from deepdlt.headings import join_headings
 from deepdlt.images import condition_numbers, replicate_columns
 
 
@@ -97,7 +98,7 @@ def replicate_note(mean: Leakage, columns: tuple[str, ...]) -> list[str]:
     """
     if not mean.replicate_share or mean.image_share:  # where images are divided, groups are not the remedy
         return []
-    same, option = ", ".join(columns), shlex.quote(",".join(columns))
+    same, option = ", ".join(columns), shlex.quote(join_headings(columns))
     return [
         f"{mean.replicate_share:.0%} of the test crops come from images with the same {same} as an image that was"
         f" trained on; if these are replicates, keep them together: --group-by {option}"

@@ -1,4 +1,4 @@
-"""The bytes of an xlsx file -> the text of each cell of one worksheet, as in a CSV file."""
+"""An xlsx file -> the text of each cell of one worksheet, as in a CSV file. Its pictures are never unpacked."""
 
 import io
 import re
@@ -7,23 +7,51 @@ import zipfile
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from deepdlt.errors import DataError, hint, short, some
+from deepdlt.images.heading_row import find_headings, name_columns
+from deepdlt.images.written_numbers import as_shown
 
-MAX_BYTES = 50_000_000  # of a label table, unpacked
+MAX_BYTES = 50_000_000  # of a label table, unpacked; pictures in a workbook do not count
+MAX_PACKED = 500_000_000  # of a workbook with its pictures
 MAX_RATIO = 100  # unpacked / packed; spreadsheets compress 5 to 30 times
 MAX_ROWS, MAX_CELLS = 50_000, 2_000_000
 OLE = b"\xd0\xcf\x11\xe0"
+NOT_READ = re.compile(
+    r"(?:xl/(?:media|drawings|charts|chartsheets|embeddings|pivot\w+|printerSettings|externalLinks|richData|ctrlProps|"
+    r"activeX|slicer\w*|timeline\w*|threadedComments|persons|comments\w*|model|webextensions)|customXml|docProps)[/.]"
+    r"|.*(?<!\.xml)(?<!\.rels)$"
+)
+"""Parts of a workbook that have nothing of its cells."""
+STRICT = {
+    b"http://purl.oclc.org/ooxml/spreadsheetml/main": b"http://schemas.openxmlformats.org/spreadsheetml/2006/main",
+    b"http://purl.oclc.org/ooxml/officeDocument/": b"http://schemas.openxmlformats.org/officeDocument/2006/",
+    b"http://purl.oclc.org/ooxml/drawingml/": b"http://schemas.openxmlformats.org/drawingml/2006/",
+}
+"""Names of ISO 29500 Strict -> those that every program reads; the cells are written alike."""
 
 
 @dataclass
 class Cells:
-    """The content of a table file: (row number, cells); spreadsheets also have faults and hidden rows."""
+    """The content of a table file: (row number, cells). `comments`: row -> text that is no row of the table.
+
+    Spreadsheets also have `faults` and `decimals`, numbers with a fraction, by (row number, index of the column);
+    `hidden` rows; `merged` ranges. Text files have a `separator`.
+    """
 
     records: list[tuple[int, list[str]]] = field(default_factory=list)
     faults: dict[tuple[int, int], str] = field(default_factory=dict)
+    decimals: set[tuple[int, int]] = field(default_factory=set)
     hidden: list[int] = field(default_factory=list)
+    merged: list[str] = field(default_factory=list)
+    comments: dict[int, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    separator: str = ""
+
+    def filled(self) -> list[tuple[int, list[str]]]:
+        """The rows that are not blank."""
+        return [(number, row) for number, row in self.records if any(cell.strip() for cell in row)]
 
 
 def check_size(path: Path, rows: int, cells: int) -> None:
@@ -32,60 +60,98 @@ def check_size(path: Path, rows: int, cells: int) -> None:
         raise DataError(f"{path}: more than {MAX_ROWS:,} rows or {MAX_CELLS:,} cells; delete the cells below the table")
 
 
-def read_xlsx(path: Path, raw: bytes, worksheet: str | None) -> Cells:
-    """Read one worksheet: the named one, or the only one that has data."""
-    if raw.startswith(OLE):
-        raise DataError(f"{path}: an old (.xls) or password-protected Excel file; save it as .xlsx or .csv")
-    if not raw.startswith(b"PK"):
-        raise DataError(f"{path}: not a readable xlsx; rename it to .csv if it is CSV text, else save it again")
-    try:
-        with warnings.catch_warnings():  # openpyxl warns about features that it drops
-            warnings.simplefilter("ignore")
-            archive = zipfile.ZipFile(io.BytesIO(raw))
-            _check_archive(path, archive, len(raw))
-            return _worksheet_cells(path, archive, raw, worksheet)
-    except DataError:
-        raise
-    except Exception as error:  # zipfile, zlib, expat and openpyxl raise many types for damaged files
-        reason = (str(error).strip().splitlines() or [""])[0][:100] or type(error).__name__
-        raise DataError(f"{path}: not a readable xlsx (damaged: {short(reason)}); save it again") from error
+def read_xlsx(path: Path, worksheet: str | None) -> Cells:
+    """Read one worksheet: the named one, else the only visible one with data, or with a column of file names.
+
+    Raises:
+        DataError: damaged, not an xlsx, too large, with macros, or more than one worksheet may be meant.
+        OSError: the file cannot be read.
+    """
+    with path.open("rb") as file:
+        start = file.read(8)
+        if start.startswith(OLE):
+            raise DataError(f"{path}: an old (.xls) or password-protected Excel file; save it as .xlsx or .csv")
+        if not start.startswith(b"PK"):
+            raise DataError(f"{path}: not a readable xlsx; rename it to .csv if it is CSV text, else save it again")
+        try:
+            with warnings.catch_warnings():  # openpyxl warns about features that it drops
+                warnings.simplefilter("ignore")
+                with zipfile.ZipFile(file) as archive:
+                    parts = _read_parts(path, archive)
+                return _chosen_worksheet(path, parts, worksheet)
+        except DataError:
+            raise
+        except Exception as error:  # zipfile, zlib, expat and openpyxl raise many types for damaged files
+            reason = (str(error).strip().splitlines() or [""])[0][:100] or type(error).__name__
+            raise DataError(f"{path}: not a readable xlsx (damaged: {short(reason)}); save it again") from error
 
 
-def _check_archive(path: Path, archive: zipfile.ZipFile, packed: int) -> None:
-    """Refuse decompression bombs before unpacking, then macros and XML that defines entities."""
-    parts = archive.infolist()
-    total = sum(part.file_size for part in parts)
-    if total > MAX_BYTES or (total > 1_000_000 and total > MAX_RATIO * packed):
-        raise DataError(f"{path}: unpacks to {total:,} bytes ({total / packed:.0f} times its size): not a label table")
-    names = [part.filename for part in parts]
+def _read_parts(path: Path, archive: zipfile.ZipFile) -> dict[str, bytes]:
+    """The parts with cells, Strict names translated. Bombs are refused unopened; so are macros and XML entities."""
+    names = archive.namelist()
     if any(name.endswith("vbaProject.bin") for name in names):
         raise DataError(f"{path}: contains macros; save it as .xlsx without macros, or as .csv")
     if "[Content_Types].xml" not in names or not any(name.startswith("xl/") for name in names):
         raise DataError(f"{path}: a zip archive, but not a readable xlsx; save the table as .xlsx or .csv")
-    for part in parts:
+    read = [part for part in archive.infolist() if not NOT_READ.match(part.filename)]
+    total, packed = sum(part.file_size for part in read), sum(part.compress_size for part in read)
+    if total > MAX_BYTES or (total > 1_000_000 and total > MAX_RATIO * packed):
+        times = f"{total / max(packed, 1):.0f} times its size"
+        raise DataError(f"{path}: unpacks to {total:,} bytes ({times}): not a label table")
+    parts = {}
+    for part in read:
         if part.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
             raise DataError(f"{path}: not a readable xlsx (unknown compression); save it again")
-        start = archive.read(part).replace(b"\0", b"")  # UTF-16 as well
-        if part.filename.endswith((".xml", ".rels")) and (b"<!DOCTYPE" in start or b"<!ENTITY" in start):
+        body = archive.read(part)
+        start = body.replace(b"\0", b"")  # UTF-16 as well
+        if b"<!DOCTYPE" in start or b"<!ENTITY" in start:
             raise DataError(f"{path}: {part.filename!r} defines XML entities, unlike a spreadsheet; save it again")
+        for strict, usual in STRICT.items():
+            body = body.replace(strict, usual)
+        parts[part.filename] = body
+    return parts
 
 
-def _worksheet_cells(path: Path, archive: zipfile.ZipFile, raw: bytes, worksheet: str | None) -> Cells:
+def _chosen_worksheet(path: Path, parts: dict[str, bytes], worksheet: str | None) -> Cells:
     import openpyxl  # late: half a second, for workbooks alone
 
-    book = openpyxl.load_workbook(io.BytesIO(raw), read_only=True, data_only=True)
-    xml = {sheet.title: archive.read(sheet._worksheet_path) for sheet in book.worksheets}
-    full = [t for t, x in xml.items() if re.search(rb"<(?:\w+:)?(?:v|is)[ >]", x)] or list(xml)[:1]
-    if worksheet is not None and worksheet not in xml:
-        raise DataError(f"{path}: no worksheet {worksheet!r}{hint(worksheet, xml)}; it has {some(list(xml))}")
-    if worksheet is None and len(full) != 1:
-        raise DataError(f"{path}: several worksheets with data ({some(full)}); name one with --sheet")
-    title = worksheet or full[0]
-    merged = re.findall(rb'<(?:\w+:)?mergeCell\s[^>]*?ref="([A-Z0-9:]+)"', xml[title])
-    if merged:
-        raise DataError(f"{path}: merged cells {some([m.decode() for m in merged])}; unmerge them and fill every cell")
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        for name, body in parts.items():
+            archive.writestr(name, body)
+    book = openpyxl.load_workbook(packed, read_only=True, data_only=True, keep_links=False)
+    sheets = {sheet.title: sheet for sheet in book.worksheets}
+    xml = {title: parts[sheet._worksheet_path] for title, sheet in sheets.items()}
+    if worksheet is not None:
+        if worksheet not in sheets:
+            raise DataError(f"{path}: no worksheet {worksheet!r}{hint(worksheet, xml)}; it has {some(list(xml))}")
+        return _worksheet_cells(path, sheets[worksheet], xml[worksheet])
+    full = [title for title, x in xml.items() if re.search(rb"<(?:\w+:)?(?:v|is)[ >]", x)]
+    shown = [title for title in full if sheets[title].sheet_state == "visible"]
+    if full and not shown:
+        raise DataError(f"{path}: only hidden worksheets have data ({some(full)}); name one with --sheet, or unhide it")
+    if len(shown) < 2:
+        title = (shown or list(xml))[0]
+        return _worksheet_cells(path, sheets[title], xml[title])
+    tables = {title: _worksheet_cells(path, sheets[title], xml[title]) for title in shown}
+    naming = [title for title, cells in tables.items() if _has_names(cells)]
+    if len(naming) != 1:
+        raise DataError(f"{path}: several worksheets with data ({some(naming or shown)}); name one with --sheet")
+    others = some([title for title in shown if title != naming[0]])
+    note = f"{path.name}: read worksheet {naming[0]!r}, the only one with a column of file names, not {others}"
+    tables[naming[0]].notes.append(note)
+    return tables[naming[0]]
+
+
+def _has_names(cells: Cells) -> bool:
+    filled = cells.filled()
+    at, doubt = find_headings(filled)
+    return bool(doubt or (filled and name_columns(filled[at][1])))
+
+
+def _worksheet_cells(path: Path, sheet: Any, xml: bytes) -> Cells:
     cells, total = Cells(), 0
-    sheet = book[title]
+    cells.merged = [m.decode() for m in re.findall(rb'<(?:\w+:)?mergeCell\s[^>]*?ref="([A-Z0-9:]+)"', xml)]
     sheet.reset_dimensions()  # the size stated in the file may be wrong or huge
     for number, row in enumerate(sheet.iter_rows(), start=1):
         total += len(row)
@@ -96,6 +162,9 @@ def _worksheet_cells(path: Path, archive: zipfile.ZipFile, raw: bytes, worksheet
             for j, cell in enumerate(row)
             if cell.data_type == "e"
         }
+        cells.decimals |= {
+            (number, j) for j, cell in enumerate(row) if isinstance(cell.value, float) and not cell.value.is_integer()
+        }
         while texts and not texts[-1]:
             texts.pop()
         cells.records.append((number, texts))
@@ -103,22 +172,43 @@ def _worksheet_cells(path: Path, archive: zipfile.ZipFile, raw: bytes, worksheet
     formula = (
         rb'<%bc\s[^>]*?r="([A-Z]+)([0-9]+)"[^>]*>\s*<%bf\b[^>]*?(?:/>|>[^<]*</%bf>)\s*(?:<%bv\s*/>|<%bv></%bv>)?\s*</'
     )
-    for letters, digits in re.findall(formula % ((prefix,) * 6), xml[title]):
-        column = openpyxl.utils.column_index_from_string(letters.decode()) - 1
+    for letters, digits in re.findall(formula % ((prefix,) * 6), xml):
         where = f"{letters.decode()}{digits.decode()}"
-        cells.faults[int(digits), column] = f"{where}: a formula without a stored value; open it in Excel and save it"
-    rows = re.findall(rb"<(?:\w+:)?row\s[^>]*>", xml[title])
+        cells.faults[int(digits), column_index(letters.decode())] = (
+            f"{where}: a formula without a stored value; open it in Excel and save it"
+        )
+    rows = re.findall(rb"<(?:\w+:)?row\s[^>]*>", xml)
     numbers = [re.search(rb'\sr="([0-9]+)"', row) for row in rows if re.search(rb'\shidden="(?:1|true)"', row)]
     cells.hidden = [int(n[1]) for n in numbers if n]
     return cells
 
 
+def column_index(letters: str) -> int:
+    """`A` -> 0, `AB` -> 27."""
+    index = 0
+    for letter in letters:
+        index = 26 * index + ord(letter) - 64
+    return index - 1
+
+
+def column_letters(index: int) -> str:
+    """0 -> `A`, 27 -> `AB`."""
+    letters = ""
+    index += 1
+    while index:
+        index, rest = divmod(index - 1, 26)
+        letters = chr(65 + rest) + letters
+    return letters
+
+
 def _text(value: object) -> str:
-    """A value of a spreadsheet as text, as in a CSV file."""
+    """A value of a spreadsheet as text, as in a CSV file; decimals as Excel shows them."""
     if value is None:
         return ""
-    if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
-        return str(int(value))
+    if isinstance(value, float):
+        value = as_shown(value)
+        if value.is_integer() and abs(value) < 2**53:
+            return str(int(value))
     if isinstance(value, datetime):
         return value.isoformat(" ").removesuffix(" 00:00:00")
     return str(value)

@@ -1,44 +1,59 @@
 """File names in a label table -> image files in the folder; which are missing, listed twice or not listed."""
 
-import os
+import re
+from collections.abc import Sequence
 from pathlib import Path
 
-from deepdlt.errors import DataError, fold, hint, row_list
-from deepdlt.images.image_file import FORMATS, locate
+from deepdlt.errors import has_control, hint, row_list, short, some
+from deepdlt.images.heading_row import NAME_HEADINGS, is_name_heading
+from deepdlt.images.image_file import locate
+from deepdlt.images.name_match import Disk, disk_images, has_folder_column, join_columns
 from deepdlt.images.sheet import Sheet
 
-NAME_HEADINGS = ("names", "name", "file", "filename", "image", "path")
+MOST_HINTS = 20  # missing files for which a similar name is looked for
+LACKING = {
+    "ending": "lack their ending",
+    "folder": "lack their folder",
+    "folder and ending": "lack their folder and ending",
+    "spaces": "have another kind of space",
+}
+
+Found = tuple[str, str]
+"""(the path, or what is typed, and its problem or "")."""
 
 
 def find_files(folder: Path, table: Sheet) -> tuple[str, list[str], list[str]]:
-    """(heading of the file-name column, path of each row or '', problems)."""
-    candidates = [h for h in table.headings if fold(h).replace("_", "") in NAME_HEADINGS]
-    if not candidates:
-        near = next((f" (rename {h!r})" for h in table.headings if hint(h, (*NAME_HEADINGS, "images", "files"))), "")
-        known = ", ".join(f"`{h}`" for h in ("Names", *NAME_HEADINGS[1:]))
-        shown = ", ".join(map(repr, table.headings[:30]))
-        raise DataError(f"{table.path}: no column of file names{near}; call it one of {known}; columns: {shown}")
+    """(heading of the file-name column or '', path of each row or '', problems, those of the table itself first).
+
+    A name that is no path but fits one image only, for want of its ending or folder, is completed; a note in the notes
+    of the table says how.
+    """
+    names = [h for h in table.headings if is_name_heading(h)]
+    if not names:
+        return "", [""] * len(table.rows), [*table.problems, _no_names(folder, table)]
     root = folder.resolve()
-    found = {h: [_resolve(root, h, text.strip()) for text in table.texts(h)] for h in candidates}
-    good = {h: sum(not problem for _, problem in rows) for h, rows in found.items()}
-    matching = [h for h in candidates if good[h]] or candidates
-    if len(matching) > 1:
-        several = " and ".join(map(repr, matching))
-        raise DataError(f"{table.path}: {several} may each be the column of file names; rename all but one")
-    heading = matching[0]
-    listed = {str(Path(name)) for name, problem in found[heading] if not problem}
-    on_disk = disk_images(folder) if good[heading] < len(table.rows) else []
-    faults = {i for i, name in table.faults if name == heading}
-    problems = [f"{table.path.name} {text}" for (_, name), text in sorted(table.faults.items()) if name == heading]
-    missing = 0
-    for i, (name, problem) in enumerate(found[heading]):
-        if not problem or i in faults:
-            continue
-        if problem.startswith("no such image"):
-            missing += 1
-            problem += (_spelling(name, on_disk, listed) if missing <= 20 else "") + "; add it or delete the row"
-        problems.append(f"{table.path.name} row {table.row_numbers[i]}: {problem}")
-    return heading, [name if not problem else "" for name, problem in found[heading]], problems
+    found = {h: [_resolve(root, h, text.strip()) for text in table.texts(h)] for h in names}
+    exact = {h: sum(not problem for _, problem in rows) for h, rows in found.items()}
+    disk = Disk(disk_images(folder) if max(exact.values()) < len(table.rows) else [])
+    named = [h for h in names if exact[h]]
+    named = named or [h for h in names if any(disk.match(text).files for text, _ in found[h])] or names
+    if len(named) > 1:
+        several = f"{' and '.join(map(repr, named))} may each be the column of file names; rename all but one"
+        return "", [""] * len(table.rows), [*table.problems, f"{table.path}: {several}"]
+    heading = named[0]
+    rows, notes = found[heading], list[str]()
+    if disk.files and any(problem.startswith("no such image") for _, problem in rows):
+        rows, notes = _joined(root, disk, table, heading, rows)
+    if disk.files and not notes:
+        rows, notes = _completed(root, disk, table, heading, rows)
+    table.notes.extend(notes)
+    faults = {i: f"{table.path.name} {text}" for (i, name), text in table.faults.items() if name == heading}
+    problems = [
+        faults.get(i, f"{table.path.name} row {table.row_numbers[i]}: {problem}")
+        for i, (_, problem) in enumerate(rows)
+        if problem or i in faults
+    ]
+    return heading, [name if not problem else "" for name, problem in rows], [*table.problems, *problems]
 
 
 def named_twice(folder: Path, table: Sheet, files: list[str]) -> list[str]:
@@ -64,31 +79,79 @@ def unlisted(folder: Path, files: list[str]) -> list[str]:
     return [f"{note}: {others[0]!r}, …"] if others else []
 
 
-def _resolve(root: Path, heading: str, text: str) -> tuple[str, str]:
-    """(path, problem). In a column `Names` the last four characters may stand for `.png`, as in the DLIP table."""
+def _no_names(folder: Path, table: Sheet) -> str:
+    disk = Disk(disk_images(folder))
+    naming = [h for h in table.headings if all(disk.path(text.strip()) for text in table.texts(h))]
+    likely = naming or [h for h in table.headings if hint(h, (*NAME_HEADINGS, "images", "files"))]
+    near = f" (rename {likely[0]!r})" if likely else ""
+    known = ", ".join(f"`{h}`" for h in ("Names", *NAME_HEADINGS[1:]))
+    shown = ", ".join(map(repr, table.headings[:30]))
+    return f"{table.path}: no column of file names{near}; call it one of {known}; columns: {shown}"
+
+
+def _resolve(root: Path, heading: str, text: str) -> Found:
+    """(path, problem). In a column `Names` any ending of three letters may stand for `.png`, as in the DLIP table."""
     if not text:
         return "", "no file name; add it or delete the row"
+    if has_control(text):
+        return text, f"{short(text, 80)} has a control character; retype the cell"
     problem = locate(root, text)
-    if heading == "Names" and problem and ("no such image" in problem or "must end in" in problem):
-        text = f"{text[:-4]}.png"
-        problem = locate(root, text)
+    if problem and re.fullmatch('".+"', text):  # as Windows copies a path
+        return _resolve(root, heading, text[1:-1])
+    if heading == "Names" and text[-4:-3] == "." and ("no such image" in problem or "must end in" in problem):
+        other = f"{text[:-4]}.png"
+        if not locate(root, other):
+            return other, ""
+        problem = f"no such image: {short(text, 80)}, nor with the ending .png"
     return text, problem
 
 
-def _spelling(name: str, on_disk: list[str], listed: set[str]) -> str:
-    """A hint at the file that a missing name probably means: a similar one is of no other row."""
-    name = name.replace("\\", "/")
-    for known in on_disk:
-        if fold(known) == fold(name):
-            return f" (there is {known!r}: capitals, spaces, Unicode form or slashes differ)"
-    return hint(name, [known for known in on_disk if known not in listed][:500])
+def _joined(root: Path, disk: Disk, table: Sheet, heading: str, rows: Sequence[Found]) -> tuple[list[Found], list[str]]:
+    """Rows whose folder stands in other columns; no note where that is not so."""
+    columns = {h: table.texts(h) for h in table.headings if h != heading}
+    folders, paths = join_columns(disk, [text for text, _ in rows], columns)
+    if not folders:
+        return list(rows), []
+    what = " and ".join(map(repr, (*folders, heading)))
+    joined = []
+    for (text, problem), path in zip(rows, paths, strict=True):
+        of_path = locate(root, path) if text else problem
+        of_path += f", of the columns {what}; correct the row or delete it" if of_path.startswith("no such") else ""
+        joined.append((path, of_path))
+    note = f"{table.path.name}: paths are made of the columns {what}: row {table.row_numbers[0]} is {paths[0]!r}"
+    return joined, [note]
 
 
-def disk_images(folder: Path) -> list[str]:
-    """Image files in the folder and its subfolders; links to folders are not followed."""
-    found = []
-    for place, folders, names in os.walk(folder):
-        folders[:] = [f for f in folders if not f.startswith(".")]
-        below = Path(place).relative_to(folder)
-        found += [str(below / n) for n in names if Path(n).suffix.lower() in FORMATS and not n.startswith(".")]
-    return sorted(found)
+def _completed(
+    root: Path, disk: Disk, table: Sheet, heading: str, rows: Sequence[Found]
+) -> tuple[list[Found], list[str]]:
+    """Rows whose name fits one image only; what else may be meant is added to the problems of the others."""
+    taken = {str(Path(text)) for text, problem in rows if not problem}
+    elsewhere = has_folder_column(disk, {h: table.texts(h) for h in table.headings if h != heading})
+    completed: list[Found] = []
+    ways: dict[str, list[str]] = {}
+    missing = 0
+    for number, (text, problem) in zip(table.row_numbers, rows, strict=True):
+        absent = problem.startswith("no such image")
+        if "is outside the image folder" in problem:
+            problem += disk.inside(text, taken)
+        if not (absent or "must end in" in problem or problem.endswith("is a folder, not an image")):
+            completed.append((text, problem))
+            continue
+        match = disk.match(text, folders=not elsewhere)
+        files = [file for file in match.files if file not in taken]
+        if len(files) == 1 and not locate(root, files[0]):
+            ways.setdefault(match.why, []).append(f"row {number} {short(text, 80)} is {files[0]!r}")
+            completed.append((files[0], ""))
+            continue
+        if files:
+            remedy = "write the path from the folder" if "folder" in match.why else "write the whole name"
+            problem = f"no such image: {short(text, 80)}; it may be {some(files, 4)}: {remedy}, in one column"
+        elif absent:
+            missing += 1
+            problem += (disk.hint(text, taken) if missing <= MOST_HINTS else "") + "; add it or delete the row"
+        completed.append((text, problem))
+    return completed, [
+        f"{table.path.name}: {len(found)} file name(s) {LACKING[why]}: {found[0]}{', …' if len(found) > 1 else ''}"
+        for why, found in ways.items()
+    ]

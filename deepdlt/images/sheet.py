@@ -1,27 +1,37 @@
 """The label table of an image folder (csv or xlsx), read strictly as text; every fault is given with its row."""
 
-import csv
 import hashlib
-import io
 import re
 import stat
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from deepdlt.errors import SHOWN, DataError, hint, listing, row_list, some
-from deepdlt.images.excel import MAX_BYTES, OLE, Cells, check_size, read_xlsx
+from deepdlt.headings import as_heading, invisible, visible
+from deepdlt.images.csv_text import read_csv
+from deepdlt.images.excel import MAX_BYTES, MAX_PACKED, Cells, column_index, column_letters, read_xlsx
+from deepdlt.images.heading_row import Row, find_headings, units_row, without_unit
+from deepdlt.images.written_numbers import common_unit
 from deepdlt.machine import user
 
 SHEET_SUFFIXES = (".xlsx", ".csv", ".tsv")
 FOREIGN_SUFFIXES = (".xls", ".xlsm", ".xlsb", ".xltx", ".ods", ".numbers")
+ERROR_WORD = re.compile(
+    r"#[¡¿]?[^\W\d_][^\W_]*(?:[/ _.][^\W_]+)*[!?]|#(?:N/A|NV|N/D|N/B|I/T|SAKNAS|PUUTTUU|YOK|Н/Д)!?|#GETTING_DATA|"
+    r"#N/A N/A|Err:5[0-9][0-9]|#{3,}"
+)
+"""What Excel and LibreOffice show for a formula that fails, in any language; #### is a narrow column."""
 
 
 @dataclass(frozen=True)
 class Sheet:
     """A table of text. `rows`: the cells of each row, '' where blank; `row_numbers` as a spreadsheet counts them.
 
-    `headings`: without units; `units`: those given in brackets; `digest`: sha256 of the file;
-    `faults`: (row index, heading) -> problem.
+    `headings`: without units, as `as_heading` spells them; `units`: heading -> unit, of the heading, of a row of units
+    or of the cells; `digest`: sha256 of the file; `faults`: (row index, heading) -> problem; `decimals`: cells with a
+    fraction that a spreadsheet holds as numbers; `separator`: of a csv file, else ''; `problems`: of the table itself,
+    with which it cannot be used though it can be read.
     """
 
     path: Path
@@ -32,6 +42,9 @@ class Sheet:
     digest: bytes
     faults: dict[tuple[int, str], str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    decimals: set[tuple[int, str]] = field(default_factory=set)
+    separator: str = ""
+    problems: list[str] = field(default_factory=list)
 
     def texts(self, heading: str) -> list[str]:
         """The cells of a column."""
@@ -70,102 +83,177 @@ def read_sheet(path: Path, worksheet: str | None = None) -> Sheet:
     """Read a table; `worksheet` names one of several worksheets in a workbook.
 
     Raises:
-        DataError: the file is damaged, too large or of another format, or its rows and headings do not match.
+        DataError: the file is damaged, too large or of another format, or there is no table in it.
     """
-    raw = _read_bytes(path)
-    cells = read_xlsx(path, raw, worksheet) if path.suffix.lower() == ".xlsx" else _read_csv(path, raw)
-    filled = [(number, row) for number, row in cells.records if any(cell.strip() for cell in row)]
-    if not filled:
-        raise DataError(f"{path}: empty; it needs headings in the first row and one image in each further row")
-    (first, head), *body = filled
-    if not body:
-        raise DataError(f"{path}: no rows below the headings; add one row per image")
-    if path.suffix.lower() != ".xlsx":
-        _check_widths(path, len(head), body)
-    width = max(len(row) for _, row in filled)
-    table = [[*row, *[""] * (width - len(row))] for _, row in filled]
-    names = [cell.strip() for cell in table[0]]
+    book = path.suffix.lower() == ".xlsx"
+    digest, raw = _read_bytes(path, MAX_PACKED if book else MAX_BYTES, keep=not book)
+    cells = read_xlsx(path, worksheet) if book else read_csv(path, raw)
+    layout = _layout(path, cells)
+    numbers = [number for number, _ in layout.body]
+    width = max(len(row) for _, row in layout.body) if book else 0
+    width = max(width, len(layout.head))
+    problems = layout.problems + ([] if book else _widths(path, len(layout.head), layout.body))
+    head, *rows = [[*row, *[""] * (width - len(row))][:width] for row in [layout.head, *[r for _, r in layout.body]]]
+    names = [as_heading(cell) for cell in head]
     kept = [j for j in range(width) if names[j]]
-    numbers = [number for number, _ in body]
-    stray = [j + 1 for j in range(width) if not names[j] and any(row[j].strip() for row in table)]
-    blank = [n for n, row in cells.records if first < n < numbers[-1] and not any(cell.strip() for cell in row)]
-    hidden = sorted(set(cells.hidden) & set(numbers))
+    bare = [without_unit(names[j]) for j in kept]
+    problems += _merged(path, cells.merged, layout.first, numbers, kept, rows)
     notes = [
         *cells.notes,
-        *([f"{path.name}: column(s) {some(stray)} have no heading and are ignored"] if stray else []),
+        *_column_notes(path, width, kept, rows),
+        *_row_notes(path, cells, layout, numbers),
+        *_unseen(path, [(layout.first, head), *zip(numbers, rows, strict=True)], kept),
+    ]
+    rows = [[visible(row[j]) for j in kept] for row in rows]
+    units = _units(names, kept, layout.units, rows)
+    index, column = {n: i for i, n in enumerate(numbers)}, {j: bare[k] for k, j in enumerate(kept)}
+
+    def inside(found: Iterable[tuple[int, int]]) -> dict[tuple[int, int], tuple[int, str]]:
+        return {(n, j): (index[n], column[j]) for n, j in found if n in index and j in column}
+
+    faults = _error_words(rows, numbers, kept, bare)
+    faults |= {key: cells.faults[cell] for cell, key in inside(cells.faults).items()}
+    decimals = set(inside(cells.decimals).values())
+    twice = sorted({h for h in bare if bare.count(h) > 1})
+    if twice:
+        problems.append(f"{path}: two columns are called {twice[0]!r}; columns: {some(bare, 30)}; rename or delete one")
+    return Sheet(path, bare, units, rows, numbers, digest, faults, notes, decimals, cells.separator, problems)
+
+
+@dataclass(frozen=True)
+class _Layout:
+    """Where the table stands in its file: row number and cells of the headings, the rows below them, their units."""
+
+    first: int
+    head: list[str]
+    body: list[Row]
+    units: dict[int, str]
+    skipped: dict[int, str]
+    problems: list[str]
+
+
+def _layout(path: Path, cells: Cells) -> _Layout:
+    filled = cells.filled()
+    if not filled:
+        raise DataError(f"{path}: empty; it needs headings in the first row and one image in each further row")
+    at, doubt = find_headings(filled)
+    (first, head), *body = filled[at:]
+    units = units_row(head, body)
+    skipped = cells.comments | {n: next(filter(str.strip, row)).strip() for n, row in filled[:at]}
+    if units:
+        skipped[body[0][0]] = "units"
+        del body[0]
+    if not body:
+        raise DataError(f"{path}: no rows below the headings; add one row per image")
+    return _Layout(first, head, body, units, skipped, [f"{path}: {doubt}"] if doubt else [])
+
+
+def _widths(path: Path, width: int, body: list[Row]) -> list[str]:
+    wrong = [(number, len(row)) for number, row in body if len(row) != width]
+    if not wrong:
+        return []
+    remedy = "quote cells that contain the separator, or delete separators at the end"
+    if len(wrong) == len(body) and len({n for _, n in wrong}) == 1:
+        return [f"{path}: every row has {wrong[0][1]} fields, but there are {width} headings; {remedy}"]
+    lines = [f"row {number} has {n} fields, but there are {width} headings" for number, n in wrong]
+    return [listing(f"{path}: {len(wrong)} row(s) with a wrong number of fields; {remedy}", lines)]
+
+
+def _merged(
+    path: Path, ranges: list[str], first: int, numbers: list[int], kept: list[int], rows: list[list[str]]
+) -> list[str]:
+    """Problem: merged cells in the table; a title above it may be merged. The rows get the merged value."""
+    index = {number: i for i, number in enumerate(numbers)}
+    wrong = []
+    for text in ranges:
+        corners = [re.fullmatch("([A-Z]+)([0-9]+)", corner) for corner in text.split(":")]
+        if None in corners or not corners:
+            continue
+        (left, top), (right, bottom) = [(column_index(m[1]), int(m[2])) for m in (corners[0], corners[-1]) if m]
+        inside = [index[n] for n in range(top, min(bottom, numbers[-1]) + 1) if n in index]
+        columns = [j for j in kept if left <= j <= right]
+        if not columns or not (inside or top <= first <= bottom) or (not inside and left == right):
+            continue
+        wrong.append(text)
+        value = rows[inside[0]][left] if inside else ""
+        for i in inside:
+            for j in columns:
+                rows[i][j] = rows[i][j] or value
+    return [f"{path}: merged cells {some(wrong)}; unmerge them and fill every cell"] if wrong else []
+
+
+def _column_notes(path: Path, width: int, kept: list[int], rows: list[list[str]]) -> list[str]:
+    stray = [j + 1 for j in range(width) if j not in kept and any(row[j].strip() for row in rows)]
+    return [f"{path.name}: column(s) {some(stray)} have no heading and are ignored"] if stray else []
+
+
+def _row_notes(path: Path, cells: Cells, layout: _Layout, numbers: list[int]) -> list[str]:
+    """Notes on the rows that are not used, and on hidden ones, which are."""
+    above = [n for n in sorted(layout.skipped) if n < layout.first]
+    titles = f"ignored {row_list(above)} above the headings in row {layout.first}: " if above else ""
+    blank = [n for n, row in cells.records if layout.first < n < numbers[-1] and not any(c.strip() for c in row)]
+    blank = [n for n in blank if n not in layout.skipped]
+    hidden = sorted(set(cells.hidden) & set(numbers))
+    units = ", ".join(f"{layout.head[j].strip()} [{unit}]" for j, unit in layout.units.items())
+    below = [n for n in layout.skipped if n > layout.first]
+    return [
+        *([f"{path.name}: {titles}{some([layout.skipped[n] for n in above], 3)}"] if above else []),
+        *([f"{path.name}: {row_list(below)} has the units: {units}"] if below else []),
         *([f"{path.name}: skipped blank {row_list(blank)}"] if blank else []),
         *([f"{path.name}: used hidden {row_list(hidden)} like the others"] if hidden else []),
     ]
-    bare = [re.sub(r"\s*\[[^\]]*\]\s*$", "", names[j]) for j in kept]
-    units = {h: m[1].strip() for h, j in zip(bare, kept, strict=True) if (m := re.search(r"\[([^\]]*)\]$", names[j]))}
-    twice = sorted({h for h in bare if bare.count(h) > 1})
-    if twice:
-        raise DataError(f"{path}: two columns are called {twice[0]!r}; columns: {some(bare, 30)}; rename or delete one")
-    index = {number: i for i, number in enumerate(numbers)}
-    faults = {
-        (index[n], bare[kept.index(j)]): text for (n, j), text in cells.faults.items() if n in index and j in kept
-    }
-    rows = [[row[j] for j in kept] for row in table[1:]]
-    return Sheet(path, bare, units, rows, numbers, hashlib.sha256(raw).digest(), faults, notes)
 
 
-def _read_bytes(path: Path) -> bytes:
+def _unseen(path: Path, rows: list[Row], kept: list[int]) -> list[str]:
+    """A note on characters that nobody sees, with their rows."""
+    found = {n: {c for j in kept for c in invisible(row[j])} for n, row in rows if not "".join(row).isascii()}
+    where = [n for n, characters in found.items() if characters]
+    which = sorted(set().union(*found.values()))
+    return [f"{path.name}: left out invisible characters ({', '.join(which)}) in {row_list(where)}"] if where else []
+
+
+def _units(names: list[str], kept: list[int], below: dict[int, str], rows: list[list[str]]) -> dict[str, str]:
+    """Heading -> unit: in brackets behind the heading, in the row below it, or in every cell."""
+    units = {}
+    for k, j in enumerate(kept):
+        match = re.search(r"\[([^\]]*)\]$", names[j])
+        unit = match[1].strip() if match else below.get(j) or common_unit([row[k].strip() for row in rows])
+        if match or unit:
+            units[without_unit(names[j])] = unit
+    return units
+
+
+def _error_words(
+    rows: list[list[str]], numbers: list[int], kept: list[int], bare: list[str]
+) -> dict[tuple[int, str], str]:
+    """Faults: cells with what a spreadsheet shows instead of a value."""
+    faults = {}
+    for i, row in enumerate(rows):
+        for k, cell in enumerate(row):
+            text = cell.strip()
+            if text[:1] in ("#", "E") and ERROR_WORD.fullmatch(text):
+                narrow = "the cell shows #### (a narrow column); widen the column and export the table again"
+                what = narrow if text.strip("#") == "" else f"the formula gives {text}; correct it"
+                faults[i, bare[k]] = f"{column_letters(kept[k])}{numbers[i]}: {what}"
+    return faults
+
+
+def _read_bytes(path: Path, most: int, *, keep: bool) -> tuple[bytes, bytes]:
+    """(sha256, content or b"") of a file of at most `most` bytes."""
     try:
         status = path.stat()
         if stat.S_ISDIR(status.st_mode):
             raise DataError(f"{path} is a folder, not a table; rename it")
         if not stat.S_ISREG(status.st_mode):
             raise DataError(f"{path} is a pipe, socket or device, not a file; save the table as a file")
-        if status.st_size > MAX_BYTES:
-            raise DataError(f"{path}: {status.st_size:,} bytes, more than {MAX_BYTES:,}: not a label table")
-        raw = path.read_bytes()
+        if status.st_size > most:
+            remedy = "delete the pictures in it, or save the table as .csv" if most > MAX_BYTES else "not a label table"
+            raise DataError(f"{path}: {status.st_size:,} bytes, more than {most:,}: {remedy}")
+        if not status.st_size:
+            raise DataError(f"{path}: empty (0 bytes); export the table again")
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").digest()
+            file.seek(0)
+            return digest, file.read() if keep else b""
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror}, {user()}); chmod u+r it") from error
-    if not raw:
-        raise DataError(f"{path}: empty (0 bytes); export the table again")
-    return raw
-
-
-def _read_csv(path: Path, raw: bytes) -> Cells:
-    if raw.startswith((b"PK\x03\x04", OLE)):
-        raise DataError(f"{path}: an Excel file named {path.suffix}; save it as CSV UTF-8, or name it .xlsx")
-    if raw.startswith((b"\xff\xfe", b"\xfe\xff")) or raw[:1000].count(0) * 4 > len(raw[:1000]):
-        raise DataError(f"{path}: encoded as UTF-16; save it as `CSV UTF-8`")
-    try:
-        text = raw.decode("utf-8").removeprefix("\ufeff")
-    except UnicodeDecodeError as error:
-        row = len(re.findall(rb"\r\n?|\n", raw[: error.start])) + 1
-        byte = raw[error.start]
-        raise DataError(
-            f"{path} row {row}: byte 0x{byte:02x} is not UTF-8 (Latin-1?); save it as `CSV UTF-8`"
-        ) from None
-    if "\0" in text:
-        row = len(re.findall(r"\r\n?|\n", text[: text.index("\0")])) + 1
-        raise DataError(f"{path} row {row}: has a NUL byte; export the table again")
-    head = re.search(r"[^\r\n]+", text)
-    plain = re.sub(r'"[^"]*"', "", head[0] if head else "")
-    separator = max(",;\t", key=plain.count)
-    cells, total = Cells(), 0
-    if separator != ",":
-        cells.notes.append(f"{path.name}: columns separated by {'TAB' if separator == chr(9) else repr(separator)}")
-    try:
-        for number, record in enumerate(csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True), 1):
-            total += len(record)
-            check_size(path, number, total)
-            cells.records.append((number, record))
-    except csv.Error as error:
-        row = len(cells.records) + 1
-        quote = "an opening quote is not closed" if "end of data" in str(error) else str(error)
-        raise DataError(f"{path} row {row}: {quote}; check the quotes of this row") from error
-    return cells
-
-
-def _check_widths(path: Path, width: int, body: list[tuple[int, list[str]]]) -> None:
-    wrong = [(number, len(row)) for number, row in body if len(row) != width]
-    if not wrong:
-        return
-    remedy = "quote cells that contain the separator, or delete separators at the end"
-    if len(wrong) == len(body) and len({n for _, n in wrong}) == 1:
-        raise DataError(f"{path}: every row has {wrong[0][1]} fields, but there are {width} headings; {remedy}")
-    lines = [f"row {number} has {n} fields, but there are {width} headings" for number, n in wrong]
-    raise DataError(listing(f"{path}: {len(wrong)} row(s) with a wrong number of fields; {remedy}", lines))

@@ -9,6 +9,7 @@ the unit (`angle [deg]` -> angle). docs/your-data.md says what is accepted and w
 import hashlib
 import json
 import os
+import shlex
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -22,10 +23,12 @@ import pandas as pd
 from PIL import Image
 
 from deepdlt.errors import DataError, listing, some
+from deepdlt.headings import join_headings
 from deepdlt.images.columns import read_column, read_columns
-from deepdlt.images.file_names import disk_images, find_files, named_twice, unlisted
+from deepdlt.images.file_names import find_files, named_twice, unlisted
 from deepdlt.images.groups import condition_columns, condition_numbers, join_copies, named_columns, other_columns
 from deepdlt.images.image_file import Facts, decode, footer_rows, inspect, read_file
+from deepdlt.images.name_match import disk_images
 from deepdlt.images.pixel_pitch import apply_pixel_pitch
 from deepdlt.images.sheet import find_sheet, read_sheet
 
@@ -148,6 +151,7 @@ def read_source(
     problems += pitch_problems
     if problems:
         sound = [file for file, fact in zip(files, facts, strict=True) if file and not fact.problem]
+        sound = sound if name_column else disk_images(folder)
         raise _refusal(folder, problems + _pixel_problems(folder, sound))
     if not named:
         notes += _group_notes(other_columns(images, columns), columns)
@@ -188,10 +192,10 @@ def _group_notes(others: list[str], columns: tuple[str, ...]) -> list[str]:
     """A note on columns of a table of the DLIP kind that do not divide conditions."""
     if not columns or not others:
         return []
-    every = ",".join([*columns, *others])
+    every = shlex.quote(join_headings([*columns, *others]))
     return [
         f"{some(others)} {'divides' if len(others) == 1 else 'divide'} no conditions: images with equal"
-        f" {', '.join(columns)} stay together; for what you set as well, name all that count: --group-by '{every}'"
+        f" {', '.join(columns)} stay together; for what you set as well, name all that count: --group-by {every}"
     ]
 
 

@@ -4,6 +4,7 @@ import shlex
 from collections.abc import Sequence
 
 from deepdlt.config import config_dict, make_config
+from deepdlt.headings import join_headings
 from sweeps.store import SweepFile, TrialRecord
 
 DATA_OPTIONS = ("--data", "--sheet", "--group-by", "--pixel-pitch")
@@ -20,7 +21,7 @@ def train_command(sweep_file: SweepFile, record: TrialRecord) -> str:
     usual = config_dict(make_config(protocol, epochs=config["epochs"]))
     command = [*_program(words), *_data_options(words)]
     command += ["--protocol", protocol] if protocol != "corrected" else []
-    command += ["--labels", cell.label] if cell.label else []
+    command += ["--labels", join_headings([cell.label])] if cell.label else []
     command += ["--fold", str(cell.fold), "--folds", str(cell.n_folds)] if cell.fold else []
     command += ["--split-seed", str(sweep_file.seed)] if sweep_file.seed != DEFAULT_SPLIT_SEED else []
     if "augment_brightness" in sweep_file.axes and not config["augment_brightness"]:

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import re
+import shlex
 import sys
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -23,6 +24,7 @@ from deepdlt.dataset import (
 )
 from deepdlt.dataset.leakage import leakage
 from deepdlt.errors import DataError
+from deepdlt.headings import join_headings
 from deepdlt.images import OWN_COLUMNS, Source, read_labelled, read_source
 from deepdlt.synthetic import make_synthetic
 from deepdlt.terminal import progress_bar
@@ -97,7 +99,9 @@ def _read(folder: Path, request: Request) -> Source:
     except DataError as error:
         if request.labels == LABELS and "unknown label" in str(error):
             suited = _suited_labels(folder, options)
-            example = f", as in: --labels {','.join(suited)}" if suited else "; `deepdlt check` lists them"
+            example = (
+                f", as in: --labels {shlex.quote(join_headings(suited))}" if suited else "; `deepdlt check` lists them"
+            )
             remedy = f"name labels of this table with --labels{example}"
             raise SweepRefused(f"{error}\n{remedy}") from error
         raise

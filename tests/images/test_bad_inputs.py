@@ -291,13 +291,15 @@ TABLE = [
     ("34-blank-inside", book(lambda w, s: s.insert_rows(5)), f"{ACCEPTED}: skipped blank row 5"),
     ("34-blank-after", edited(lambda t: t + ",,\r\n\r\n"), ACCEPTED),
     ("35-sheets", book(lambda w, s: w.create_sheet("old").append(["a"])),
-     "several worksheets.*'Sheet', 'old'.*--sheet"),
+     f"{ACCEPTED}: read worksheet 'Sheet', the only one with a column of file names, not 'old'"),
+    ("35-two-sheets", book(lambda w, s: w.copy_worksheet(s)), "several worksheets.*'Sheet', 'Sheet Copy'.*--sheet"),
     ("36-hidden", book(lambda w, s: setattr(s.row_dimensions[4], "hidden", True)), f"{ACCEPTED}: used hidden row 4"),
     ("37-entities", more_parts({SHEET_XML: entities}), "defines XML entities"),
     ("37-zip-bomb", more_parts({SHEET_XML: lambda x: x.replace(b"<sheetData>", b"<sheetData>" + b" " * 60_000_000)}),
      "unpacks to 60,.* not a label table"),
-    ("37-ratio", more_parts({"xl/media/a.bin": lambda _: bytes(9_000_000)}),
+    ("37-ratio", more_parts({"xl/more.xml": lambda _: bytes(9_000_000)}),
      r"unpacks to 9,.* times its size\): not a label"),
+    ("37-unread-bomb", more_parts({"xl/media/a.bin": lambda _: bytes(90_000_000)}), ACCEPTED),
     ("37-macros", more_parts({"xl/vbaProject.bin": lambda _: b"Sub"}), "contains macros; save it as .xlsx without"),
 ]  # fmt: skip
 PATHS = [
@@ -327,7 +329,7 @@ PATHS = [
      r"a\03.png", first=3)(f)),
      r"row 5: no such image: 'a\\\\03\.png' \(there is 'a/03\.png': .*slashes differ"),
     ("47-long", cell("file", LONG, first=3), "row 5: 'xxx.*… ?' cannot be used .File name too long.*; rename"),
-    ("47-newline", cell("file", "a\nb.png", first=3), r"row 5: 'a\\nb\.png' has a control character; rename"),
+    ("47-newline", cell("file", "a\nb.png", first=3), r"row 5: 'a\\nb\.png' has a control character; retype the cell"),
     ("47-ansi", cell("file", "\x1b[31mred.png", first=3), r"row 5: '\\x1b\[31mred\.png' has a control character"),
     ("47-ansi-label", cell("material", "\x1b[31mred", first=3), r"control character in '\\x1b\[31mred'; delete"),
 ]  # fmt: skip
