@@ -68,7 +68,7 @@ def run(args: Namespace) -> int:
     requests.check_storage(sweep, plan.missing_mb)
     if not plan.is_done:
         identity.check_code(sweep, sweep_file.code["files"], args.allow_code_change)
-        notes = request.unusual()
+        notes = request.unusual() + (execution.check_ray() if args.address is None else [])
         notes += identity.notes(request, resources, sweep, sweep_file, args.address is not None)
         notes += identity.extendable(sweep, sweep_file) if args.name is None else []
         plan = replace(plan, notes=tuple(notes))
