@@ -9,6 +9,7 @@ examples:
 """
 
 import os
+import shlex
 import sys
 import traceback
 from argparse import Namespace
@@ -127,9 +128,8 @@ def _finish(request: "Request", sweep_file: "SweepFile", sweep: Path, args: Name
         if args.json:
             print(console.summary_json(sweep, report))
         else:
-            board = Path(sys.executable).with_name("tensorboard")
             console.show_summary(sweep, sys.stdout, tally)
-            print(f"report: {short_path(report)}\ncompare: {short_path(board)} --logdir {short_path(sweep.parent)}")
+            print(f"report: {short_path(report)}\ncompare: {_compare(sweep.parent)}")
     left = sum(tally.to_run)
     if stopping.reason() and left:
         say(f"{stopping.reason()}; trials left: {left}. {_resume()}")
@@ -138,6 +138,13 @@ def _finish(request: "Request", sweep_file: "SweepFile", sweep: Path, args: Name
         say(f"trials that could not be run: {left}. {_resume()}")
         return FAILED
     return FAILED if any(tally.failed) else DONE
+
+
+def _compare(storage: Path) -> str:
+    """The command that shows the curves of all sweeps there."""
+    board = Path(sys.executable).with_name("tensorboard")
+    start = [str(short_path(board))] if board.exists() else [sys.executable, "-m", "tensorboard.main"]
+    return shlex.join([*start, "--logdir", str(short_path(storage))])
 
 
 def _resume() -> str:

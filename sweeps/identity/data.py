@@ -1,7 +1,6 @@
 """The crops that a sweep trains on, and what makes two sweeps the same one."""
 
 import re
-import sys
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ from deepdlt.dataset.leakage import leakage
 from deepdlt.errors import DataError
 from deepdlt.images import OWN_COLUMNS, Source, read_labelled, read_source
 from deepdlt.synthetic import make_synthetic
-from deepdlt.terminal import progress_bar
+from deepdlt.terminal import progress_bar, say
 from sweeps.errors import SweepRefused
 from sweeps.identity.images import image_digests
 from sweeps.identity.splits import check_labels, make_splits
@@ -46,7 +45,7 @@ def load(folder: Path | None, request: Request) -> SweepData:
                 folder = make_synthetic(CACHE / "synthetic", "small", progress=progress)
         source = _read(folder, request)
         for note in source.notes:
-            print(f"note: {note}", file=sys.stderr)
+            say(f"note: {note}")
         check_labels(request, source.images)
         options = crop_options(request.config(), synthetic, "augment_brightness" in request.tune_space.fields)
         with progress_bar("cutting crops", "images") as progress:
