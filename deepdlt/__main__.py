@@ -9,25 +9,26 @@ examples:
 
 import sys
 
-from deepdlt.command_line import run_command
+from deepdlt.command_line import run_command, written
 from deepdlt.commands import OWN, find_commands, load_command, summary
 from deepdlt.errors import DONE, REFUSED, hint
 from deepdlt.machine import versions
-from deepdlt.terminal import say
+from deepdlt.terminal import own_streams, say
 
 PROG = "deepdlt"
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command that is named first; returns its exit code."""
+    own_streams()
     words = sys.argv[1:] if argv is None else argv
     first = words[0] if words else "--help"
     if first in ("-h", "--help", "help"):
         print(_help())
-        return DONE if words else REFUSED
+        return written(DONE if words else REFUSED)
     if first in ("-V", "--version", "version"):
         print(versions())
-        return DONE
+        return written(DONE)
     command = load_command(first)
     if command is None:
         say(f"error: unknown command {first!r}{hint(first, find_commands())}; `{PROG} --help` lists the commands")

@@ -1,5 +1,6 @@
 """Files and folders that exist complete or not at all, even after a crash while writing."""
 
+import errno
 import os
 import secrets
 import shutil
@@ -7,6 +8,9 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+NOT_SYNCED = {errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EBADF, errno.EPERM, errno.EACCES}
+"""What file systems answer to an fsync that they do not know: of folders CIFS, VirtualBox, WSL, 9p and some FUSE."""
 
 
 def write_atomic(path: Path, data: bytes) -> None:
@@ -16,16 +20,24 @@ def write_atomic(path: Path, data: bytes) -> None:
         with temporary.open("wb") as file:
             file.write(data)
             file.flush()
-            os.fsync(file.fileno())
+            sync(file.fileno())
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
-    if hasattr(os, "O_DIRECTORY"):  # Windows opens no folders
-        directory = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(directory)
-        finally:
-            os.close(directory)
+    _sync_folder(path.parent)
+
+
+def sync(descriptor: int) -> None:
+    """Let what was written or renamed outlive a power cut, where that can be asked for.
+
+    Raises:
+        OSError: the disk is full or faulty.
+    """
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in NOT_SYNCED:
+            raise
 
 
 def remove_unfinished(directory: Path) -> None:
@@ -33,6 +45,19 @@ def remove_unfinished(directory: Path) -> None:
     for temporary in directory.glob(".*.tmp"):
         if temporary.is_file():
             temporary.unlink()
+
+
+def _sync_folder(folder: Path) -> None:
+    if not hasattr(os, "O_DIRECTORY"):  # Windows opens no folders
+        return
+    try:
+        directory = os.open(folder, os.O_RDONLY)
+    except PermissionError:  # one may write there, and not list it
+        return
+    try:
+        sync(directory)
+    finally:
+        os.close(directory)
 
 
 @contextmanager

@@ -7,7 +7,8 @@ place where an error becomes an exit code.
 
 import argparse
 import difflib
-import os
+import errno
+import logging
 import shlex
 import shutil
 import signal
@@ -18,10 +19,10 @@ from typing import Any, NoReturn, Protocol
 
 from deepdlt.atomic import write_atomic
 from deepdlt.config import field_called
-from deepdlt.errors import DONE, INTERRUPTED, REFUSED, STORAGE_FAILED, CommandError, DataError, hint
+from deepdlt.errors import INTERRUPTED, REFUSED, STORAGE_FAILED, CommandError, DataError, hint
 from deepdlt.headings import as_heading, split_headings
-from deepdlt.machine import missing_module
-from deepdlt.terminal import say, to_nowhere
+from deepdlt.machine import missing_module, without_home
+from deepdlt.terminal import own_streams, say
 
 START_AGAIN = "nothing was finished. Start again with:"
 MOVED = {"--label": "--labels", "--storage": "--out", "--out": "--storage", "--minimise": "--minimize"}
@@ -78,6 +79,10 @@ class Parser(argparse.ArgumentParser):
         """End with one line and exit code 2."""
         self.exit(REFUSED, f"error: {message.removeprefix('argument ')}\n")
 
+    def exit(self, status: int = 0, message: str | None = None) -> NoReturn:
+        """End; a help that cannot be written is an error, too."""
+        super().exit(written(status), message)
+
     def _check_value(self, action: argparse.Action, value: Any) -> None:
         if action.choices is not None and value not in action.choices:
             known = [str(choice) for choice in action.choices]
@@ -126,13 +131,13 @@ def run_command(command: Command, words: list[str] | None, prog: str, called: st
         prog: how the command is started: `deepdlt check`, `python sweeps/run.py`.
         called: what its docstring calls it where that is something else.
     """
-    _tolerate_streams()
+    own_streams()
+    without_home()
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)  # it warns of a home that cannot be written, and needs none
     args = make_parser(command, prog, called).parse_args(words)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        code = command.run(args)
-        sys.stdout.flush()
-        return code
+        return written(command.run(args))
     except CommandError as error:
         say(f"error: {error}" if error.exit_code != INTERRUPTED else str(error))
         return error.exit_code
@@ -143,12 +148,19 @@ def run_command(command: Command, words: list[str] | None, prog: str, called: st
         kept = getattr(command, "AFTER_INTERRUPT", START_AGAIN)
         say(f"interrupted; {kept}\n  {typed()}")
         return INTERRUPTED
-    except BrokenPipeError:
-        to_nowhere(sys.stdout)
-        return DONE  # the reader of the output has gone, as `head` does
     except OSError as error:
         say(f"error: {_storage_problem(error, args)}")
         return STORAGE_FAILED
+
+
+def written(code: int) -> int:
+    """The exit code of a command that has come to its end, or that of an output that could not be written."""
+    sys.stdout.flush()
+    failed = getattr(sys.stdout, "failed", None)
+    if failed is None:
+        return code
+    say(f"error: cannot write what the command prints: {failed.strerror}; all else is done")
+    return STORAGE_FAILED
 
 
 def make_parser(command: Command, prog: str, called: str = "") -> Parser:
@@ -255,15 +267,7 @@ def write_outputs(outputs: Mapping[Path | None, bytes]) -> list[Path]:
 def _storage_problem(error: OSError, args: argparse.Namespace) -> str:
     option = next((name for name in ("storage", "out") if hasattr(args, name)), None)
     where = error.filename or (getattr(args, option) if option else None) or "the output"
-    remedy = f"choose another --{option}" if option else "make the folder writable"
-    return f"cannot write {where}: {error.strerror or error}; free space or {remedy}, then run the same command again"
-
-
-def _tolerate_streams() -> None:
-    """Let output that is closed go nowhere, and a terminal that knows only ASCII show the rest as escapes."""
-    for name in ("stdout", "stderr"):
-        if getattr(sys, name) is None:
-            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: PTH123, SIM115  for the life of the process
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="backslashreplace")
+    full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+    remedy = "free some space" if full else "make it possible to write there"
+    anew = f" (another --{option} begins anew)" if option else ""
+    return f"cannot write {where}: {error.strerror or error}; {remedy}, then run the same command again{anew}"

@@ -21,6 +21,7 @@ POSIX = {"_posixsubprocess", "fcntl", "grp", "posix", "pty", "pwd", "resource", 
 """Modules of the standard library that Windows does not have."""
 NAMED_OTHERWISE = {"PIL": "pillow", "sklearn": "scikit-learn", "skimage": "scikit-image"}
 """Module -> the package that has it, where the names differ."""
+NO_HOME = "/nonexistent"  # what Debian gives to users without one
 OURS = ("deepdlt", "search_spaces", "sweeps")
 
 
@@ -104,6 +105,17 @@ def shared_memory(place: Path = Path("/dev/shm")) -> SharedMemory | None:
 def user() -> str:
     """`user id 1000`; where the system counts no users, the name."""
     return f"user id {os.getuid()}" if hasattr(os, "getuid") else f"user {os.environ.get('USERNAME', 'unknown')}"
+
+
+def without_home() -> None:
+    """Where the system knows no home folder, as of user ids that a container makes up, name one that is not there.
+
+    Libraries ask for one when they are imported, and do without where it cannot be written.
+    """
+    try:
+        Path.home()
+    except RuntimeError:
+        os.environ["HOME"] = NO_HOME
 
 
 def package_version(package: str) -> str:

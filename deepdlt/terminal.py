@@ -1,10 +1,62 @@
-"""One progress bar on stderr for the steps that take seconds: bar on a terminal, two lines elsewhere."""
+"""Lines and a progress bar on stderr, and output that ends no work because it cannot be written."""
 
+import io
 import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TextIO
+
+
+class Output(io.TextIOWrapper):
+    """A standard stream that raises nothing: what cannot be written goes nowhere.
+
+    Args:
+        number: 1 for stdout, 2 for stderr.
+        encoding: characters that it lacks are written as escapes.
+    """
+
+    failed: OSError | None = None
+    """Why; None while all is well, and where a reader has left, as `head` does."""
+
+    def __init__(self, number: int, encoding: str) -> None:
+        buffer = open(number, "wb", closefd=False)  # noqa: SIM115  a descriptor, for the life of the process
+        lines = number == 2 or os.isatty(number)
+        super().__init__(buffer, encoding, "backslashreplace", line_buffering=lines)
+
+    def write(self, text: str) -> int:
+        """As every text stream does."""
+        with self._whatever_happens():
+            super().write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        """As every text stream does."""
+        with self._whatever_happens():
+            super().flush()
+
+    @contextmanager
+    def _whatever_happens(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            self.failed = None if isinstance(error, BrokenPipeError) else error
+            to_nowhere(self)
+
+
+def own_streams() -> None:
+    """Let stdout and stderr of this process be `Output`s, closed ones too; those of a test or notebook stay."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:  # closed: else the next file that is opened would get what is printed
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
+    for number, name in ((1, "stdout"), (2, "stderr")):
+        stream, first = getattr(sys, name), getattr(sys, f"__{name}__")
+        if stream is None or stream is first:
+            setattr(sys, name, Output(number, stream.encoding if stream else "utf-8"))
+        elif hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
 
 
 @contextmanager

@@ -16,6 +16,9 @@ from pathlib import Path
 from deepdlt import machine
 from deepdlt.command_line import Parser
 from deepdlt.errors import DONE, FAILED
+from sweeps.errors import SweepRefused
+from sweeps.execution import check_ray, sockets_folder
+from sweeps.request import check_storage, existing
 
 PACKAGES = ("torch", "torchvision", "ray", "optuna", "tensorboard")
 LEAST_DISK_GB, LEAST_SHARED_GB, LEAST_MEMORY_GB = 2.0, 0.5, 4.0
@@ -42,7 +45,8 @@ def add_options(parser: Parser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print a line per check; 1 where sweeps cannot run here."""
-    checks = [_python(), *map(_package, PACKAGES), _locks(), _cpu(), _gpu(), _memory(), _shared(), _disk(args.storage)]
+    machine_s = [_locks(), _cpu(), _gpu(), _memory(), _shared(), _disk(args.storage), _ray()]
+    checks = [_python(), *map(_package, PACKAGES), *machine_s]
     for check in checks:
         mark = "ok  " if not check.problem else "FAIL" if check.needed else "note"
         print(f"{mark}  {check.name:14} {check.found}")
@@ -105,10 +109,23 @@ def _shared() -> Check:
 
 
 def _disk(storage: Path) -> Check:
+    """Whether sweeps can be kept there, as a sweep itself tries it."""
     folder = storage.expanduser().resolve()
-    there = next(path for path in (folder, *folder.parents) if path.exists())
+    there = existing(folder)
+    try:
+        check_storage(folder, 0.0)
+    except SweepRefused as error:
+        return Check("disk", f"{there} cannot be used", str(error), needed=True)
     free = shutil.disk_usage(there).free / GB
-    if not os.access(there, os.W_OK | os.X_OK):
-        return Check("disk", f"{there} cannot be written", "choose another folder with --storage", needed=True)
     problem = "" if free >= LEAST_DISK_GB else "free some, or choose another --storage: a sweep takes 0.1 to 2 GB"
     return Check("disk", f"{free:.0f} GB free at {there}", problem)
+
+
+def _ray() -> Check:
+    """Where Ray's sockets go; imports nothing of it."""
+    try:
+        folder, note = sockets_folder()
+        check_ray()
+    except SweepRefused as error:
+        return Check("Ray's folder", "none can be used", str(error), needed=True)
+    return Check("Ray's folder", str(folder), note)

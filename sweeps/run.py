@@ -9,6 +9,7 @@ examples:
 """
 
 import os
+import shlex
 import sys
 import traceback
 from argparse import Namespace
@@ -69,6 +70,7 @@ def run(args: Namespace) -> int:
     if not plan.is_done:
         identity.check_code(sweep, sweep_file.code["files"], args.allow_code_change)
         notes = [*data.notes, *request.unusual()]
+        notes += execution.check_ray() if args.address is None else []
         notes += identity.notes(request, resources, sweep, sweep_file, args.address is not None)
         notes += identity.extendable(sweep, sweep_file) if args.name is None else []
         plan = replace(plan, notes=tuple(notes))
@@ -127,9 +129,8 @@ def _finish(request: "Request", sweep_file: "SweepFile", sweep: Path, args: Name
         if args.json:
             print(console.summary_json(sweep, report))
         else:
-            board = Path(sys.executable).with_name("tensorboard")
             console.show_summary(sweep, sys.stdout, tally)
-            print(f"report: {short_path(report)}\ncompare: {short_path(board)} --logdir {short_path(sweep.parent)}")
+            print(f"report: {short_path(report)}\ncompare: {_compare(sweep.parent)}")
     left = sum(tally.to_run)
     if stopping.reason() and left:
         say(f"{stopping.reason()}; trials left: {left}. {_resume()}")
@@ -138,6 +139,13 @@ def _finish(request: "Request", sweep_file: "SweepFile", sweep: Path, args: Name
         say(f"trials that could not be run: {left}. {_resume()}")
         return FAILED
     return FAILED if any(tally.failed) else DONE
+
+
+def _compare(storage: Path) -> str:
+    """The command that shows the curves of all sweeps there."""
+    board = Path(sys.executable).with_name("tensorboard")
+    start = [str(short_path(board))] if board.exists() else [sys.executable, "-m", "tensorboard.main"]
+    return shlex.join([*start, "--logdir", str(short_path(storage))])
 
 
 def _resume() -> str:

@@ -165,11 +165,14 @@ class Made:
         (OSError(28, "No space left on device", "a/b"), 3, "error: cannot write a/b: No space left on device; free"),
         (KeyboardInterrupt(), 130, "interrupted; nothing was finished. Start again with:\n  "),
         (ModuleNotFoundError("x", name="fcntl"), 2, "WSL2"),
-        (BrokenPipeError(), 0, ""),
+        (
+            OSError(13, "Permission denied", "a/b"),
+            3,
+            "make it possible to write there, then run the same",
+        ),
     ],
 )
-def test_whatever_ends_a_command_is_one_message_and_an_exit_code(ends, code, said, capsys, monkeypatch):
-    monkeypatch.setattr("deepdlt.command_line.to_nowhere", lambda stream: None)
+def test_whatever_ends_a_command_is_one_message_and_an_exit_code(ends, code, said, capsys):
     assert run_command(Made(ends), [], "made") == code
     shown = capsys.readouterr().err
     assert said in shown

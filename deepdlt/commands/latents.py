@@ -9,7 +9,6 @@ A table of the positions and labels is written beside the map.
 
 import argparse
 import pickle
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -33,7 +32,7 @@ from deepdlt.errors import DONE, DataError
 from deepdlt.figures import latent_map, png
 from deepdlt.images import DLIP_LABELS, Source, read_source
 from deepdlt.models import load_model
-from deepdlt.terminal import progress_bar
+from deepdlt.terminal import progress_bar, say
 
 MOST_POINTS = 5000  # t-SNE of more takes minutes, and trustworthiness memory for their square
 FOLDER = "folder"
@@ -122,7 +121,7 @@ def _encode(
     rng = np.random.default_rng(args.seed)
     if args.level == "crop" and len(crops) > MOST_POINTS:
         rows = np.sort(rng.permutation(len(crops))[:MOST_POINTS])
-        print(f"note: {MOST_POINTS} of {len(crops)} crops, drawn at random", file=sys.stderr)
+        say(f"note: {MOST_POINTS} of {len(crops)} crops, drawn at random")
         crops, table = crops[rows], table.iloc[rows].reset_index(drop=True)
     with progress_bar("encoding", "crops") as progress:
         latents = encode_crops(model, config, crops, progress=progress)
@@ -131,7 +130,7 @@ def _encode(
         table = pd.DataFrame({"image_id": images})
         if len(images) > MOST_POINTS:
             rows = np.sort(rng.permutation(len(images))[:MOST_POINTS])
-            print(f"note: {MOST_POINTS} of {len(images)} images, drawn at random", file=sys.stderr)
+            say(f"note: {MOST_POINTS} of {len(images)} images, drawn at random")
             latents, table = latents[rows], table.iloc[rows].reset_index(drop=True)
     table.insert(1, "file", source.images["file"].to_numpy()[table["image_id"]])
     return table, latents

@@ -1,5 +1,6 @@
 """Ray for one run: started quietly, watched while it works, stopped whatever happens. Import this before ray."""
 
+import errno
 import logging
 import os
 import select
@@ -11,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from deepdlt.machine import cpu_count
-from sweeps.errors import RayFailed, RayNotStarted
+from sweeps.errors import RayFailed, RayNotStarted, SweepRefused
+from sweeps.execution.ray_needs import ROOT, prepare_ray
 from sweeps.execution.watchdog import HANG
 
 # Tune reads these when it is imported.
@@ -28,11 +30,11 @@ os.environ.update(
 os.environ.setdefault("RAY_worker_niceness", "0")
 
 import ray
+from ray.exceptions import GetTimeoutError
 from ray.tune import TuneError
 
-from sweeps.tuning import silence_errors
+from sweeps.tuning import session_folder, silence_errors
 
-ROOT = Path(__file__).resolve().parent.parent.parent
 WORKER_ENV = {
     "TUNE_FUNCTION_THREAD_TIMEOUT_S": "600",  # a reused actor waits for its last trial to end (else Tune hangs)
     "RAY_CHDIR_TO_TRIAL_DIR": "0",
@@ -41,6 +43,14 @@ WORKER_ENV = {
 }
 WATCHED = ("gcs_server", "raylet")
 LOOK_EVERY_MS = 500  # whether the run is over
+ANSWERS_WITHIN_S = 300.0
+"""Until a worker has started, on a very busy machine; those that die at once are started again for ever."""
+NEEDS = {  # of the system, errno -> what to do; with these the same command fails again
+    errno.EMFILE: "raise the limit of open files: ulimit -n 65536",
+    errno.ENFILE: "raise the limit of open files: ulimit -n 65536",
+    errno.EAGAIN: "raise the limit of processes: ulimit -u 4096",
+    errno.ENOSPC: "free space in the folder of temporary files, or set RAY_TMPDIR to another one",
+}
 
 
 @contextmanager
@@ -52,6 +62,7 @@ def ray_session(address: str | None, verbose: bool, lost: Callable[[str], None])
             a minute and then abort this process without a word.
 
     Raises:
+        SweepRefused: this machine lacks what Ray needs; it would fail again.
         RayNotStarted: twice in a row.
         RayFailed: Tune raised an error of its own within.
     """
@@ -61,12 +72,15 @@ def ray_session(address: str | None, verbose: bool, lost: Callable[[str], None])
         silence_errors()
     options: dict[str, Any] = {"num_cpus": cpu_count(), "include_dashboard": False} if address is None else {}
     options |= {"log_to_driver": verbose, "logging_level": "INFO" if verbose else "CRITICAL"}
-    _start(address=address or "local", runtime_env={"env_vars": WORKER_ENV}, **options)
+    needed = prepare_ray() if address is None else {}
+    _start(address=address or "local", runtime_env={"env_vars": WORKER_ENV, **needed}, **options)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # ray.init's own handler would hide the interruption
     over = threading.Event()
     if address is None:
         threading.Thread(target=_watch, args=(_own_processes(), lost, over), daemon=True).start()
     try:
+        if address is None:
+            _wait_for_worker()
         yield
     except TuneError as error:
         last = str(error).strip().rpartition("\n")[2]
@@ -84,11 +98,37 @@ def _start(**options: Any) -> None:
             return
         except Exception as error:  # Ray raises bare Exceptions here
             ray.shutdown()
+            reason = str(error).partition("\n")[0]
+            if remedy := _remedy(error):
+                raise SweepRefused(f"Ray cannot start here ({reason}); {remedy}") from error
             if last:
-                reason = str(error).partition("\n")[0]
                 raise RayNotStarted(
                     f"Ray did not start ({reason}); is the machine very busy, or out of memory?"
                 ) from error
+
+
+def _remedy(error: Exception) -> str:
+    """What to do about a failure that would come again; "" where the machine may have been busy."""
+    if isinstance(error, OSError) and error.errno in NEEDS:
+        return NEEDS[error.errno]
+    if isinstance(error, ConnectionError):  # an address at which nothing answers
+        return "start a cluster with `ray start --head`, or leave out --address"
+    if isinstance(error, (FileNotFoundError, PermissionError, NotADirectoryError)):
+        return f"make {error.filename or 'it'} a folder that can be written, or set RAY_TMPDIR to one"
+    return ""
+
+
+def _wait_for_worker() -> None:
+    """Let a process of Ray's answer, which the first trial then takes.
+
+    Raises:
+        RayNotStarted: none does. Ray itself says nothing of workers that die while they start.
+    """
+    try:
+        ray.get(ray.remote(num_cpus=0)(lambda: None).remote(), timeout=ANSWERS_WITHIN_S)
+    except GetTimeoutError as error:
+        logs = f"{session_folder()}/logs"
+        raise RayNotStarted(f"no process of Ray's could start; the files worker-* in {logs} say why") from error
 
 
 def _watch(processes: dict[int, str], lost: Callable[[str], None], over: threading.Event) -> None:

@@ -4,7 +4,6 @@ import hashlib
 import json
 import re
 import shlex
-import sys
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -27,7 +26,7 @@ from deepdlt.errors import DataError
 from deepdlt.headings import join_headings
 from deepdlt.images import OWN_COLUMNS, Source, read_labelled, read_source
 from deepdlt.synthetic import make_synthetic
-from deepdlt.terminal import progress_bar
+from deepdlt.terminal import progress_bar, say
 from sweeps.errors import SweepRefused
 from sweeps.identity.images import image_digests
 from sweeps.identity.splits import check_labels, make_splits, search_label
@@ -65,7 +64,7 @@ def load(folder: Path | None, request: Request) -> SweepData:
                 folder = make_synthetic(CACHE / "synthetic", "small", progress=progress)
         source = _read(folder, request)
         for note in source.notes:
-            print(f"note: {note}", file=sys.stderr)
+            say(f"note: {note}")
         check_labels(request, source.images)
         options = crop_options(request.config(), synthetic, "augment_brightness" in request.tune_space.fields)
         with progress_bar("cutting crops", "images") as progress:

@@ -1,5 +1,6 @@
 """The report as blocks, in the order of the page."""
 
+import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -258,7 +259,7 @@ def _how_made(logs: SweepLogs, sweep: Path) -> Table:
     seconds = [record.seconds for record in records if record.seconds is not None]
     if seconds:
         values["time"] = f"{_duration(sum(seconds))} (sum over trials), {_duration(float(np.median(seconds)))} (median)"
-    commands = {"command": sweep_file.command, "compare trials": f"tensorboard --logdir {sweep}"}
+    commands = {"command": sweep_file.command, "compare trials": shlex.join(["tensorboard", "--logdir", str(sweep)])}
     rows = [Row((name, str(value))) for name, value in values.items() if value not in (None, "")]
     rows += [Row((name, blocks.Entry(text, look="code"))) for name, text in commands.items() if text]
     return Table(("", ""), rows, width="keys")

@@ -16,4 +16,5 @@ from .resources import Resources as Resources
 from .resources import check_address as check_address
 from .resources import check_resources as check_resources
 from .resources import check_storage as check_storage
+from .resources import existing as existing
 from .resources import fit_to as fit_to

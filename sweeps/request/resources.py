@@ -1,14 +1,17 @@
 """What a trial gets of this machine or cluster, how many run at once, and whether there is room for them."""
 
+import errno
 import math
-import os
 import shutil
 import socket
 from dataclasses import dataclass, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
+from deepdlt.atomic import write_atomic
 from deepdlt.machine import cpu_count, gpus
 from sweeps.errors import SweepRefused
+from sweeps.store import check_locks
 
 CLUSTER_CONCURRENCY = 1000  # trials at a time, before the cluster's size is known
 
@@ -82,19 +85,32 @@ def fit_to(resources: Resources, cpus: float, gpus: float) -> Resources:
 
 
 def check_storage(sweep: Path, needed_mb: float) -> None:
-    """Refuse a place that cannot be written or is too small, before anything is started.
+    """Refuse a place where a sweep cannot be kept, before anything is started: its own ways of writing are tried.
 
     Args:
         needed_mb: by the trials that are still to run.
 
     Raises:
-        SweepRefused: not a folder, not writable, or less free than is needed.
+        SweepRefused: not a folder, not writable, without locks, or less free than is needed.
     """
-    there = next(path for path in (sweep, *sweep.parents) if path.exists())
+    there = existing(sweep)
     if not there.is_dir():
         raise SweepRefused(f"--storage: {there} is a file; name a folder")
-    if not os.access(there, os.W_OK | os.X_OK):
-        raise SweepRefused(f"--storage: {there} cannot be written; choose another folder")
     free = shutil.disk_usage(there).free / 1e6
     if needed_mb > free:
         raise SweepRefused(f"--storage: about {needed_mb:.0f} MB are needed at {there}, {free:.0f} MB are free")
+    try:
+        with TemporaryDirectory(prefix=".tried-", dir=there) as folder:
+            for content in (b"old", b"new"):
+                write_atomic(Path(folder) / "file", content)
+        check_locks(there)
+    except OSError as error:
+        remedy = "free some space, or choose" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "choose"
+        raise SweepRefused(
+            f"--storage: {there} cannot be written ({error.strerror}); {remedy} another folder"
+        ) from error
+
+
+def existing(folder: Path) -> Path:
+    """The folder, or the nearest above it that is there."""
+    return next(path for path in (folder, *folder.parents) if path.exists())

@@ -17,6 +17,7 @@ from .event_files import VAE_METRICS as VAE_METRICS
 from .event_files import TrialEvents as TrialEvents
 from .event_files import TrialLog as TrialLog
 from .event_files import read_trial as read_trial
+from .lock import check_locks as check_locks
 from .lock import check_system as check_system
 from .lock import sweep_lock as sweep_lock
 from .ranking import METRIC as METRIC

@@ -23,6 +23,8 @@ from tensorboard.compat.tensorflow_stub.pywrap_tensorflow import masked_crc32c
 from tensorboard.plugins.hparams import api_pb2, metadata, plugin_data_pb2, summary_v2
 from tensorboard.summary.writer.record_writer import RecordWriter
 
+from deepdlt.atomic import sync
+
 HPARAMS_METRICS = {
     "best/val_loss": "val loss",
     "best/val_psnr_db": "val PSNR dB",
@@ -125,7 +127,7 @@ class TrialLog:
     def flush(self) -> None:
         """Put everything written so far on disk, where a power cut leaves it."""
         self._file.flush()
-        os.fsync(self._file.fileno())
+        sync(self._file.fileno())
 
     def _add(self, summary: Any, step: int = 0) -> None:
         self._event(step=step, summary=Summary.FromString(summary.SerializeToString()))

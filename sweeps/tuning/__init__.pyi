@@ -8,5 +8,6 @@ from .population_members import forget_generations as forget_generations
 from .population_members import member as member
 from .pruning import NOTHING as NOTHING
 from .pruning import reached as reached
+from .ray_internals import session_folder as session_folder
 from .ray_internals import silence_errors as silence_errors
 from .run_end import AtNextEpoch as AtNextEpoch

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import optuna
 from optuna.storages import JournalStorage
-from optuna.storages.journal import JournalFileBackend
+from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 from optuna.trial import TrialState
 from ray.tune.search import Searcher
 
@@ -234,4 +234,6 @@ def _is_torn() -> bool:
 
 
 def _storage(sweep: Path) -> JournalStorage:
-    return JournalStorage(JournalFileBackend(str(sweep / "optuna.journal")))
+    """The sweep's lock keeps others off; Optuna's own is the kind that needs no symbolic links, which shares lack."""
+    journal = str(sweep / "optuna.journal")
+    return JournalStorage(JournalFileBackend(journal, JournalFileOpenLock(journal)))

@@ -147,6 +147,11 @@ def has_died(trial: Trial) -> bool:
     return False
 
 
+def session_folder() -> str:
+    """Where Ray keeps sockets and logs of this run."""
+    return worker.global_worker.node.get_session_dir_path()
+
+
 def silence_errors() -> None:
     """Ray prints a paragraph on stdout for every worker that dies, log_to_driver or not; progress says it in a line."""
     if hasattr(worker, "print_to_stdstream"):

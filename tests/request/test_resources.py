@@ -1,6 +1,11 @@
 """What a trial gets, how many fit, and where they may write."""
 
+import errno
+import os
+import re
+
 import pytest
+from calling import command
 
 from sweeps.errors import SweepRefused
 from sweeps.request.resources import Resources, check_resources, check_storage, fit_to
@@ -47,3 +52,52 @@ def test_a_place_that_cannot_hold_the_sweep_is_refused(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(SweepRefused, match="is a file"):
         check_storage(tmp_path / "file" / "sweep", 80.0)
+
+
+def fails(number):
+    def call(*_, **__):
+        raise OSError(number, os.strerror(number))
+
+    return call
+
+
+@pytest.mark.parametrize(
+    ("call", "number", "said"),
+    [
+        ("fcntl.flock", errno.ENOLCK, "cannot be locked (No locks available)"),
+        ("fcntl.flock", errno.EOPNOTSUPP, "cannot be locked (Operation not supported)"),
+        ("os.mkdir", errno.EROFS, "cannot be written (Read-only file system); choose another folder"),
+        ("os.mkdir", errno.EACCES, "cannot be written (Permission denied); choose another folder"),
+        ("os.fsync", errno.ENOSPC, "cannot be written (No space left on device); free some space, or choose"),
+        ("os.fsync", errno.EDQUOT, "cannot be written (Disk quota exceeded); free some space, or choose"),
+        ("pathlib.Path.replace", errno.EEXIST, "cannot be written (File exists); choose"),  # as some shares answer
+    ],
+)
+def test_a_share_that_cannot_do_what_sweeps_need_is_refused_with_its_answer(tmp_path, monkeypatch, call, number, said):
+    monkeypatch.setattr(call, fails(number))
+    with pytest.raises(SweepRefused, match=re.escape(said)) as refusal:
+        check_storage(tmp_path / "new" / "sweep", 1.0)
+    monkeypatch.undo()
+    assert str(tmp_path) in str(refusal.value)
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_shares_lack_and_sweeps_do_not_need_is_no_problem(tmp_path, monkeypatch):
+    for call in ("os.symlink", "os.link", "os.chmod"):
+        monkeypatch.setattr(call, fails(errno.EPERM))
+    check_storage(tmp_path / "new" / "sweep", 1.0)
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_plan_and_the_doctor_refuse_it_too(tmp_path, image_folder, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("fcntl.flock", fails(errno.ENOLCK))
+    storage = tmp_path / "share"
+    storage.mkdir()
+    plan = ["--space", "smoke", "--plan", "--data", str(image_folder), "--storage", str(storage)]
+    assert command("sweep")(plan) == 2
+    said = f"--storage: files in {storage} cannot be locked (No locks available)"
+    assert f"error: {said}" in capsys.readouterr().err
+    assert command("doctor")(["--storage", str(storage)]) == 1
+    assert said in capsys.readouterr().out
+    assert not list(storage.iterdir())

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from faulty_system import LightProcess, fork, status
 
-from sweeps.errors import AlreadyRunning
-from sweeps.store.lock import sweep_lock
+from sweeps.errors import AlreadyRunning, SweepRefused
+from sweeps.store.lock import check_locks, sweep_lock
 
 
 @pytest.fixture(scope="module")
@@ -111,6 +111,15 @@ def test_a_file_system_without_locks_is_not_taken_for_another_run(tmp_path, monk
         raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
 
     monkeypatch.setattr("fcntl.flock", no_locks)
-    with pytest.raises(OSError, match="No locks available") as raised, sweep_lock(tmp_path):
+    said = f"--storage: files in {tmp_path} cannot be locked (No locks available)"
+    with pytest.raises(SweepRefused, match=re.escape(said)), sweep_lock(tmp_path):
         pass
-    assert not isinstance(raised.value, BlockingIOError)
+    with pytest.raises(SweepRefused, match=re.escape(said)):
+        check_locks(tmp_path)
+
+
+def test_a_folder_with_locks_is_left_as_it_was(tmp_path):
+    with sweep_lock(tmp_path / "sweep"):
+        before = sorted(tmp_path.rglob("*"))
+        check_locks(tmp_path / "sweep")  # another run holds the sweep, and that is another question
+        assert sorted(tmp_path.rglob("*")) == before

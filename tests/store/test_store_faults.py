@@ -18,6 +18,7 @@ from deepdlt.atomic import remove_unfinished, write_atomic
 from sweeps.space.configuration import Configuration
 from sweeps.store.baselines_file import Baselines, SplitBaselines, read_baselines, write_baselines
 from sweeps.store.cell import Cell
+from sweeps.store.event_files import TrialLog, read_trial
 from sweeps.store.sweep_file import SweepFile, open_sweep, read_sweep
 from sweeps.store.trial_record import COMPLETE, FAILED, forget_failure, read_record, read_records, write_record
 
@@ -143,6 +144,7 @@ import secrets, sys
 from pathlib import Path
 from sweeps.space.configuration import Configuration
 from sweeps.store.cell import Cell
+from sweeps.store.event_files import TrialLog, read_trial
 from sweeps.store.trial_record import COMPLETE, write_record
 
 secrets.token_hex = lambda count: "known"  # strace is told the names to watch
@@ -335,3 +337,43 @@ def test_what_a_killed_writer_left_is_removed_and_nothing_else(tmp_path, light):
     assert len(list(tmp_path.glob(".a.json.*.tmp"))) == 4
     remove_unfinished(tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == [".folder.tmp", "b.json", "kept.tmp"]
+
+
+def answers(number, monkeypatch, call="fsync", *, folders=True):
+    """Let a call of the system fail for folders, or for files."""
+    kept = getattr(os, call)
+
+    def fails(target, *more, **options):
+        path = Path(f"/proc/self/fd/{target}").resolve() if isinstance(target, int) else Path(target)
+        if path.is_dir() == folders:
+            raise OSError(number, os.strerror(number), str(path))
+        return kept(target, *more, **options)
+
+    monkeypatch.setattr(os, call, fails)
+
+
+@pytest.mark.parametrize("name", ["EINVAL", "ENOTSUP", "EOPNOTSUPP", "ENOSYS", "EBADF", "EPERM", "EACCES"])
+@pytest.mark.parametrize("folders", [True, False])
+def test_a_share_that_does_not_sync_keeps_files_all_the_same(tmp_path, monkeypatch, name, folders):
+    answers(getattr(errno, name), monkeypatch, folders=folders)
+    for content in (b"old", b"new"):
+        write_atomic(tmp_path / "a.json", content)
+    assert (tmp_path / "a.json").read_bytes() == b"new"
+    with TrialLog(tmp_path / "s0001") as log:
+        log.scalars({"val_loss": 0.5}, 1)
+        log.flush()
+    assert list(read_trial(tmp_path / "s0001").scalars["val_loss"]) == [1]
+
+
+@pytest.mark.parametrize("name", ["EIO", "ENOSPC", "EDQUOT"])
+@pytest.mark.parametrize("folders", [True, False])
+def test_a_disk_that_fails_is_no_share(tmp_path, monkeypatch, name, folders):
+    answers(getattr(errno, name), monkeypatch, folders=folders)
+    with pytest.raises(OSError, match=os.strerror(getattr(errno, name))):
+        write_atomic(tmp_path / "a.json", b"new")
+
+
+def test_a_folder_that_may_not_be_listed_can_be_written_to(tmp_path, monkeypatch):
+    answers(errno.EACCES, monkeypatch, "open")
+    write_atomic(tmp_path / "a.json", b"new")
+    assert (tmp_path / "a.json").read_bytes() == b"new"

@@ -227,3 +227,35 @@ def test_a_full_disk_does_not_disturb_the_closing(searcher, tmp_path, full_disk)
     searcher.suggest("t0")
     full_disk()
     close_study(tmp_path)
+
+
+def test_a_share_without_links_is_searched_like_a_disk(tmp_path, monkeypatch):
+    """Neither symbolic nor hard ones, as on SMB and exFAT."""
+
+    def no_links(*_, **__):
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    for call in ("symlink", "link"):
+        monkeypatch.setattr(f"os.{call}", no_links)
+    searcher = make_searcher(tmp_path)
+    suggested(searcher, "t0")
+    ends(searcher, tmp_path, "t0", value=3.0)
+    suggested(searcher, "t1")
+    close_study(tmp_path)
+    assert [trial.value for trial in searcher._study.trials] == [3.0, None]
+    assert [path.name for path in tmp_path.glob("optuna.journal*")] == ["optuna.journal"]  # no lock is left
+
+
+def test_others_that_write_the_journal_are_kept_off(tmp_path, monkeypatch):
+    """Optuna's usual lock, which its dashboard takes, and ours are one."""
+    searcher, lock = make_searcher(tmp_path), Path(f"{tmp_path}/optuna.journal.lock")
+    waited = []
+
+    def sleep(_):
+        waited.append(1)
+        lock.unlink(missing_ok=True)
+
+    lock.symlink_to(tmp_path / "optuna.journal")
+    monkeypatch.setattr("time.sleep", sleep)
+    suggested(searcher, "t0")
+    assert waited
