@@ -56,6 +56,12 @@ def either(items: Iterable[object]) -> str:
     return f"{', '.join(most)} or {last}" if most else last
 
 
+def some_words(words: Iterable[object]) -> str:
+    """`a`, `a and b`, `a, b and c`."""
+    *most, last = map(str, words)
+    return f"{', '.join(most)} and {last}" if most else last
+
+
 def hint(name: str, known: Iterable[str]) -> str:
     """` (did you mean 'x'?)` for the most similar known name, or ''."""
     folded = {fold(k): k for k in known}

@@ -49,7 +49,7 @@ def read_space(name: str, fixed: Mapping[str, Any], protocol: str) -> SpaceModul
         raise SweepRefused("\n".join(f"space {name}: {problem}" for problem in problems))
     conditions = {n: _needs(needs) for n, needs in getattr(module, "CONDITIONS", {}).items()}
     space = TuneSpace(fields, conditions, protocol=protocol)
-    points = [_point(point, space) for point in getattr(module, "POINTS", [])]
+    points = [_point(point, space) for point in getattr(module, "POINTS", []) if _is_left(point, space, fixed)]
     return SpaceModule(
         TuneSpace(fields, conditions, points, protocol),
         question=_question(module.__doc__ or ""),
@@ -147,6 +147,12 @@ def _point(point: Mapping[str, Any], space: TuneSpace) -> Configuration:
     """The swept fields of a point, each the value of its axis that is meant."""
     read = {name: _read(name, value) for name, value in point.items()}
     return space.on_axes(Configuration.of(read).only(space.domains))
+
+
+def _is_left(point: Mapping[str, Any], space: TuneSpace, fixed: Mapping[str, Any]) -> bool:
+    """Whether a point is one of the space once fields are fixed; one that never was is kept, to be refused."""
+    was = all(point.get(name, value) == value for name, value in fixed.items())
+    return was or space.space.holds(_point(point, space))
 
 
 def _read(name: str, value: Any) -> Any:

@@ -61,9 +61,17 @@ class Space:
                 self._refusals[key] = str(error)
         return self._refusals[key]
 
+    @property
+    def refused(self) -> list[str]:
+        """Why TrainConfig refuses some of the configurations, of ranges with their ends; each reason once."""
+        sides = (self.axes[name].ends for name in self._together)
+        every = (dict(zip(self._together, chosen, strict=True)) for chosen in itertools.product(*sides))
+        found = (self.refusal(self.active(each)) for each in itertools.islice(every, MOST))
+        return list(dict.fromkeys(why for why in found if why))
+
     @cached_property
-    def _together(self) -> set[str]:
-        return set(self.axes) & set(TOGETHER)
+    def _together(self) -> list[str]:
+        return [name for name in self.axes if name in TOGETHER]
 
     @cached_property
     def _refusals(self) -> dict[frozenset[tuple[str, Any]], str]:

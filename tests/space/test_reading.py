@@ -21,6 +21,7 @@ from sweeps.space.mutation import mutate
 from sweeps.store.event_files import TrialLog
 from sweeps.store.sweep_file import SweepFile
 from sweeps.store.tally import tally_of
+from sweeps.tuning import schedulers
 from sweeps.tuning.optuna_search import DistinctOptunaSearch
 
 pytestmark = pytest.mark.usefixtures("nothing_asks_for_the_end")
@@ -235,6 +236,13 @@ def test_a_search_ends_when_there_is_nothing_left(written, tmp_path, search, spa
     one = request.tune_space.space
     asked = SweepFile(axes=one.axes, settings=one.constants, conditions=one.conditions, protocol="corrected")
     assert tally_of(asked, []).space_size == size
+
+
+def test_a_population_changes_nothing_that_has_one_value(written):
+    space = "{'lr': tune.loguniform(1e-3, 1e-3), 'dropout': tune.uniform(0.1, 0.2)}"
+    assert list(schedulers.changeable(written(space).tune_space.domains)) == ["dropout"]
+    with pytest.raises(SweepRefused, match="needs an axis that may change"):
+        written("{'lr': tune.loguniform(1e-3, 1e-3)}", "--scheduler", "pb2")
 
 
 def test_a_search_of_a_range_leaves_out_what_does_not_go_together(written, tmp_path):
