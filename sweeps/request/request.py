@@ -68,7 +68,7 @@ class Request:
 
     def unusual(self) -> list[str]:
         """Notes on values of the space, the ends of its axes among them, that are outside their usual range."""
-        configs = [self.config(Configuration.of(corner)) for corner in _corners(self.tune_space)]
+        configs = [self.config(Configuration.of(corner)) for corner in _corners(self.tune_space, most=0)]
         return list(dict.fromkeys(note for config in configs for note in unusual(config)))
 
     def outside(self, config: Configuration) -> list[str]:
@@ -158,6 +158,8 @@ def _space_problems(request: Request) -> list[str]:
         problems.append(f"--search grid needs a finite space; {_why_endless(request)}")
     outside = [point.to_json() for point in space.points if not space.space.holds(point)]
     problems += [f"{where}: the point {point} is not in the space" for point in outside]
+    refused = [(point.to_json(), space.space.refusal(point)) for point in space.points]
+    problems += [f"{where}: the point {point}: {why}" for point, why in refused if why]
     problems += [f"{where}: {line}" for line in _value_problems(request)]
     if not problems and space.space.configurations == []:
         problems.append(f"{where} has no configuration: {_refusal(space)}")
@@ -183,12 +185,17 @@ def _value_problems(request: Request) -> list[str]:
     return problems
 
 
-def _corners(space: TuneSpace) -> Iterator[dict[str, Any]]:
-    """No setting, then each value of each axis alone (of a range its ends), last, with what its condition needs."""
+def _corners(space: TuneSpace, most: int = MOST_CORNERS) -> Iterator[dict[str, Any]]:
+    """No setting, then each value of each axis alone, last, with what its condition needs.
+
+    Args:
+        most: values of a range, from its lower end, beside its ends.
+    """
     yield {}
     for name, axis in space.axes.items():
         needs = {other: of[0] for other, of in space.conditions.get(name, {}).items() if other in space.axes}
-        yield from ({**needs, name: value} for value in [*(axis.values or ())[:MOST_CORNERS], *axis.ends])
+        between = () if axis.choices else (axis.values or ())[:most]
+        yield from ({**needs, name: value} for value in [*axis.ends, *between])
 
 
 def _refusal(space: TuneSpace) -> str:

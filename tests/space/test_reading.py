@@ -238,6 +238,15 @@ def test_a_search_ends_when_there_is_nothing_left(written, tmp_path, search, spa
     assert tally_of(asked, []).space_size == size
 
 
+def test_a_point_whose_values_do_not_go_together_is_refused(written):
+    with pytest.raises(SweepRefused, match="`warmup` must be 0 with `schedule` plateau"):
+        written(PAIRS, more="POINTS = [{'schedule': 'plateau', 'warmup': 0.1}]")
+
+
+def test_a_range_of_unusual_values_has_a_note_for_each_end(written):
+    assert len(written("{'batch_size': tune.randint(600, 700)}").unusual()) == 2
+
+
 def test_a_population_changes_nothing_that_has_one_value(written):
     space = "{'lr': tune.loguniform(1e-3, 1e-3), 'dropout': tune.uniform(0.1, 0.2)}"
     assert list(schedulers.changeable(written(space).tune_space.domains)) == ["dropout"]
