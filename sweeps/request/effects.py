@@ -52,12 +52,12 @@ def space_notes(args: Namespace, request: Request) -> list[str]:
     space = request.tune_space.space
     values: dict[str, Sequence[Any]] = {name: (value,) for name, value in (space.constants or {}).items()}
     values |= {name: axis.choices or axis.ends for name, axis in space.axes.items()}
-    named = list(dict.fromkeys([*settings_named(args.set), *space.axes]))
-    notes = without_effect(named, values)
+    every = space.configurations
+    idle = [] if every is None else [n for n in space.conditions if n in space.swept and not any(n in c for c in every)]
+    notes = [f"`{name}` is not varied: what its condition needs is never there" for name in idle]
+    named = dict.fromkeys([*settings_named(args.set), *space.axes])
+    notes += without_effect([n for n in named if n not in idle], values)
     notes += sometimes_without_effect([n for n in space.swept if n not in space.conditions], values)
-    for name in space.conditions:
-        if name in space.swept and not any(name in each for each in space.configurations or [{name: None}]):
-            notes.append(f"`{name}` is not varied: what its condition needs is never there")
     refused = space.refused
     return notes + [f"configurations whose values do not go together are left out: {why}" for why in refused[:1]]
 
