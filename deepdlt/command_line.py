@@ -8,6 +8,7 @@ place where an error becomes an exit code.
 import argparse
 import difflib
 import errno
+import itertools
 import logging
 import shlex
 import shutil
@@ -59,7 +60,8 @@ class Parser(argparse.ArgumentParser):
         """Option -> the values that a person may type without it."""
 
     def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
-        """As argparse does, but unknown words are told before what is missing."""
+        """As argparse does, but unknown words are told before what is missing, and `given` names the options typed."""
+        typed_words = self._options_among(sys.argv[1:] if args is None else args)
         needed = [action for action in self._actions if action.required]
         for action in needed:
             action.required = False
@@ -73,7 +75,21 @@ class Parser(argparse.ArgumentParser):
         missing = ["/".join(each.option_strings) or each.metavar for each in needed if not getattr(found, each.dest)]
         if missing:
             self.error(f"{' and '.join(map(str, missing))} must be given; `{self.prog} --help` has examples")
+        self._note_repeated(typed_words, found)
+        found.given = frozenset(action.option_strings[-1] for action in typed_words)
         return found
+
+    def _options_among(self, words: Iterable[str]) -> list[argparse.Action]:
+        """The options of a command line, in order."""
+        before = itertools.takewhile(lambda word: word != "--", words)
+        known = (self._option_string_actions.get(word.partition("=")[0]) for word in before)
+        return [action for action in known if action is not None]
+
+    def _note_repeated(self, typed_words: list[argparse.Action], found: argparse.Namespace) -> None:
+        """Say of an option that is there twice, and takes one value, which one counts."""
+        for action in dict.fromkeys(typed_words):
+            if typed_words.count(action) > 1 and type(action).__name__ == "_StoreAction":
+                say(f"note: {action.option_strings[-1]} is given more than once; {getattr(found, action.dest)} counts")
 
     def error(self, message: str) -> NoReturn:
         """End with one line and exit code 2."""
@@ -191,6 +207,18 @@ def data_options(args: Any) -> dict[str, Any]:
     """Those of `add_data_options` that say how a folder is read, as `read_source` takes them."""
     group_by = None if args.group_by is None else as_heading(args.group_by)
     return {"sheet": args.sheet, "group_by": group_by, "pixel_pitch": args.pixel_pitch}
+
+
+def settings_named(texts: Iterable[str]) -> list[str]:
+    """The hyperparameters that `--set` names."""
+    return [text.partition("=")[0] for text in texts]
+
+
+def note_idle(args: Any, *options: str, why: str) -> None:
+    """Say on stderr which of these options were typed and have no effect here."""
+    for option in options:
+        if option in getattr(args, "given", ()):
+            say(f"note: {option} has no effect: {why}")
 
 
 def label_list(text: str | None, *, most: int | None = None) -> tuple[str, ...]:

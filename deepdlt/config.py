@@ -257,6 +257,8 @@ def parse_settings(texts: Iterable[str]) -> dict[str, Any]:
             problems.append(f"--set takes KEY=VALUE, got {text!r}")
         elif name == "protocol":
             problems.append("--set does not take `protocol`; use --protocol")
+        elif name in settings:
+            problems.append(f"--set {name} is given more than once")
         else:
             try:
                 settings[name] = parse(name, types.get(name, str), value)

@@ -50,6 +50,18 @@ def short(text: str, length: int = 60) -> str:
     return repr(text if len(text) <= length else text[:length] + "…")
 
 
+def either(items: Iterable[object]) -> str:
+    """`a`, `a or b`, `a, b or c`."""
+    *most, last = map(str, items)
+    return f"{', '.join(most)} or {last}" if most else last
+
+
+def some_words(words: Iterable[object]) -> str:
+    """`a`, `a and b`, `a, b and c`."""
+    *most, last = map(str, words)
+    return f"{', '.join(most)} and {last}" if most else last
+
+
 def hint(name: str, known: Iterable[str]) -> str:
     """` (did you mean 'x'?)` for the most similar known name, or ''."""
     folded = {fold(k): k for k in known}

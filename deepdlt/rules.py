@@ -86,6 +86,26 @@ def parse(name: str, kind: type, text: str) -> Any:
         raise ValueError(f"`{name}` must be {KINDS[kind]}, got {text!r}{remedy}") from None
 
 
+def typed(name: str, kind: type, value: Any) -> Any:
+    """A value as its field holds it: 0 is 0.0 in a field of numbers, 3.0 is 3 in one of whole numbers.
+
+    numpy's scalars become Python's. Whether a number is finite and in its range is not checked.
+
+    Raises:
+        ValueError: it is no value of this kind; the message names the field and the value.
+    """
+    if type(value).__module__ == "numpy" and getattr(value, "ndim", None) == 0:
+        value = value.item()
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if kind is float and is_number:
+        return float(value)
+    if kind is int and is_number and float(value).is_integer():
+        return int(value)
+    if kind is str and isinstance(value, str):
+        return str(value)
+    raise ValueError(f"`{name}` must be {KINDS[kind]}, got {value!r}")
+
+
 def plain(value: float) -> str:
     """A number in few characters: `0.01`, `1e-5`, `512`."""
     return f"{value:g}".replace("e-0", "e-").replace("e+0", "e+")

@@ -282,7 +282,7 @@ ray_results/SWEEP/
     code.txt                    hash of the code that began the trial
     hang.txt                    only if the trial hung: where
     schedule.json               only with pbt and pb2: settings from each epoch on
-  cv-angle-f1-5b07de/           fold run: label angle, fold 1; the same files
+  cv-angle-f1-5b07de/           fold run: label angle (Delta-tau for Δτ), fold 1; the same files
   report/
     report.html, report.md      the report
     trials.csv, cv.csv, leaderboard.csv, classes.csv, baselines.csv

@@ -32,6 +32,7 @@ from sweeps.errors import RayFailed, SweepRefused
 from sweeps.request import options
 
 if TYPE_CHECKING:
+    from sweeps.planning import Plan
     from sweeps.request import Request
     from sweeps.store import SweepFile
 
@@ -58,6 +59,7 @@ def run(args: Namespace) -> int:
     store.check_system()
     stopping.set_deadline(_budget(args.time_budget))
     request = requests.make_request(args)
+    requests.check_effects(args, request)
     resources = requests.check_resources(args.cpus_per_trial, args.gpus_per_trial, args.max_concurrent, args.address)
     requests.check_address(args.address)
     data = identity.load(args.data, request)
@@ -67,13 +69,14 @@ def run(args: Namespace) -> int:
     store.check_sweep(sweep, sweep_file, identity.data_changes)
     plan = planning.describe(request, resources, sweep_file, sweep, args.retry_failed)
     requests.check_storage(sweep, plan.missing_mb)
+    notes = _option_notes(plan, args)
     if not plan.is_done:
         identity.check_code(sweep, sweep_file.code["files"], args.allow_code_change)
-        notes = [*data.notes, *request.unusual()]
+        notes += [*data.notes, *request.unusual(), *requests.space_notes(args, request)]
         notes += execution.check_ray() if args.address is None else []
         notes += identity.notes(request, resources, sweep, sweep_file, args.address is not None)
         notes += identity.extendable(sweep, sweep_file) if args.name is None else []
-        plan = replace(plan, notes=tuple(notes))
+    plan = replace(plan, notes=tuple(notes))
     if args.plan or not (plan.is_done or args.quiet):  # training steps are timed: seconds
         listed = planning.searched_settings(request) if plan.tally.to_run[0] else None
         known = list(store.read_records(sweep).values())
@@ -97,6 +100,13 @@ def run(args: Namespace) -> int:
         if not stopping.reason():
             execution.compute_baselines(request, data, sweep, args.quiet)
         return _finish(request, sweep_file, sweep, args)
+
+
+def _option_notes(plan: "Plan", args: Namespace) -> list[str]:
+    """Which options of this command line change nothing."""
+    records = list(store.read_records(plan.sweep).values())
+    code = identity.digest(plan.sweep_file.code["files"])
+    return requests.option_notes(args, requests.Situation(plan.request, plan.resources, plan.tally, records, code))
 
 
 def _budget(text: str | None) -> float | None:

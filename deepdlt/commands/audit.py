@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from deepdlt.command_line import Parser, add_data_options, data_options, label_list, write_outputs
+from deepdlt.command_line import Parser, add_data_options, data_options, label_list, note_idle, write_outputs
 from deepdlt.errors import DONE
 from deepdlt.figures import audit_figure, png
 from deepdlt.images import COLUMNS, audit, of_folder, read_source
@@ -51,6 +51,7 @@ def add_options(parser: Parser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Measure, print the verdict, write what was asked for; inconsistent labels are no failure."""
     labels, options = label_list(args.labels), data_options(args)
+    note_idle(args, "--group-by", why="the audit looks at each image alone; the column is there")
     source = read_source(args.data, labels, **options)
     if set(COLUMNS) <= set(source.images):  # else `audit` says for which tables it is
         source = read_source(args.data, tuple(dict.fromkeys((*COLUMNS, *labels))), **options)

@@ -65,4 +65,5 @@ def run(args: argparse.Namespace) -> int:
     if not args.audit:
         return DONE
     args.out = args.figure = None
+    args.given -= {"--group-by"}  # it had its effect above
     return audit.run(args)

@@ -11,7 +11,7 @@ A packed set has a folder named after its content: the same images and options a
 import argparse
 from pathlib import Path
 
-from deepdlt.command_line import Parser, add_data_options, data_options, label_list, whole_number
+from deepdlt.command_line import Parser, add_data_options, data_options, label_list, note_idle, whole_number
 from deepdlt.dataset import SAMPLINGS, CropOptions, Patches, crops_fingerprint, draw_crops, write_report_layout
 from deepdlt.dataset.create_dataset import create_dataset
 from deepdlt.errors import DONE, DataError
@@ -45,6 +45,8 @@ def run(args: argparse.Namespace) -> int:
     options = CropOptions(**{name: getattr(args, name) for name in CropOptions.__dataclass_fields__})
     if args.layout == "report" and options.sampling == "grid_eval":
         raise DataError("--layout report holds one kind of crops; use --sampling random or grid")
+    if options.sampling == "grid" and options.brightness == 0 and options.crops_per_image == 0:
+        note_idle(args, "--seed", why="all tiles as they are have nothing random")
     source = read_source(args.data, label_list(args.labels), **data_options(args))
     with progress_bar("cropping", "images") as progress:
         if args.layout == "packed":

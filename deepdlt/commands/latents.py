@@ -25,7 +25,15 @@ from deepdlt.analysis import (
     separation_of,
     shown_labels,
 )
-from deepdlt.command_line import Parser, add_data_options, data_options, label_list, whole_number, write_outputs
+from deepdlt.command_line import (
+    Parser,
+    add_data_options,
+    data_options,
+    label_list,
+    note_idle,
+    whole_number,
+    write_outputs,
+)
 from deepdlt.config import TrainConfig
 from deepdlt.dataset import CropOptions, draw_crops
 from deepdlt.errors import DONE, DataError
@@ -65,6 +73,14 @@ def run(args: argparse.Namespace) -> int:
     out = args.out = args.out or args.checkpoint.with_name("latent_map.png")
     model, config = _load(args.checkpoint)
     source, labels = _read(args)
+    note_idle(args, "--group-by", why="a map divides no images; --labels colours it by a column")
+    if (
+        args.method == "pca"
+        and args.crops_per_image == 0
+        and len(source.images) <= MOST_POINTS
+        and args.level == "image"
+    ):
+        note_idle(args, "--seed", why="PCA of all tiles has nothing random")
     points, latents = _encode(source, model, config, args)
     try:
         positions = project(latents, args.method, args.seed)

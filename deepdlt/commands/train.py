@@ -26,6 +26,7 @@ from deepdlt.config import PROTOCOLS, ConfigError, TrainConfig, config_dict, mak
 from deepdlt.dataset import CACHE, Split, crop_options, cut_patches, fold_splits, single_split
 from deepdlt.errors import DONE, FAILED, CommandError, DataError, Interrupted
 from deepdlt.images import read_labelled
+from deepdlt.in_use import without_effect
 from deepdlt.models import DamagedCheckpoint
 from deepdlt.synthetic import make_synthetic
 from deepdlt.terminal import progress_bar, say
@@ -77,9 +78,12 @@ def run(args: argparse.Namespace) -> int:
 
 def _prepare(args: argparse.Namespace) -> Training:
     """Check everything, read the images, cut the crops and split them."""
-    settings = parse_settings(args.set) | ({"epochs": args.epochs} if args.epochs else {})
-    config = make_config(args.protocol, **settings)
-    for note in unusual(config):
+    settings = parse_settings(args.set)
+    if args.epochs and "epochs" in settings:
+        raise ConfigError("--epochs and --set epochs say the same; leave one out")
+    config = make_config(args.protocol, **settings, **({"epochs": args.epochs} if args.epochs else {}))
+    idle = without_effect(settings, {name: (value,) for name, value in config_dict(config).items()})
+    for note in [*unusual(config), *idle]:
         say(f"note: {note}")
     label, *_ = label_list(args.labels, most=1) or (None,)
     if args.fold and not label:

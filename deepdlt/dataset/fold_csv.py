@@ -10,11 +10,13 @@ from deepdlt.dataset.classes import Labels, bin_label, image_rows, label_names
 from deepdlt.dataset.patches import Patches
 from deepdlt.dataset.stratified_split import Split
 from deepdlt.errors import DataError
+from deepdlt.folder_names import digest
 from deepdlt.images import Progress
 
 FOLD_TABLES = "label_aware_splitting_data"
 
 PARTS = ("train", "val", "test")
+LONGEST = 120  # bytes of a label in the name of a file, which ends in `_train.csv`
 
 
 def write_folds(
@@ -37,7 +39,7 @@ def write_folds(
     Returns:
         The folder of the label.
     """
-    name = re.sub(r"[^\w +.-]", "_", "+".join(label_names(label)))
+    name = _name("+".join(label_names(label)))
     rows = patches.rows()
     rows.insert(0, "crop", np.arange(len(rows)))
     of_crop = image_rows(patches.images, patches.image_id)
@@ -59,3 +61,11 @@ def write_folds(
             target.rename(work / "old")
         (work / "new").rename(target)
     return target
+
+
+def _name(label: str) -> str:
+    """The label, where a file can be called so; else what can, with a digest that keeps two labels apart."""
+    safe = re.sub(r"[^\w +.-]", "_", label)
+    while len(safe.encode()) > LONGEST:
+        safe = safe[:-1]
+    return safe if safe == label and safe.strip(" .") else f"{safe.strip(' .')}-{digest(label)}".lstrip("-")

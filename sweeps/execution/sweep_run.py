@@ -131,7 +131,7 @@ class SweepRun:
         update_sweep(self.sweep, cv_configurations=tuple(compared), cv_cells=tuple(grid))
         cells = fold_cells(chosen, grid, self.request.folds, self.fingerprint)
         done = {identity for identity, record in records.items() if record.status in kept}
-        trials = [trial_config(cell, cell.name()) for cell in cells if cell.identity not in done]
+        trials = [trial_config(cell, cell.name_in(self.sweep)) for cell in cells if cell.identity not in done]
         if self.request.race is None:
             searcher = ListedSearch(trials)
         else:

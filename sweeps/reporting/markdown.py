@@ -14,7 +14,7 @@ def as_markdown(report: Report) -> str:
 
 def escape(text: str) -> str:
     """Text that Markdown and the HTML within it show as it is, on one line of a table."""
-    safe = re.sub(r"([\\`*|\[\]])", r"\\\1", " ".join(text.split()))
+    safe = re.sub(r"([\\`*|\[\]~$]|(?<!\w)_|_(?!\w))", r"\\\1", " ".join(text.split()))
     return safe.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 

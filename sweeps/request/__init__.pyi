@@ -6,6 +6,10 @@ from .cells import fold_cells as fold_cells
 from .cells import grid_cells as grid_cells
 from .cells import ranked_configurations as ranked_configurations
 from .cells import search_cell as search_cell
+from .effects import Situation as Situation
+from .effects import check_effects as check_effects
+from .effects import option_notes as option_notes
+from .effects import space_notes as space_notes
 from .options import add_options as add_options
 from .options import seconds as seconds
 from .request import LABELS as LABELS

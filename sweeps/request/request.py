@@ -1,16 +1,19 @@
 """What is asked: the command line with the space's defaults filled in, every axis and number checked."""
 
+import itertools
 import re
 from argparse import Namespace
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
-import search_spaces
 from deepdlt.command_line import data_options, label_list
 from deepdlt.config import PROTOCOLS, ConfigError, TrainConfig, make_config, parse_settings, unusual
 from deepdlt.images import DLIP_LABELS
 from sweeps.errors import SweepRefused
+from sweeps.request.space_module import read_space
 from sweeps.space import Configuration, TuneSpace, domains
+from sweeps.store import CV_OPTIONS
 from sweeps.tuning import schedulers
 
 LABELS = DLIP_LABELS
@@ -19,7 +22,8 @@ MAX_TRIALS = 100_000
 MAX_SEEDS = 100
 OPTIONS = ("epochs", "seed")  # of the command line: the plan and the schedulers count on them
 FIXED_FIELDS = (*PROTOCOLS["report"], "eval_crops")
-SIMPLE = (str, int, float)
+SHOWN = 3  # problems with the values of one axis
+MOST_CORNERS = 1000  # values of one axis that are tried
 NO_SETTINGS = Configuration()
 
 
@@ -64,7 +68,7 @@ class Request:
 
     def unusual(self) -> list[str]:
         """Notes on values of the space, the ends of its axes among them, that are outside their usual range."""
-        configs = [self.config(Configuration.of(corner)) for corner in _corners(self.tune_space)]
+        configs = [self.config(Configuration.of(corner)) for corner in _corners(self.tune_space, most=0)]
         return list(dict.fromkeys(note for config in configs for note in unusual(config)))
 
     def outside(self, config: Configuration) -> list[str]:
@@ -78,27 +82,20 @@ def make_request(args: Namespace) -> Request:
     Raises:
         SweepRefused, ConfigError: unknown space, field, value or number; all problems at once.
     """
-    module = search_spaces.load(args.space)
-    missing = [name for name in ("SPACE", "TRIALS", "EPOCHS") if not hasattr(module, name)]
-    if missing:
-        raise SweepRefused(
-            f"search_spaces/{args.space}.py must define {', '.join(missing)}; see search_spaces/__init__.py"
-        )
-    space = TuneSpace({**module.SPACE, **parse_settings(args.set)}, getattr(module, "CONDITIONS", {}))
-    points = [Configuration.of(point).only(space.domains) for point in getattr(module, "POINTS", [])]
-    cv_only = getattr(module, "CV_ONLY", False)
-    cv = args.cv or cv_only or _asks_for_cv(args)
+    found = read_space(args.space, parse_settings(args.set), args.protocol)
+    cv_only = found.cv_only
+    cv = cv_only or _asks_for_cv(args)
     request = Request(
         space=args.space,
-        question=_question(module.__doc__ or ""),
-        tune_space=replace(space, points=points),
+        question=found.question,
+        tune_space=found.space,
         cv_only=cv_only,
         protocol=args.protocol,
         search=args.search,
         scheduler=args.scheduler or ("none" if args.minimize else "asha"),
         minimize=args.minimize,
-        trials=module.TRIALS if args.trials is None else args.trials,
-        epochs=module.EPOCHS if args.epochs is None else args.epochs,
+        trials=found.trials if args.trials is None else args.trials,
+        epochs=found.epochs if args.epochs is None else args.epochs,
         cv=cv,
         cv_top=_or(args.cv_top, 1),
         labels=label_list(args.labels) or (LABELS if cv else ()),
@@ -151,9 +148,6 @@ def _number_problems(request: Request, args: Namespace) -> list[str]:
 
 def _space_problems(request: Request) -> list[str]:
     where, space = f"space {request.space}", request.tune_space
-    foreign = [n for n, v in space.fields.items() if not isinstance(v, SIMPLE) and not domains.is_axis(v)]
-    if foreign:
-        return [f"{where}: `{n}` must be a value, tune.choice, or a range such as tune.loguniform" for n in foreign]
     if problems := _condition_problems(space):
         return [f"{where}: {problem}" for problem in problems]
     problems = [f"{where}: `{n}` is not for a space or --set; use --{n}" for n in OPTIONS if n in space.fields]
@@ -161,17 +155,14 @@ def _space_problems(request: Request) -> list[str]:
         f"{where}: `{n}` changes what is measured; it cannot be swept" for n in FIXED_FIELDS if n in space.axes
     ]
     if request.search == "grid" and space.grid([]) is None:
-        ranges = [name for name, domain in space.domains.items() if domains.values(domain) is None]
-        many = f"{request.space} has more than {domains.MOST:,} configurations"
-        reason = f"{', '.join(ranges)} of {request.space} is a range" if ranges else many
-        problems.append(f"--search grid needs a finite space; {reason}")
+        problems.append(f"--search grid needs a finite space; {_why_endless(request)}")
     outside = [point.to_json() for point in space.points if not space.space.holds(point)]
     problems += [f"{where}: the point {point} is not in the space" for point in outside]
-    for corner in _corners(space):
-        try:
-            request.config(Configuration.of(corner))
-        except ConfigError as error:
-            problems += [f"{where}: {line}" for line in str(error).splitlines()]
+    refused = [(point.to_json(), space.space.refusal(point)) for point in space.points]
+    problems += [f"{where}: the point {point}: {why}" for point, why in refused if why]
+    problems += [f"{where}: {line}" for line in _value_problems(request)]
+    if not problems and space.space.configurations == []:
+        problems.append(f"{where} has no configuration: {_refusal(space)}")
     if not problems and not request.cv_only:
         problems += schedulers.problems(
             request.scheduler, space.domains, request.config(), request.epochs, request.trials
@@ -179,13 +170,45 @@ def _space_problems(request: Request) -> list[str]:
     return problems
 
 
-def _corners(space: TuneSpace) -> list[dict[str, Any]]:
-    """No setting, then each end of each axis alone, with what its condition needs."""
-    found: list[dict[str, Any]] = [{}]
+def _value_problems(request: Request) -> list[str]:
+    """What TrainConfig says of the values of each axis, a few of them."""
+    problems: list[str] = []
+    for axis, corners in itertools.groupby(_corners(request.tune_space), key=lambda corner: list(corner)[-1:]):
+        found: dict[str, None] = {}
+        for corner in corners:
+            try:
+                request.config(Configuration.of(corner))
+            except ConfigError as error:
+                found |= dict.fromkeys(str(error).splitlines())
+        more = [f"`{axis[0]}` has {len(found) - SHOWN} more such values"] if len(found) > SHOWN and axis else []
+        problems += [*list(found)[:SHOWN], *more]
+    return problems
+
+
+def _corners(space: TuneSpace, most: int = MOST_CORNERS) -> Iterator[dict[str, Any]]:
+    """No setting, then each value of each axis alone, last, with what its condition needs.
+
+    Args:
+        most: values of a range, from its lower end, beside its ends.
+    """
+    yield {}
     for name, axis in space.axes.items():
         needs = {other: of[0] for other, of in space.conditions.get(name, {}).items() if other in space.axes}
-        found += [{**needs, name: end} for end in axis.ends]
-    return found
+        between = () if axis.choices else (axis.values or ())[:most]
+        yield from ({**needs, name: value} for value in [*axis.ends, *between])
+
+
+def _refusal(space: TuneSpace) -> str:
+    """Why the first configuration of a space that has none is refused."""
+    first = {name: axis.ends[0] for name, axis in space.axes.items()}
+    return space.space.refusal(space.space.active(first))
+
+
+def _why_endless(request: Request) -> str:
+    ranges = [name for name, axis in request.tune_space.axes.items() if axis.values is None]
+    if ranges:
+        return f"{', '.join(ranges)} of {request.space} is a range"
+    return f"{request.space} has more than {domains.MOST:,} configurations"
 
 
 def _condition_problems(space: TuneSpace) -> list[str]:
@@ -203,17 +226,10 @@ def _condition_problems(space: TuneSpace) -> list[str]:
 
 def _asks_for_cv(args: Namespace) -> bool:
     """Whether an option is given that means nothing without a cross-validation."""
-    given = (args.cv_top, args.cv_seeds, args.folds, args.labels, args.race_margin)
-    return args.race or any(value is not None for value in given)
+    names = (option.removeprefix("--").replace("-", "_") for option in CV_OPTIONS)
+    return any(getattr(args, name) not in (None, False) for name in names)
 
 
 def _or(value: Any, default: Any) -> Any:
     """What was given, 0 too, or the default."""
     return default if value is None else value
-
-
-def _question(docstring: str) -> str:
-    """The paragraph under `Question` in a space's docstring, else its first line."""
-    title, _, rest = docstring.partition("Question\n")
-    paragraph, _, _ = rest.partition("\nAxes")
-    return " ".join(paragraph.split()) or title.strip().partition("\n")[0]

@@ -13,6 +13,9 @@ from .mutation import scaled as scaled
 from .mutation import unscaled as unscaled
 from .optuna_axes import distribution as distribution
 from .optuna_axes import suggest as suggest
+from .reading import Range as Range
+from .reading import read_fields as read_fields
+from .reading import read_value as read_value
 from .space import Conditions as Conditions
 from .space import Space as Space
 from .space import active as active

@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+DIGITS = 12  # 3 * 0.1 is 0.3
+MOST = 100_000  # values that are listed, as many as --trials may be; more are like a continuous range
 SLACK = 1e-9  # relative: 10**log10(x) is not always x, and 3 * 0.1 is not 0.3
 
 
@@ -44,7 +46,7 @@ class Axis:
     def has(self, value: Any) -> bool:
         """Whether the axis has this value."""
         if self.choices:
-            return value in self.choices
+            return any(alike(value, choice) for choice in self.choices)
         if not isinstance(value, int | float) or isinstance(value, bool) or not math.isfinite(value):
             return False
         slack = SLACK * max(abs(self.low), abs(self.high))
@@ -53,13 +55,16 @@ class Axis:
         return self.step is None or math.isclose(value / self.step, round(value / self.step), abs_tol=SLACK)
 
     @property
-    def size(self) -> int | None:
-        """How many values; None when there is no end of them."""
+    def values(self) -> Sequence[Any] | None:
+        """All values in order; None when there is no end of them, or there are more than `MOST`."""
         if self.choices:
-            return len(self.choices)
+            return self.choices
         if self.step is None or not math.isfinite(self.high - self.low):
             return None
-        return round((self.high - self.low) / self.step) + 1
+        first, last = round(self.low / self.step), round(self.high / self.step)
+        if last - first >= MOST:
+            return None
+        return [k * int(self.step) if self.integer else rounded(k * self.step) for k in range(first, last + 1)]
 
     @property
     def ends(self) -> Sequence[Any]:
@@ -70,3 +75,15 @@ class Axis:
         if not self.choices:
             return f"{self.low:g}..{self.high:g}"
         return "{" + ", ".join(f"{v:g}" if isinstance(v, float) else str(v) for v in self.choices) + "}"
+
+
+def alike(one: Any, other: Any) -> bool:
+    """Whether two values are the same to people: 3.0 and 3, 0.3 and 3 * 0.1, but not True and 1."""
+    if isinstance(one, bool) or isinstance(other, bool):
+        return one is other
+    return bool(rounded(one) == rounded(other))
+
+
+def rounded(value: Any) -> Any:
+    """A float to 12 digits: 3 * 0.1 is 0.3."""
+    return float(f"{value:.{DIGITS}g}") if isinstance(value, float) else value

@@ -12,9 +12,7 @@ from typing import Any
 import numpy as np
 from ray.tune.search.sample import Categorical, Domain, Float, Integer, LogUniform, Quantized
 
-from sweeps.space.axis import Axis
-
-MOST = 100_000  # values that are listed, as many as --trials may be; more are like a continuous range
+from sweeps.space.axis import MOST, Axis, alike, rounded
 
 
 def is_axis(value: Any) -> bool:
@@ -49,7 +47,9 @@ def axis_of(domain: Domain) -> Axis:
 
 def nearest(domain: Domain, value: Any) -> Any:
     """A drawn or suggested value as the one of the domain that was meant, a plain number."""
-    multiples = None if isinstance(domain, Categorical) else _multiples(domain)
+    if isinstance(domain, Categorical):
+        return next((choice for choice in domain.categories if alike(choice, plain(value))), plain(value))
+    multiples = _multiples(domain)
     if not multiples:
         return plain(value)
     k = round(float(value) / (step_of(domain) or 1))
@@ -71,11 +71,6 @@ def is_logarithmic(domain: Domain) -> bool:
 def plain(value: Any) -> Any:
     """numpy scalar -> Python's own, which JSON and TrainConfig accept."""
     return value.item() if isinstance(value, np.generic) else value
-
-
-def rounded(value: Any) -> Any:
-    """A float to 12 digits: 3 * 0.1 is 0.3."""
-    return float(f"{value:.12g}") if isinstance(value, float) else value
 
 
 def _multiples(domain: Domain) -> range | None:

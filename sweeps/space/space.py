@@ -1,12 +1,16 @@
 """Membership in a search space: one rule for plan, search, tally and report."""
 
+import itertools
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
-from deepdlt.config import ConfigError, TrainConfig, config_dict
-from sweeps.space.axis import Axis
-from sweeps.space.configuration import Configuration, describe, whole
+from deepdlt.config import PROTOCOLS, ConfigError, TrainConfig, config_dict, make_config
+from deepdlt.in_use import TOGETHER
+from sweeps.space.axis import MOST, Axis
+from sweeps.space.configuration import Configuration, describe, distinct, whole
 
 DESCRIBED = ("model", "lr", "dropout", "activation", "kernel_size", "optimizer", "weight_decay", "batch_size", "epochs")
 VAE_ONLY = ("latent_dim", "beta")
@@ -27,6 +31,51 @@ class Space:
     constants: Configuration | None = None
     """Fields with one value; None where an older sweep.json does not say."""
     conditions: Conditions = field(default_factory=dict)
+    protocol: str = ""
+    """`corrected` or `report`: then a configuration that TrainConfig refuses, as its values do not go together, is none
+    of the space."""
+
+    @cached_property
+    def configurations(self) -> list[Configuration] | None:
+        """Every configuration, in order; None when there is no end of them, or there may be more than `MOST`."""
+        listed = {name: axis.values for name, axis in self.axes.items()}
+        endless = {name for name, values in listed.items() if values is None}
+        sides = {name: self.axes[name].ends if values is None else values for name, values in listed.items()}
+        if math.prod(map(len, sides.values())) > MOST:
+            return None
+        every = (dict(zip(sides, chosen, strict=True)) for chosen in itertools.product(*sides.values()))
+        found = distinct(each for each in map(self.active, every) if not self.refusal(each))
+        return None if any(endless & set(each) for each in found) else found
+
+    def refusal(self, settings: Settings) -> str:
+        """Why TrainConfig refuses these values of the axes together; "" where it does not."""
+        if self.protocol not in PROTOCOLS or not self._together:
+            return ""
+        named = {name: value for name, value in self.fields(settings).items() if name in TOGETHER}
+        key = frozenset(named.items())
+        if key not in self._refusals:
+            try:
+                make_config(self.protocol, **named)
+                self._refusals[key] = ""
+            except ConfigError as error:
+                self._refusals[key] = str(error)
+        return self._refusals[key]
+
+    @property
+    def refused(self) -> list[str]:
+        """Why TrainConfig refuses some of the configurations, of ranges with their ends; each reason once."""
+        sides = (self.axes[name].ends for name in self._together)
+        every = (dict(zip(self._together, chosen, strict=True)) for chosen in itertools.product(*sides))
+        found = (self.refusal(self.active(each)) for each in itertools.islice(every, MOST))
+        return list(dict.fromkeys(why for why in found if why))
+
+    @cached_property
+    def _together(self) -> list[str]:
+        return [name for name in self.axes if name in TOGETHER]
+
+    @cached_property
+    def _refusals(self) -> dict[frozenset[tuple[str, Any]], str]:
+        return {}
 
     @property
     def swept(self) -> list[str]:
@@ -39,6 +88,8 @@ class Space:
 
     def active(self, settings: Settings) -> Configuration:
         """The settings that the others and the constants let count."""
+        if not self.conditions:
+            return Configuration.of(settings)
         kept = self.fields(settings)
         return Configuration.of((name, value) for name, value in settings.items() if name in kept)
 

@@ -1,7 +1,5 @@
 """A search space with Tune's domains: its configurations, listed or drawn at random."""
 
-import itertools
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -12,7 +10,7 @@ from ray.tune.search.sample import Categorical, Domain, Integer
 
 from sweeps.space.axis import Axis
 from sweeps.space.configuration import Configuration, distinct
-from sweeps.space.domains import MOST, axis_of, nearest, values
+from sweeps.space.domains import axis_of, nearest
 from sweeps.space.space import Conditions, Settings, Space
 
 
@@ -25,6 +23,8 @@ class TuneSpace:
     conditions: Conditions = field(default_factory=dict)
     points: Sequence[Configuration] = ()
     """Configurations of the swept fields that are tried first."""
+    protocol: str = ""
+    """See `Space.protocol`."""
 
     @cached_property
     def domains(self) -> dict[str, Domain]:
@@ -36,7 +36,7 @@ class TuneSpace:
         """The same without Tune."""
         constants = Configuration.of((name, v) for name, v in self.fields.items() if name not in self.domains)
         conditions = {name: dict(needs) for name, needs in self.conditions.items() if name in self.fields}
-        return Space(self.axes, constants, conditions)
+        return Space(self.axes, constants, conditions, self.protocol)
 
     @cached_property
     def axes(self) -> dict[str, Axis]:
@@ -44,33 +44,37 @@ class TuneSpace:
         return {name: axis_of(domain) for name, domain in self.domains.items()}
 
     def grid(self, points: Iterable[Configuration] | None = None) -> list[Configuration] | None:
-        """Every configuration of a finite space, its points first; None when an axis is continuous, or beyond `MOST`.
+        """Every configuration of a finite space, its points first; see `Space.configurations`.
 
         Args:
             points: to begin with instead.
         """
-        found = {name: values(domain) for name, domain in self.domains.items()}
-        choices = {name: listed for name, listed in found.items() if listed is not None}
-        if len(choices) < len(found) or math.prod(map(len, choices.values())) > MOST:
-            return None
-        every = (dict(zip(choices, chosen, strict=True)) for chosen in itertools.product(*choices.values()))
-        return distinct([*(self.points if points is None else points), *map(self._active, every)])
+        every = self.space.configurations
+        return None if every is None else distinct([*(self.points if points is None else points), *every])
 
     def random(self, n: int, seed: int) -> list[Configuration]:
         """n distinct configurations, its points first, then draws; all of the space when it has fewer."""
         rng = np.random.RandomState(seed)
         drawn = dict.fromkeys(self.points)
+        every = self.grid()
+        there = n if every is None else min(n, len(every))
         for _ in range(100 * n):
-            if len(drawn) >= n:
+            if len(drawn) >= there:
                 break
-            drawn.setdefault(self.draw(rng))
-        if len(drawn) < n:  # what is left, draws may never hit
+            if not self.space.refusal(found := self.draw(rng)):
+                drawn.setdefault(found)
+        if len(drawn) < there:  # what is left, draws may never hit
             return (self.grid(drawn) or list(drawn))[:n]
         return list(drawn)[:n]
 
     def draw(self, rng: np.random.RandomState) -> Configuration:
-        """One random configuration of the swept fields."""
+        """One random setting of the swept fields, which TrainConfig may refuse: see `Space.refusal`."""
         return self._active({n: nearest(domain, domain.sample(random_state=rng)) for n, domain in self.domains.items()})
+
+    def on_axes(self, settings: Settings) -> Configuration:
+        """The settings with each value as the one of its axis that is meant; others are left as they are."""
+        at = {n: self.domains[n] for n, v in settings.items() if n in self.axes and self.axes[n].has(v)}
+        return Configuration.of((n, nearest(at[n], value) if n in at else value) for n, value in settings.items())
 
     def logged(self, hparams: Settings) -> Configuration:
         """The swept fields among logged hyperparameters, in which all numbers are floats, as the values they were."""

@@ -33,6 +33,7 @@ from .sweep_file import differences as differences
 from .sweep_file import open_sweep as open_sweep
 from .sweep_file import read_sweep as read_sweep
 from .sweep_file import update_sweep as update_sweep
+from .tally import CV_OPTIONS as CV_OPTIONS
 from .tally import Pair as Pair
 from .tally import Tally as Tally
 from .tally import tally_of as tally_of

@@ -5,10 +5,13 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+from deepdlt.folder_names import ascii_name
 from sweeps.space import Configuration
 
+LONGEST = 255  # bytes of a name in a file system
 SEARCH, CV = "search", "cv"
 GridCell = tuple[str, int, int]
 """Cell of the label x fold x seed grid: label, fold (1-based), seed of the training."""
@@ -58,10 +61,15 @@ class Cell:
         return self.label, self.fold, self.config.seed
 
     def name(self, number: int = 0) -> str:
-        """Directory name: `s0007-3fa2c1` (search trial number 7) or `cv-angle-f3-3fa2c1`."""
-        label = re.sub(r"[^A-Za-z0-9]+", "-", self.label).strip("-")
-        prefix = f"s{number:04d}" if self.kind == SEARCH else f"cv-{label}-f{self.fold}"
+        """Directory name, in ASCII: `s0007-3fa2c1` (search trial number 7) or `cv-angle-f3-3fa2c1`."""
+        prefix = f"s{number:04d}" if self.kind == SEARCH else f"cv-{ascii_name(self.label)}-f{self.fold}"
         return f"{prefix}-{self.identity[:6]}"
+
+    def name_in(self, sweep: Path) -> str:
+        """Directory name of a fold run, or the one that an older version began it under."""
+        label = re.sub(r"[^A-Za-z0-9]+", "-", self.label).strip("-")
+        former = f"cv-{label}-f{self.fold}-{self.identity[:6]}"
+        return former if len(former) < LONGEST and (sweep / former).is_dir() else self.name()
 
 
 def trial_config(cell: Cell, name: str) -> TuneConfig:

@@ -130,7 +130,7 @@ class SweepFile:
     @property
     def current_space(self) -> Space:
         """The space as it was asked for last."""
-        return Space(self.axes, self.settings, self.conditions)
+        return Space(self.axes, self.settings, self.conditions, self.protocol)
 
     @property
     def swept(self) -> list[str]:

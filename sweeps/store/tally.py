@@ -3,7 +3,6 @@
 `sweeps.planning.tally` asks the request itself; a report that is made again later has nothing but sweep.json.
 """
 
-import math
 import shlex
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -11,6 +10,8 @@ from dataclasses import dataclass
 from sweeps.store.sweep_file import SweepFile
 from sweeps.store.trial_record import FAILED, TrialRecord
 
+CV_OPTIONS = ("--cv", "--cv-top", "--cv-seeds", "--folds", "--labels", "--race", "--race-margin")
+"""Options of a sweep that ask for a cross-validation: they mean nothing without one."""
 Pair = tuple[int, int]
 """Counts of search trials and of fold runs."""
 
@@ -39,7 +40,7 @@ def tally_of(sweep: SweepFile, records: Iterable[TrialRecord]) -> Tally:
     search = [r for r in records if r.is_search and not sweep.outside(r.config)]
     folds = [r for r in records if r.is_fold and _is_asked(sweep, r)]
     failed = [sum(r.status == FAILED for r in of) for of in (search, folds)]
-    size = math.prod(axis.size or math.inf for axis in sweep.axes.values())
+    every = sweep.current_space.configurations
     return Tally(
         planned=(sweep.trials or len(search), len(folds)),
         to_run=(0, 0),
@@ -47,13 +48,14 @@ def tally_of(sweep: SweepFile, records: Iterable[TrialRecord]) -> Tally:
         failed=(failed[0], failed[1]),
         searched=len({r.configuration for r in search if r.is_complete}),
         compared=len({r.configuration for r in folds if r.is_complete}),
-        space_size=int(size) if math.isfinite(size) else None,
+        space_size=None if every is None else len(every),
     )
 
 
 def _is_asked(sweep: SweepFile, fold: TrialRecord) -> bool:
     """Whether a fold is of the grid that sweep.json asks for, as far as it says; a search alone asks for none."""
-    if sweep.command and sweep.axes and "--cv" not in shlex.split(sweep.command):
+    words = {word.partition("=")[0] for word in shlex.split(sweep.command)}
+    if sweep.command and sweep.axes and not words & set(CV_OPTIONS):
         return False
     return (
         fold.cell.n_folds == (sweep.folds or fold.cell.n_folds)

@@ -17,7 +17,7 @@ from sweeps import stopping
 from sweeps.space import Configuration, TuneSpace, distinct, distribution, nearest, suggest
 from sweeps.store import COMPLETE, FAILED, METRIC, MODE, PRUNED, TrialRecord, TuneConfig, read_record, trial_name
 
-DRAWS = 100
+DRAWS = 1000
 STATES = {COMPLETE: TrialState.COMPLETE, PRUNED: TrialState.PRUNED, FAILED: TrialState.FAIL}
 
 
@@ -110,7 +110,7 @@ class DistinctOptunaSearch(Searcher):
         """`suggest` while there are configurations."""
         for _ in range(10):
             settings = self._suggestion(trial_id)
-            if settings not in self._seen:
+            if settings not in self._seen and not self._searched.space.refusal(settings):
                 break
             self._forget(trial_id)
         else:  # the sampler is certain of its favourite: take an unseen neighbour at random
@@ -199,7 +199,8 @@ class DistinctOptunaSearch(Searcher):
             free = [settings for settings in self._grid if settings not in self._seen]
             return free[self._rng.randint(len(free))] if free else None
         drawn = (self._searched.draw(self._rng) for _ in range(DRAWS))
-        return next((settings for settings in drawn if settings not in self._seen), None)
+        refusal = self._searched.space.refusal
+        return next((settings for settings in drawn if settings not in self._seen and not refusal(settings)), None)
 
 
 def close_study(sweep: Path) -> None:

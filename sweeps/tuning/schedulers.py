@@ -69,8 +69,8 @@ def cpus_per_trial(name: str, cpus: float, concurrent: int, there: float, node: 
 
 
 def changeable(domains: Mapping[str, Domain]) -> dict[str, Domain]:
-    """The swept fields that a population may change while it trains."""
-    return {name: domain for name, domain in domains.items() if name in CHANGEABLE}
+    """The swept fields that a population may change while it trains: those that have another value."""
+    return {name: domain for name, domain in domains.items() if name in CHANGEABLE and not _is_fixed(domain)}
 
 
 def problems(name: str, domains: Mapping[str, Domain], config: TrainConfig, epochs: int, trials: int) -> list[str]:
@@ -110,6 +110,10 @@ def problems(name: str, domains: Mapping[str, Domain], config: TrainConfig, epoc
 
 def _too_few(option: str, what: str, number: int, least: int, why: str) -> list[str]:
     return [] if number >= least else [f"{option} needs {what} {least} or more ({why}), got {number}; or use asha"]
+
+
+def _is_fixed(domain: Domain) -> bool:
+    return isinstance(domain, Categorical) and len(domain) == 1
 
 
 def _values(name: str, domains: Mapping[str, Domain], config: TrainConfig) -> list[Any]:

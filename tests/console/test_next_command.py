@@ -98,6 +98,9 @@ def test_the_tally_of_sweep_json_leaves_out_what_older_requests_left(tmp_path: P
     asked = read_sweep(tmp_path)
     for other in (replace(asked, command=RUN), replace(asked, cv_configurations=(Configuration.of(lr=5e-4),))):
         assert tally_of(other, read_records(tmp_path).values()).failed == (0, 0)  # no --cv; another one is chosen
+    for option in ("--cv-top 2", "--cv-seeds=1", "--labels angle", "--folds 5", "--race-margin 0.1"):
+        implied = replace(asked, command=f"{RUN} {option}")
+        assert tally_of(implied, read_records(tmp_path).values()).failed == (0, 1)  # they ask for folds, too
 
 
 def test_a_trial_of_an_axis_that_was_removed_is_outside_unless_it_has_what_is_left() -> None:

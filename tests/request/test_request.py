@@ -19,6 +19,11 @@ def test_setting_an_axis_fixes_it():
     assert all("optimizer" not in point for point in fixed.tune_space.points)
 
 
+def test_points_of_what_is_fixed_otherwise_are_left_out():
+    fixed = make_request(parse(["--space", "model_grid", "--set", "model=cnn_ae"]))
+    assert fixed.tune_space.points == [{"lr": 1e-3, "kernel_size": 3}]
+
+
 def test_the_protocol_reaches_the_configuration():
     assert request("--protocol", "report").config().protocol == "report"
 
