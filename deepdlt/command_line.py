@@ -21,7 +21,7 @@ from typing import Any, NoReturn, Protocol
 from deepdlt.atomic import write_atomic
 from deepdlt.config import field_called
 from deepdlt.errors import INTERRUPTED, REFUSED, STORAGE_FAILED, CommandError, DataError, hint
-from deepdlt.headings import as_heading, split_headings
+from deepdlt.headings import split_headings
 from deepdlt.machine import missing_module, without_home
 from deepdlt.terminal import own_streams, say
 
@@ -205,8 +205,7 @@ def add_data_options(parser: Parser, labels: str, *, data: str = "", required: b
 
 def data_options(args: Any) -> dict[str, Any]:
     """Those of `add_data_options` that say how a folder is read, as `read_source` takes them."""
-    group_by = None if args.group_by is None else as_heading(args.group_by)
-    return {"sheet": args.sheet, "group_by": group_by, "pixel_pitch": args.pixel_pitch}
+    return {"sheet": args.sheet, "group_by": args.group_by, "pixel_pitch": args.pixel_pitch}
 
 
 def settings_named(texts: Iterable[str]) -> list[str]:

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from deepdlt.errors import fold
-from deepdlt.headings import split_headings
+from deepdlt.headings import as_heading, split_headings
 from deepdlt.images.columns import OWN_COLUMNS
 
 DLIP_LABELS = ("angle", "PP1", "NP", "EP1")
@@ -27,7 +27,8 @@ def named_columns(group_by: str | None, headings: Iterable[str]) -> tuple[str, .
     """`--group-by`: one heading, or several with commas between them."""
     if group_by is None:
         return ()
-    return (group_by,) if group_by in headings else tuple(dict.fromkeys(split_headings(group_by)))
+    whole = as_heading(group_by)
+    return (whole,) if whole in headings else tuple(dict.fromkeys(split_headings(group_by)))
 
 
 def condition_columns(images: pd.DataFrame, named: tuple[str, ...]) -> tuple[str, ...]:
