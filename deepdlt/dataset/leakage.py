@@ -10,7 +10,6 @@ from deepdlt.dataset.classes import Labels, bin_label, class_name, label_names
 from deepdlt.dataset.patches import Patches
 from deepdlt.dataset.stratified_split import Split
 from deepdlt.headings import join_headings
-from deepdlt.headings import join_headings
 from deepdlt.images import condition_numbers, replicate_columns
 
 
