@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from deepdlt.errors import DataError, hint, short, some
+from deepdlt.headings import as_heading
 from deepdlt.images.heading_row import find_headings, name_columns
 from deepdlt.images.written_numbers import as_shown
 
@@ -123,24 +124,28 @@ def _chosen_worksheet(path: Path, parts: dict[str, bytes], worksheet: str | None
     sheets = {sheet.title: sheet for sheet in book.worksheets}
     xml = {title: parts[sheet._worksheet_path] for title, sheet in sheets.items()}
     if worksheet is not None:
+        worksheet = next((title for title in sheets if as_heading(title) == as_heading(worksheet)), worksheet)
         if worksheet not in sheets:
             raise DataError(f"{path}: no worksheet {worksheet!r}{hint(worksheet, xml)}; it has {some(list(xml))}")
         return _worksheet_cells(path, sheets[worksheet], xml[worksheet])
     full = [title for title, x in xml.items() if re.search(rb"<(?:\w+:)?(?:v|is)[ >]", x)]
     shown = [title for title in full if sheets[title].sheet_state == "visible"]
-    if full and not shown:
-        raise DataError(f"{path}: only hidden worksheets have data ({some(full)}); name one with --sheet, or unhide it")
-    if len(shown) < 2:
-        title = (shown or list(xml))[0]
+    if len(full) < 2 and shown == full:
+        title = (full or list(xml))[0]
         return _worksheet_cells(path, sheets[title], xml[title])
-    tables = {title: _worksheet_cells(path, sheets[title], xml[title]) for title in shown}
+    tables = {title: _worksheet_cells(path, sheets[title], xml[title]) for title in full}
     naming = [title for title, cells in tables.items() if _has_names(cells)]
-    if len(naming) != 1:
-        raise DataError(f"{path}: several worksheets with data ({some(naming or shown)}); name one with --sheet")
-    others = some([title for title in shown if title != naming[0]])
-    note = f"{path.name}: read worksheet {naming[0]!r}, the only one with a column of file names, not {others}"
-    tables[naming[0]].notes.append(note)
-    return tables[naming[0]]
+    seen = [title for title in naming if title in shown]
+    if not seen and (naming or not shown):
+        remedy = "name one with --sheet, or unhide it"
+        raise DataError(f"{path}: only hidden worksheets have the data ({some(naming or full)}); {remedy}")
+    if len(seen or shown) > 1:
+        raise DataError(f"{path}: several worksheets with data ({some(seen or shown)}); name one with --sheet")
+    title = (seen or shown)[0]
+    others = some([other for other in shown if other != title])
+    note = f"{path.name}: read worksheet {title!r}, the only one with a column of file names, not {others}"
+    tables[title].notes.extend([note] if len(shown) > 1 else [])
+    return tables[title]
 
 
 def _has_names(cells: Cells) -> bool:
@@ -211,4 +216,6 @@ def _text(value: object) -> str:
             return str(int(value))
     if isinstance(value, datetime):
         return value.isoformat(" ").removesuffix(" 00:00:00")
+    if isinstance(value, str) and "_x00" in value:  # how a workbook holds line ends and tabs
+        return re.sub("_x000([9AD])_", lambda match: chr(int(match[1], 16)), value)
     return str(value)

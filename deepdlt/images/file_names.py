@@ -9,8 +9,10 @@ from deepdlt.images.heading_row import NAME_HEADINGS, is_name_heading
 from deepdlt.images.image_file import locate
 from deepdlt.images.name_match import Disk, disk_images, has_folder_column, join_columns
 from deepdlt.images.sheet import Sheet
+from deepdlt.images.written_numbers import is_number_like
 
 MOST_HINTS = 20  # missing files for which a similar name is looked for
+NO_NAME = "no file name; add it or delete the row"
 LACKING = {
     "ending": "lack their ending",
     "folder": "lack their folder",
@@ -47,6 +49,8 @@ def find_files(folder: Path, table: Sheet) -> tuple[str, list[str], list[str]]:
     if disk.files and not notes:
         rows, notes = _completed(root, disk, table, heading, rows)
     table.notes.extend(notes)
+    if rows[0][1] == NO_NAME and not any(map(is_number_like, table.rows[0])):
+        rows = [("", f"{NO_NAME} (if it has the units, write them into the headings, as in `power [W]`)"), *rows[1:]]
     faults = {i: f"{table.path.name} {text}" for (i, name), text in table.faults.items() if name == heading}
     problems = [
         faults.get(i, f"{table.path.name} row {table.row_numbers[i]}: {problem}")
@@ -92,7 +96,7 @@ def _no_names(folder: Path, table: Sheet) -> str:
 def _resolve(root: Path, heading: str, text: str) -> Found:
     """(path, problem). In a column `Names` any ending of three letters may stand for `.png`, as in the DLIP table."""
     if not text:
-        return "", "no file name; add it or delete the row"
+        return "", NO_NAME
     if has_control(text):
         return text, f"{short(text, 80)} has a control character; retype the cell"
     problem = locate(root, text)

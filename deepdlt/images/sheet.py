@@ -11,11 +11,12 @@ from deepdlt.errors import SHOWN, DataError, hint, listing, row_list, some
 from deepdlt.headings import as_heading, invisible, visible
 from deepdlt.images.csv_text import read_csv
 from deepdlt.images.excel import MAX_BYTES, MAX_PACKED, Cells, column_index, column_letters, read_xlsx
-from deepdlt.images.heading_row import Row, find_headings, units_row, without_unit
+from deepdlt.images.heading_row import Row, find_headings, span, units_row, without_unit
 from deepdlt.images.written_numbers import common_unit
 from deepdlt.machine import user
 
 SHEET_SUFFIXES = (".xlsx", ".csv", ".tsv")
+COMMENT_SIGNS = ("#", "%")  # of a row that is a comment, if nothing else stands in it
 FOREIGN_SUFFIXES = (".xls", ".xlsm", ".xlsb", ".xltx", ".ods", ".numbers")
 ERROR_WORD = re.compile(
     r"#[¡¿]?[^\W\d_][^\W_]*(?:[/ _.][^\W_]+)*[!?]|#(?:N/A|NV|N/D|N/B|I/T|SAKNAS|PUUTTUU|YOK|Н/Д)!?|#GETTING_DATA|"
@@ -143,6 +144,10 @@ def _layout(path: Path, cells: Cells) -> _Layout:
     if units:
         skipped[body[0][0]] = "units"
         del body[0]
+    if len(head) > 1:
+        comments = {n: row[0].strip() for n, row in body if row[0].lstrip()[:1] in COMMENT_SIGNS and span(row) == 1}
+        skipped |= comments
+        body = [(n, row) for n, row in body if n not in comments]
     if not body:
         raise DataError(f"{path}: no rows below the headings; add one row per image")
     return _Layout(first, head, body, units, skipped, [f"{path}: {doubt}"] if doubt else [])
@@ -195,10 +200,12 @@ def _row_notes(path: Path, cells: Cells, layout: _Layout, numbers: list[int]) ->
     blank = [n for n in blank if n not in layout.skipped]
     hidden = sorted(set(cells.hidden) & set(numbers))
     units = ", ".join(f"{layout.head[j].strip()} [{unit}]" for j, unit in layout.units.items())
-    below = [n for n in layout.skipped if n > layout.first]
+    comments = [n for n in sorted(layout.skipped) if n > layout.first and layout.skipped[n][0] in COMMENT_SIGNS]
+    below = [n for n in layout.skipped if n > layout.first and n not in comments]
     return [
         *([f"{path.name}: {titles}{some([layout.skipped[n] for n in above], 3)}"] if above else []),
         *([f"{path.name}: {row_list(below)} has the units: {units}"] if below else []),
+        *([f"{path.name}: ignored comment {row_list(comments)}"] if comments else []),
         *([f"{path.name}: skipped blank {row_list(blank)}"] if blank else []),
         *([f"{path.name}: used hidden {row_list(hidden)} like the others"] if hidden else []),
     ]

@@ -23,21 +23,35 @@ BODY = re.compile("|".join((WHOLE, SPACED, POINT, COMMA, POINTS, COMMAS, GERMAN,
 _BASES = "m|g|s|A|K|mol|Hz|N|Pa|J|W|V|F|Ω|Ohm|ohm|S|T|Wb|H|lm|lx|Bq|Gy|eV|bar|cd|rad|C|[Tt]orr|Wh|at"
 _PREFIXED = f"(?:da|[yzafpnuµμmcdhkMGTP])?(?:{_BASES})|[nuµμmcd][lL]"
 _ALONE = (
-    r"%|‰|°C|°F|°|deg|degrees?|Grad|min|h|d|secs?|seconds?|minutes?|hours?|hrs?|px|pixels?|ppm|ppb|dpi|rpm|psi|inch|in|"
-    r"Å|microns?|Watts?|Volts?|dBm?|a\.?u\.?|pulses?|Pulse|shots?|Schuss|counts?|cts|passes|"
+    r"%|‰|°C|°F|°|deg|degrees?|Grad|min|h|d|px|ppm|ppb|dpi|rpm|psi|inch|in|Å|dBm?|a\.?u\.?|[kK]? ?[xX×]|"
+    r"(?i:pulses?|shots?|schuss|schüsse|counts?|cts|passes|pixels?|microns?|secs?|seconds?|minutes?|hours?|hrs?|watts?|volts?)|"
     r"(?:wt|at|vol|mol|Gew|Vol|At)\.?[ -]?%"
 )
 _ATOM = rf"(?:{_ALONE}|{_PREFIXED})(?:\^?\(?[-−]?[2-4]\)?|\^?\(?[-−]1\)?|⁻?[¹²³⁴])?"
 UNIT = re.compile(rf"\[?{_ATOM}(?:\s?[/·*×]\s?{_ATOM}|\s{_ATOM})*\]?")
 SYNONYMS = {
     **dict.fromkeys(("°", "degree", "degrees", "Grad"), "deg"),
-    **dict.fromkeys(("pulse", "Pulse"), "pulses"),
+    **dict.fromkeys(("pulse", "Pulse", "Pulses"), "pulses"),
     **dict.fromkeys(("Ohm", "ohm"), "Ω"),
     **dict.fromkeys(("pixel", "pixels"), "px"),
     "shot": "shots",
     "count": "counts",
 }
-CLEAR = {"W", "V", "J", "K", "m", "s", "h", "%", "‰", "°"}  # one letter right behind the digits: no code such as 316L
+CLEAR = {
+    "W",
+    "V",
+    "J",
+    "K",
+    "m",
+    "s",
+    "h",
+    "%",
+    "‰",
+    "°",
+    "x",
+    "X",
+    "×",
+}  # one letter right behind the digits: no code such as 316L
 
 
 @dataclass(frozen=True)

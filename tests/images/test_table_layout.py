@@ -175,8 +175,34 @@ def test_a_workbook_with_nothing_to_see_names_its_hidden_worksheet(tmp_path):
         book.create_sheet("empty")
         book.active = 1
 
-    with pytest.raises(DataError, match=r"only hidden worksheets have data \('Sheet'\); name one with --sheet"):
+    with pytest.raises(DataError, match=r"only hidden worksheets have the data \('Sheet'\); name one with --sheet"):
         read_sheet(workbook(tmp_path, change))
+
+
+def test_a_page_of_words_before_a_hidden_table_is_no_table(tmp_path):
+    def change(book):
+        book.active.title = "Größe"
+        book.active.sheet_state = "hidden"
+        add_sheet("Readme", [["About this table"]])(book)
+        book.active = 1
+
+    path = workbook(tmp_path, change)
+    with pytest.raises(DataError, match=r"only hidden worksheets have the data \('Größe'\); name one with --sheet"):
+        read_sheet(path)
+    assert read_sheet(path, unicodedata.normalize("NFD", "Größe")).headings == ROWS[0]
+
+
+def test_line_ends_that_a_workbook_spells_out_are_line_ends(tmp_path):
+    assert read_sheet(workbook(tmp_path, rows=[["file", "x"], ["a.png_x000D_", "b_x0041_"]])).rows == [
+        ["a.png\r", "b_x0041_"]
+    ]
+
+
+def test_comments_below_the_headings_are_skipped_too(tmp_path):
+    table = csv_sheet(tmp_path, "file,x\n# by hand from here on\na.png,1\nb.png,#2\n# end\n")
+    assert (table.problems, table.row_numbers) == ([], [3, 4])
+    assert table.texts("x") == ["1", "#2"]
+    assert "labels.csv: ignored comment rows 2, 5" in table.notes
 
 
 def test_strict_workbooks_are_read(tmp_path):

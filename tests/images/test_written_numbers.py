@@ -65,7 +65,10 @@ def test_numbers_with_one_reading_are_read(tmp_path, values, separator, expected
         (("100 mm/s", "50 mm/s"), [100, 50], "mm/s"),
         (("-5 °C", "20 °C"), [-5, 20], "°C"),
         (("2.5A", "3A"), [2.5, 3], "A"),
-        (("1 pulse", "10 pulses"), [1, 10], "pulse"),
+        (("1 pulse", "10 Pulses"), [1, 10], "pulse"),
+        (("5000x", "10000x"), [5000, 10000], "x"),
+        (("2.50 K X", "10.00 K X"), [2.5, 10], "K X"),
+        (("2,5·10^-3 J/cm²", "3 J/cm²"), [0.0025, 3], "J/cm²"),
     ],
 )
 def test_one_unit_in_every_cell_is_the_unit_of_the_column(tmp_path, values, expected, unit):
