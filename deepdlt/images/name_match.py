@@ -73,7 +73,9 @@ class Disk:
                 if visible(known) != known:
                     return f" (there is {known!a}, with an invisible character: rename the file)"
                 return f" (there is {known!r}: capitals, spaces, Unicode form or slashes differ)"
-        free = [file for file in self._keys.get(("name", PurePosixPath(name).name), []) if file not in taken]
+        path = PurePosixPath(name)
+        near = self._keys.get(("name", path.name), []) or self._keys.get(("stem", str(path.with_suffix(""))), [])
+        free = [file for file in near if file not in taken]
         if free:
             return f" (there is {free[0]!r})" if len(free) == 1 else f" (there are {some(free, 3)})"
         left = [known for known in self.files if known not in taken][:MOST_COMPARED]

@@ -109,6 +109,11 @@ def test_a_path_of_another_computer_names_the_file_here(folder):
     assert problems[1].endswith("give its path from there")
 
 
+def test_a_wrong_ending_is_hinted_at(folder):
+    images(folder, "a.tif")
+    assert "no such image: 'a.png' (there is 'a.tif')" in found(folder, "a.png")[1][0]
+
+
 def test_a_file_that_another_row_names_is_not_guessed(folder):
     images(folder, "s/a.png")
     files, (problem,), _ = found(folder, "s/a.png", "a.png")
