@@ -14,7 +14,7 @@ from typing import Any
 from deepdlt.machine import cpu_count
 from deepdlt.terminal import say
 from sweeps.errors import RayFailed, RayNotStarted, SweepRefused
-from sweeps.execution.ray_needs import ROOT, prepare_ray
+from sweeps.execution.ray_needs import ROOT, prepare_ray, shared_elsewhere
 from sweeps.execution.watchdog import HANG
 
 # Tune reads these when it is imported.
@@ -73,7 +73,9 @@ def ray_session(address: str | None, verbose: bool, lost: Callable[[str], None])
         silence_errors()
     options: dict[str, Any] = {"num_cpus": cpu_count(), "include_dashboard": False} if address is None else {}
     options |= {"log_to_driver": verbose, "logging_level": "INFO" if verbose else "CRITICAL"}
-    needed = prepare_ray() if address is None else {}
+    needed = {}
+    if address is None:
+        needed, options = prepare_ray(), options | shared_elsewhere()
     _start(address=address or "local", runtime_env={"env_vars": WORKER_ENV, **needed}, **options)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # ray.init's own handler would hide the interruption
     over = threading.Event()
