@@ -10,6 +10,7 @@ import difflib
 import errno
 import itertools
 import logging
+import os
 import shlex
 import shutil
 import signal
@@ -292,9 +293,16 @@ def write_outputs(outputs: Mapping[Path | None, bytes]) -> list[Path]:
 
 
 def _storage_problem(error: OSError, args: argparse.Namespace) -> str:
+    """What could not be written, and what lets the same command do so."""
     option = next((name for name in ("storage", "out") if hasattr(args, name)), None)
     where = error.filename or (getattr(args, option) if option else None) or "the output"
-    full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-    remedy = "free some space" if full else "make it possible to write there"
     anew = f" (another --{option} begins anew)" if option else ""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        remedy = "free some space"
+    elif error.errno == errno.ENAMETOOLONG:
+        remedy, anew = f"give a shorter --{option}" if option else "move it to a folder with a shorter name", ""
+    elif not Path(where).is_absolute() and not os.access(Path.cwd(), os.W_OK):
+        remedy, anew = "go to a folder of yours", ""
+    else:
+        remedy = "make it possible to write there"
     return f"cannot write {where}: {error.strerror or error}; {remedy}, then run the same command again{anew}"

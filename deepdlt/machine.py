@@ -21,7 +21,6 @@ POSIX = {"_posixsubprocess", "fcntl", "grp", "posix", "pty", "pwd", "resource", 
 """Modules of the standard library that Windows does not have."""
 NAMED_OTHERWISE = {"PIL": "pillow", "sklearn": "scikit-learn", "skimage": "scikit-image"}
 """Module -> the package that has it, where the names differ."""
-NO_HOME = "/nonexistent"  # what Debian gives to users without one
 OURS = ("deepdlt", "search_spaces", "sweeps")
 
 
@@ -108,14 +107,14 @@ def user() -> str:
 
 
 def without_home() -> None:
-    """Where the system knows no home folder, as of user ids that a container makes up, name one that is not there.
+    """Name a home in which nothing can be made where the system knows none, as of ids that containers make up.
 
     Libraries ask for one when they are imported, and do without where it cannot be written.
     """
     try:
         Path.home()
     except RuntimeError:
-        os.environ["HOME"] = NO_HOME
+        os.environ["HOME"] = os.devnull
 
 
 def package_version(package: str) -> str:

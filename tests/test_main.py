@@ -1,6 +1,7 @@
 """`deepdlt COMMAND`: every command under its name, one way from a mistake to one line and an exit code."""
 
 import importlib
+import os
 import subprocess
 import sys
 import tomllib
@@ -247,3 +248,31 @@ def test_numbers_have_their_range():
     for wrong in ("8", "-1", "x", "1.0", "٣"):
         with pytest.raises(SystemExit):
             parser.parse_args(["--n", wrong])
+
+
+def test_a_working_folder_that_cannot_be_written_is_left(monkeypatch, tmp_path, capsys):
+    """Crops are kept in it, so that another --out would not do."""
+    error = OSError(30, "Read-only file system", "data")
+    assert run_command(Made(error), [], "made") == 3
+    assert "make it possible to write there" in capsys.readouterr().err
+    monkeypatch.setattr("os.access", lambda place, how: False)
+    assert run_command(Made(error), [], "made") == 3
+    assert "go to a folder of yours, then run the same command again\n" in capsys.readouterr().err
+
+
+def test_a_name_that_is_too_long_is_to_be_shortened(capsys):
+    assert run_command(Made(OSError(36, "File name too long", "x" * 300)), [], "made") == 3
+    assert "give a shorter --out, then run the same command again\n" in capsys.readouterr().err
+
+
+def test_a_user_without_a_home_gets_one_in_which_nothing_can_be_made(monkeypatch):
+    """Ray asks for it when it is imported, and fails without."""
+    monkeypatch.setattr("os.environ", {**os.environ})
+    os.environ.pop("HOME", None)
+    monkeypatch.setattr("pwd.getpwuid", lambda uid: (_ for _ in ()).throw(KeyError(uid)))
+    assert run_command(Made(0), [], "made") == 0
+    with pytest.raises(NotADirectoryError):
+        (Path.home() / ".cache").mkdir(parents=True)
+    os.environ["HOME"] = "/mine"
+    assert run_command(Made(0), [], "made") == 0
+    assert Path.home() == Path("/mine")

@@ -22,6 +22,7 @@ ASKED = ("RAY_TMPDIR", *(["TMPDIR"] if sys.platform.startswith("linux") else [])
 SYSTEM = ("/tmp", "/var/tmp")
 SOCKET = "ray/session_2026-01-01_00-00-00_000000_0000000/sockets/plasma_store"
 """The longest of its sockets; systems take 107 bytes in all, macOS 103."""
+SHARED = Path("/dev/shm")
 LEAST_MB = 50  # of logs
 BREAKS = "'\"\\"
 """What Ray's own command lines cannot hold; of spaces and other characters `worker_python` takes care."""
@@ -34,8 +35,11 @@ def check_ray() -> list[str]:
         SweepRefused: no folder for its sockets, or a path that its command lines cannot hold.
     """
     _check_paths()
-    _, note = sockets_folder()
-    return [note] if note else []
+    folder, note = sockets_folder()
+    slow = (
+        f"{SHARED} cannot be written; Ray shares the crops in {folder}, which is slower" if shared_elsewhere() else ""
+    )
+    return [text for text in (note, slow) if text]
 
 
 def prepare_ray() -> dict[str, Any]:
@@ -52,6 +56,13 @@ def prepare_ray() -> dict[str, Any]:
         os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)  # else Ray writes one to the home folder
     python = shlex.quote(sys.executable)
     return {"py_executable": python} if python != sys.executable else {}  # Ray itself does not quote it
+
+
+def shared_elsewhere() -> dict[str, Any]:
+    """Options of ray.init where the shared memory cannot be written; Ray would wait, and say that it is late."""
+    if not SHARED.is_dir() or os.access(SHARED, os.W_OK | os.X_OK):
+        return {}
+    return {"_plasma_directory": str(sockets_folder()[0])}
 
 
 def sockets_folder() -> tuple[Path, str]:

@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from deepdlt.machine import cpu_count
+from deepdlt.terminal import say
 from sweeps.errors import RayFailed, RayNotStarted, SweepRefused
-from sweeps.execution.ray_needs import ROOT, prepare_ray
+from sweeps.execution.ray_needs import ROOT, prepare_ray, shared_elsewhere
 from sweeps.execution.watchdog import HANG
 
 # Tune reads these when it is imported.
@@ -43,8 +44,8 @@ WORKER_ENV = {
 }
 WATCHED = ("gcs_server", "raylet")
 LOOK_EVERY_MS = 500  # whether the run is over
-ANSWERS_WITHIN_S = 300.0
-"""Until a worker has started, on a very busy machine; those that die at once are started again for ever."""
+ANSWERS_WITHIN_S = (60.0, 240.0)
+"""Until it is said that no worker has started, and until it is given up: those that die are started again for ever."""
 NEEDS = {  # of the system, errno -> what to do; with these the same command fails again
     errno.EMFILE: "raise the limit of open files: ulimit -n 65536",
     errno.ENFILE: "raise the limit of open files: ulimit -n 65536",
@@ -72,7 +73,9 @@ def ray_session(address: str | None, verbose: bool, lost: Callable[[str], None])
         silence_errors()
     options: dict[str, Any] = {"num_cpus": cpu_count(), "include_dashboard": False} if address is None else {}
     options |= {"log_to_driver": verbose, "logging_level": "INFO" if verbose else "CRITICAL"}
-    needed = prepare_ray() if address is None else {}
+    needed = {}
+    if address is None:
+        needed, options = prepare_ray(), options | shared_elsewhere()
     _start(address=address or "local", runtime_env={"env_vars": WORKER_ENV, **needed}, **options)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # ray.init's own handler would hide the interruption
     over = threading.Event()
@@ -124,11 +127,15 @@ def _wait_for_worker() -> None:
     Raises:
         RayNotStarted: none does. Ray itself says nothing of workers that die while they start.
     """
-    try:
-        ray.get(ray.remote(num_cpus=0)(lambda: None).remote(), timeout=ANSWERS_WITHIN_S)
-    except GetTimeoutError as error:
-        logs = f"{session_folder()}/logs"
-        raise RayNotStarted(f"no process of Ray's could start; the files worker-* in {logs} say why") from error
+    answer = ray.remote(num_cpus=0)(lambda: None).remote()
+    for limit in ANSWERS_WITHIN_S:
+        try:
+            ray.get(answer, timeout=limit)
+            return
+        except GetTimeoutError:
+            why = f"the files worker-* in {session_folder()}/logs say why"
+            say(f"no process of Ray's has started for {limit:.0f} s; {why}")
+    raise RayNotStarted(f"no process of Ray's could start; {why}")
 
 
 def _watch(processes: dict[int, str], lost: Callable[[str], None], over: threading.Event) -> None:

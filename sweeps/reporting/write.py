@@ -74,8 +74,8 @@ def write_report(sweep: Path) -> Cells:
             (building / "figures" / f"{figure.name}.png").write_bytes(figure.png)
         _write_csv(found, building)
         report = compose(found, figures, sweep)
-        (building / "report.html").write_text(as_html(report), encoding="utf-8")
-        (building / "report.md").write_text(as_markdown(report), encoding="utf-8")
+        for name, text in (("report.html", as_html(report)), ("report.md", as_markdown(report))):
+            (building / name).write_text(text, encoding="utf-8", errors="backslashreplace")  # paths may be any bytes
         _swap(building, sweep / "report")
     finally:
         shutil.rmtree(building, ignore_errors=True)
@@ -152,7 +152,7 @@ def _fold_rows(table: FoldTable) -> list[Cells]:
 def _csv(table: pd.DataFrame, path: Path) -> None:
     """Save a table so that no spreadsheet takes one of its texts for a formula."""
     safe = table.convert_dtypes().map(_inert).rename(columns=_inert)
-    safe.to_csv(path, index=False, lineterminator="\n")
+    safe.to_csv(path, index=False, lineterminator="\n", errors="backslashreplace")
 
 
 def _inert(cell: Any) -> Any:

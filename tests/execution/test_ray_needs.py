@@ -1,5 +1,6 @@
 """What Ray needs: found, replaced or refused before Ray is started, with Ray's own rules as the oracle."""
 
+import inspect
 import os
 import re
 import shlex
@@ -9,6 +10,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
+import ray
 from calling import command
 from ray._private.runtime_env.context import RuntimeEnvContext
 from ray._private.utils import validate_socket_filepath
@@ -16,7 +18,7 @@ from ray.core.generated.common_pb2 import Language
 
 from sweeps.errors import SweepRefused
 from sweeps.execution import ray_needs
-from sweeps.execution.ray_needs import breaking, check_ray, prepare_ray, sockets_folder
+from sweeps.execution.ray_needs import breaking, check_ray, prepare_ray, shared_elsewhere, sockets_folder
 
 TOKENS = ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH")
 
@@ -124,6 +126,17 @@ def test_where_there_is_none_the_remedy_is_one(short, monkeypatch, tmp_path, ima
     assert "set RAY_TMPDIR to a short folder that exists and can be written" in said
     os.environ["RAY_TMPDIR"] = str(short)
     assert check_ray() == []
+
+
+def test_shared_memory_that_cannot_be_written_is_done_without(short, monkeypatch):
+    assert shared_elsewhere() == {}
+    os.environ["TMPDIR"] = str(short)
+    monkeypatch.setattr(os, "access", lambda place, how: place != ray_needs.SHARED)
+    assert shared_elsewhere() == {"_plasma_directory": str(short)}
+    assert check_ray() == [f"/dev/shm cannot be written; Ray shares the crops in {short}, which is slower"]
+    assert all(repr(name).replace("'", '"') in inspect.getsource(ray.init) for name in shared_elsewhere())
+    monkeypatch.setattr(ray_needs, "SHARED", Path("/nowhere"))
+    assert shared_elsewhere() == {}  # as on macOS
 
 
 @pytest.mark.parametrize("folder", ["My Projects", "a&b", "$HOME", "Müller (1)", "a;b"])

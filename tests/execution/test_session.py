@@ -64,7 +64,7 @@ def test_a_busy_machine_is_tried_twice(starts, error):
     assert len(starts) == 2
 
 
-def test_workers_that_never_start_end_the_silence(monkeypatch):
+def test_workers_that_never_start_end_the_silence(monkeypatch, capsys):
     def late(*_, timeout):
         raise GetTimeoutError(f"nothing within {timeout} s")
 
@@ -83,6 +83,7 @@ def test_workers_that_never_start_end_the_silence(monkeypatch):
     monkeypatch.setattr(session, "session_folder", lambda: "/tmp/ray/session_x")
     with pytest.raises(RayNotStarted, match=r"the files worker-[*] in /tmp/ray/session_x/logs say why"):
         session._wait_for_worker()
+    assert "no process of Ray's has started for 60 s" in capsys.readouterr().err
 
 
 @pytest.mark.usefixtures("shared_ray")

@@ -1,7 +1,9 @@
 """sweeps/report.py and its parts: a made-up sweep on disk in, tables and pages out. No Ray, no training."""
 
 import json
+import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -442,3 +444,12 @@ def test_help_shows_an_example_first_and_loads_nothing_heavy() -> None:
         name for name in ("numpy", "pandas", "matplotlib", "tensorboard") if re.search(rf"\| +{name}\n", done.stderr)
     ]
     assert heavy == []
+
+
+def test_a_path_of_any_bytes_is_reported(sweep: Path, tmp_path: Path) -> None:
+    """As of a disk that was written in Latin-1; UTF-8 has no such characters."""
+    place = Path(os.fsdecode(os.fsencode(tmp_path) + b"/M\xfcller"))
+    shutil.copytree(sweep, place, ignore=shutil.ignore_patterns("report"))
+    make_report(place)
+    for name in ("report.html", "report.md"):
+        assert "M\\udcfcller" in (place / "report" / name).read_text(encoding="utf-8")
