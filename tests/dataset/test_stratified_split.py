@@ -343,6 +343,19 @@ def test_a_label_with_a_slash_stays_inside_the_tree(patches, tmp_path):
     assert write_folds(odd, folds, "../x/PP1", tmp_path).parent == tmp_path / "label_aware_splitting_data"
 
 
+@pytest.mark.parametrize("label", ["a/b", "..", "Größe", "功" * 200])
+def test_each_label_has_a_folder_of_its_own_that_can_be_made(patches, tmp_path, label):
+    def folder_of(name):
+        odd = replace(patches, images=patches.images.rename(columns={"PP1": name}))
+        return write_folds(odd, stratified_folds(odd.images, odd.image_id, name, 2), name, tmp_path)
+
+    folder = folder_of(label)
+    assert folder.parent == tmp_path / "label_aware_splitting_data"
+    assert len(list(folder.rglob("*.csv"))) == 2 * 3
+    assert folder_of(f"{label}|") != folder
+    assert folder_of(label) == folder
+
+
 def test_the_command_line_cuts_crops_splits_and_prints_balance_and_leakage(image_folder, tmp_path, capsys):
     command = ["--data", str(image_folder), "--labels", "PP1,angle+PP1", "--folds", "2"]
     assert main([*command, "--out", str(tmp_path)]) == 0
