@@ -20,4 +20,5 @@ from .texts import folds_json as folds_json
 from .texts import groups_text as groups_text
 from .texts import interval_text as interval_text
 from .texts import leakage_text as leakage_text
+from .texts import most_leaked as most_leaked
 from .texts import p_text as p_text

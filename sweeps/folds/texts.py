@@ -108,11 +108,16 @@ def groups_text(sweep_file: SweepFile) -> str:
     return f"{n} condition{'' if n == 1 else 's'}: images with equal {named} stay together"
 
 
+def most_leaked(by_label: Mapping[str, Mapping[str, float | None]], share: str) -> float:
+    """A share of `Leakage` for the label with the most, in 0..1; 0 where it is not known."""
+    return max((of.get(share) or 0.0 for of in by_label.values()), default=0.0)
+
+
 def leakage_text(by_label: Mapping[str, Mapping[str, float | None]]) -> str:
     """`0% of test crops overlap a training crop; ...`: of each share that of the label with the most; "" for none."""
     if not by_label:
         return ""
     names = ("overlap_share", "image_share", "replicate_share")
-    overlap, image, replicate = (max(of.get(name) or 0.0 for of in by_label.values()) for name in names)
+    overlap, image, replicate = (most_leaked(by_label, name) for name in names)
     text = f"{overlap:.0%} of test crops overlap a training crop; {image:.0%} come from an image used in training"
     return text + (f"; {replicate:.0%} from a probable replicate of one" if replicate else "")

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from sweeps.folds import FoldTable
+from sweeps.folds import FoldTable, most_leaked
 from sweeps.reporting import blocks
 from sweeps.reporting.baselines import OTHER_DEFINITION, Baseline, fold_baselines, fold_notes, is_standard, strongest
 from sweeps.reporting.blocks import DB, SSIM, UNKNOWN, Block, Entry, Heading, Name, Number, Row, Table, Text, Write
@@ -63,8 +63,14 @@ def fold_note(found: Findings) -> str:
         note = "These folds leak, as in the study: crops are split, not images. In the study's setting 67 % of the test"
         note += " crops overlap a training crop, so the spread says little about unseen surfaces."
     elif units and units <= {"image", "condition"}:
-        kept = "surfaces (process conditions)" if units == {"condition"} else "images"
+        grouped = units == {"condition"} and found.logs.sweep_file.grouped_by != ()
+        kept = "surfaces (process conditions)" if grouped else "images"
         note = f"Tested {kept} were never trained on: each split keeps all crops of one together."
+        if share := most_leaked(found.logs.sweep_file.leakage, "replicate_share"):
+            note += (
+                f" But {share:.0%} of the test crops come from a probable replicate of an image that was trained on,"
+            )
+            note += " so the averages say less about new surfaces; `--group-by` keeps replicates together."
     else:
         note = "These folds were split in different ways (split_unit); compare with care."
     if settings(folds, "metrics") == {"report"}:

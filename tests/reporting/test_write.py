@@ -232,6 +232,17 @@ def test_the_report_says_whether_its_folds_leak(one: Callable[..., Path], settin
     assert ("own formulas" in fold_note(found)) == bool(settings)
 
 
+def test_the_report_tells_of_replicates_on_both_sides_and_calls_nothing_a_surface(one: Callable[..., Path]) -> None:
+    shares = {"overlap_share": 0.0, "image_share": 0.0, "replicate_share": 0.25}
+    leaked = {"angle": shares, "NP": {**shares, "replicate_share": None}}
+    note = fold_note(find(read_logs(one({"cv": ("angle", 1)}, leakage=leaked, grouped_by=[]))))
+    assert "Tested images were never trained on" in note
+    assert "25% of the test crops come from a probable replicate" in note
+    note = fold_note(find(read_logs(one({"cv": ("angle", 1)}, grouped_by=["angle", "NP"]))))
+    assert "Tested surfaces (process conditions)" in note
+    assert "replicate" not in note
+
+
 def test_two_cross_validated_configurations_are_kept_apart_the_better_first(one: Callable[..., Path]) -> None:
     folds = [{"number": n, "cv": ("angle", fold), "lr": lr} for n, lr in ((3, 1e-4), (0, 1e-3)) for fold in (1, 2)]
     found = find(read_logs(one(*folds, labels=["angle"])))
