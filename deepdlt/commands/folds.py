@@ -33,7 +33,7 @@ from deepdlt.dataset.create_dataset import create_dataset
 from deepdlt.dataset.leakage import leakage
 from deepdlt.errors import DONE, DataError
 from deepdlt.images import DLIP_LABELS, Source, read_source
-from deepdlt.terminal import progress_bar
+from deepdlt.terminal import progress_bar, say
 
 
 def add_options(parser: Parser) -> None:
@@ -104,4 +104,7 @@ def _checked_patches(args: argparse.Namespace, unit: str) -> tuple[Patches, list
     if isinstance(have, Patches):
         return have, labels
     with progress_bar("cutting crops", "images") as progress:
-        return load_patches(create_dataset(have, args.out / "patches", options, progress)), labels
+        patches = load_patches(create_dataset(have, args.out / "patches", options, progress))
+    for note in (*have.notes, *patches.notes):
+        say(f"note: {note}")
+    return patches, labels

@@ -51,6 +51,8 @@ def load(folder: Path | None, request: Request) -> SweepData:
         options = crop_options(request.config(), synthetic, "augment_brightness" in request.tune_space.fields)
         with progress_bar("cutting crops", "images") as progress:
             patches = load_patches(create_dataset(source, CACHE / "patches", options, progress))
+        for note in patches.notes:
+            print(f"note: {note}", file=sys.stderr)
     except OSError as error:
         raise SweepRefused(
             f"the crops cannot be kept in {CACHE.resolve()}: {error}; run this from a folder of yours"
