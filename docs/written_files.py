@@ -294,7 +294,7 @@ data/
     crops.npy                   uint8, (crops, 1, 64, 64)
     crops.csv                   image_id, x, y, brightness of each crop
     images.csv                  image_id, condition, file, pixel_um and the label table
-    meta.json                   options and hash
+    meta.json                   options, hash and notes on the pixels
   dlip/images/                  the published images (deepdlt download)
   runs/NAME/                    deepdlt train:
     metrics.csv                 one row per epoch

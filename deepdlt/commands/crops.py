@@ -12,11 +12,11 @@ import argparse
 from pathlib import Path
 
 from deepdlt.command_line import Parser, add_data_options, data_options, label_list, note_idle, whole_number
-from deepdlt.dataset import SAMPLINGS, CropOptions, Patches, crops_fingerprint, draw_crops, write_report_layout
+from deepdlt.dataset import SAMPLINGS, CropOptions, draw_crops, load_patches, write_report_layout
 from deepdlt.dataset.create_dataset import create_dataset
 from deepdlt.errors import DONE, DataError
 from deepdlt.images import read_source
-from deepdlt.terminal import progress_bar
+from deepdlt.terminal import progress_bar, say
 
 DEFAULT_OUT = {"packed": Path("data/patches"), "report": Path("data")}
 
@@ -49,10 +49,13 @@ def run(args: argparse.Namespace) -> int:
         note_idle(args, "--seed", why="all tiles as they are have nothing random")
     source = read_source(args.data, label_list(args.labels), **data_options(args))
     with progress_bar("cropping", "images") as progress:
-        if args.layout == "packed":
-            print(create_dataset(source, args.out, options, progress))
-            return DONE
-        patches = Patches(*draw_crops(source, options, progress), source.images, crops_fingerprint(source, options))
+        folder = create_dataset(source, args.out, options, progress) if args.layout == "packed" else None
+        patches = load_patches(folder) if folder else draw_crops(source, options, progress)
+    for note in (*source.notes, *patches.notes):
+        say(f"note: {note}")
+    if folder:
+        print(folder)
+        return DONE
     with progress_bar("writing BMP", "crops") as progress:
         print(write_report_layout(patches, args.out, progress))
     return DONE

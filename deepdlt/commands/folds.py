@@ -113,4 +113,7 @@ def _checked_patches(args: argparse.Namespace, unit: str) -> tuple[Patches, list
     for note in have.notes:
         say(f"note: {note}")
     with progress_bar("cutting crops", "images") as progress:
-        return cut_patches(have, args.out / "patches", options, progress), labels
+        patches = cut_patches(have, args.out / "patches", options, progress)
+    for note in patches.notes:
+        say(f"note: {note}")
+    return patches, labels

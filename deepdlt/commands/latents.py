@@ -132,7 +132,10 @@ def _encode(
     """One row per point of the map, and its latents."""
     options = CropOptions(crops_per_image=args.crops_per_image, sampling="grid", brightness=0, seed=args.seed)
     with progress_bar("cropping", "images") as progress:
-        crops, table = draw_crops(source, options, progress)
+        drawn = draw_crops(source, options, progress)
+    for note in drawn.notes:
+        say(f"note: {note}")
+    crops, table = drawn.crops, drawn.table
     table = table[["image_id", "x", "y"]].rename(columns={"x": "crop_x", "y": "crop_y"})
     rng = np.random.default_rng(args.seed)
     if args.level == "crop" and len(crops) > MOST_POINTS:

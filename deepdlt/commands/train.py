@@ -108,6 +108,8 @@ def _prepare(args: argparse.Namespace) -> Training:
         options = crop_options(config, synthetic=args.data is None)
         options = options if args.brightness is None else replace(options, brightness=args.brightness)
         patches = cut_patches(source, CACHE / "patches", options, progress)
+    for note in (*source.notes, *patches.notes):
+        say(f"note: {note}")
     if args.fold and label:
         split = fold_splits(config, patches, label, folds, args.split_seed)[args.fold - 1]
     else:

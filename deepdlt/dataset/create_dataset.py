@@ -17,7 +17,7 @@ from deepdlt.atomic import made_beside, write_atomic
 from deepdlt.dataset.patches import REPORT_TABLES, Patches, read_images, text_columns
 from deepdlt.dataset.report_layout import load_report_layout
 from deepdlt.errors import DataError, listing
-from deepdlt.images import Progress, Source
+from deepdlt.images import Look, Progress, Source
 
 FORMAT_VERSION = 2
 SAMPLINGS = ("random", "grid", "grid_eval")
@@ -74,16 +74,17 @@ def create_dataset(source: Source, root: Path, options: CropOptions, progress: P
     if (target / "meta.json").is_file():
         _renew_labels(target, source)
         return target
-    crops, table = draw_crops(source, options, progress)
+    drawn = draw_crops(source, options, progress)
     with made_beside(root) as work:
-        np.save(work / "crops.npy", crops)
-        table.to_csv(work / "crops.csv", index=False)
+        np.save(work / "crops.npy", drawn.crops)
+        drawn.table.to_csv(work / "crops.csv", index=False)
         source.images.to_csv(work / "images.csv", index=False)
         meta = {
             "fingerprint": fingerprint,
             "options": asdict(options),
             "source": source.folder.name,
             "text": text_columns(source.images),
+            "notes": list(drawn.notes),
         }
         (work / "meta.json").write_text(json.dumps(meta, indent=2), encoding="utf-8")
         try:
@@ -119,17 +120,16 @@ def load_patches(folder: Path) -> Patches:
         table = pd.read_csv(folder / "crops.csv")
         images = read_images(folder / "images.csv", meta["text"])
         fingerprint = meta["fingerprint"]
+        notes = tuple(map(str, meta.get("notes", ())))  # older crops have none
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(f"{folder}: damaged crops ({error}); delete the folder and make them again") from error
     if len(crops) != len(table) or crops.dtype != np.uint8:
         raise DataError(f"{folder}: crops.npy and crops.csv do not match; delete the folder and make the crops again")
-    return Patches(crops, table, images, fingerprint)
+    return Patches(crops, table, images, fingerprint, notes)
 
 
-def draw_crops(
-    source: Source, options: CropOptions, progress: Progress | None = None
-) -> tuple[np.ndarray, pd.DataFrame]:
-    """Crops of every image: (n, 1, size, size) uint8 and their table, in the order of `image_id`.
+def draw_crops(source: Source, options: CropOptions, progress: Progress | None = None) -> Patches:
+    """Crops of every image, in the order of `image_id`, with notes on the pixels of the images.
 
     Raises:
         DataError: an image cannot be decoded or is smaller than a crop; every such image is named.
@@ -137,13 +137,18 @@ def draw_crops(
     total = len(source.images)
     parts: list[np.ndarray] = []
     tables: list[pd.DataFrame] = []
+    looks: list[Look] = []
     problems: list[str] = []
     with ThreadPoolExecutor() as pool:
         drawn_in_order = pool.map(lambda i: _crops_of(source, i, options), range(total))
-        for done, (drawn, table, problem) in enumerate(drawn_in_order, start=1):
-            parts.append(drawn)
-            tables.append(table)
-            problems += [problem] if problem else []
+        for done, drawn in enumerate(drawn_in_order, start=1):
+            if isinstance(drawn, str):
+                problems.append(drawn)
+            else:
+                parts.append(drawn[0])
+                tables.append(drawn[1])
+                looks.append(drawn[2])
+            del drawn  # else the last crops are in memory until the end
             if progress:
                 progress(done, total)
     if problems:
@@ -154,7 +159,8 @@ def draw_crops(
         part = parts.pop()
         crops[filled - len(part) : filled, 0] = part
         filled -= len(part)
-    return crops, pd.concat(tables, ignore_index=True)
+    table = pd.concat(tables, ignore_index=True)
+    return Patches(crops, table, source.images, crops_fingerprint(source, options), source.pixel_notes(looks))
 
 
 def crops_fingerprint(source: Source, options: CropOptions) -> str:
@@ -173,17 +179,17 @@ def _renew_labels(target: Path, source: Source) -> None:
     write_atomic(target / "meta.json", json.dumps(meta, indent=2).encode())
 
 
-def _crops_of(source: Source, image_id: int, options: CropOptions) -> tuple[np.ndarray, pd.DataFrame, str]:
-    """(n, size, size) crops of an image, their table, and the problem or ''."""
+def _crops_of(source: Source, image_id: int, options: CropOptions) -> tuple[np.ndarray, pd.DataFrame, Look] | str:
+    """(n, size, size) crops of an image, their table and what was seen of its pixels; or the problem."""
     size = options.crop_size
     try:
-        pixels = source.pixels(image_id)
+        pixels, seen = source.seen(image_id)
     except DataError as error:
-        return np.empty(0), pd.DataFrame(), str(error)
+        return str(error)
     height, width = pixels.shape
     if min(height, width) < size:
         problem = f"{source.images.at[image_id, 'file']}: is {width}x{height} px, smaller than one {size}x{size} crop"
-        return np.empty(0), pd.DataFrame(), f"{problem}; use a crop size of at most {min(height, width)}"
+        return f"{problem}; use a crop size of at most {min(height, width)}"
     rng = np.random.default_rng([options.seed, image_id])
     y, x, tile = _positions(height, width, options, rng)
     factor = rng.uniform(1 - options.brightness, 1 + options.brightness, len(y))
@@ -193,7 +199,7 @@ def _crops_of(source: Source, image_id: int, options: CropOptions) -> tuple[np.n
     if options.brightness:
         crops = np.clip(crops * factor[:, None, None], 0, 255).astype(np.uint8)
     table = pd.DataFrame({"image_id": image_id, "x": x, "y": y, "brightness": factor.round(6)})
-    return crops, table.assign(tile=tile) if options.sampling == "grid_eval" else table, ""
+    return crops, table.assign(tile=tile) if options.sampling == "grid_eval" else table, seen
 
 
 def _positions(

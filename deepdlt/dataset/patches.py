@@ -20,12 +20,14 @@ class Patches:
 
     `crops`: (n, 1, size, size) uint8. `table`: one row per crop with `image_id`, `x`, `y` (left, top in px),
     `brightness` (factor). `images`: one row per image with its labels. `fingerprint`: hash of images and options.
+    `notes`: remarks on the pixels of the images, for the user.
     """
 
     crops: np.ndarray
     table: pd.DataFrame
     images: pd.DataFrame
     fingerprint: str
+    notes: tuple[str, ...] = ()
 
     @property
     def image_id(self) -> np.ndarray:

@@ -9,6 +9,7 @@ from .label_audit import audit as audit
 from .label_audit import of_folder as of_folder
 from .label_audit import read_labelled as read_labelled
 from .label_audit import with_measured_angle as with_measured_angle
+from .pixel_notes import Look as Look
 from .source import Progress as Progress
 from .source import Source as Source
 from .source import read_source as read_source

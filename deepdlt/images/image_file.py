@@ -9,13 +9,15 @@ import io
 import re
 import stat
 import zlib
+from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
-from PIL import Image
+from PIL import Image, TiffImagePlugin
 
 from deepdlt.errors import DataError, has_control, short
+from deepdlt.images.bit_depth import TWELVE_BITS, Depth, depth
 from deepdlt.machine import user
 
 FORMATS = {".png": "PNG", ".tif": "TIFF", ".tiff": "TIFF", ".jpg": "JPEG", ".jpeg": "JPEG", ".bmp": "BMP"}
@@ -27,8 +29,11 @@ MIN_SIDE = 64  # px: one crop
 MAX_PIXELS = 50_000_000  # more pixels than a micrograph has: a decompression bomb
 MAX_BYTES = 250_000_000
 GREY, GREY16, COLOUR = ("L",), ("I;16", "I;16B", "I;16L"), ("RGB", "RGBA", "LA", "P")
-TWELVE_BITS = 4095
 EXPORT = "export it as 8- or 16-bit greyscale"
+EXPORT_ALIKE = (
+    "convert it to 16-bit greyscale with one range for all images"
+    " (ImageJ: Brightness/Contrast > Set, then Type > 16-bit)"
+)
 
 
 class Facts(NamedTuple):
@@ -37,6 +42,13 @@ class Facts(NamedTuple):
     digest: bytes
     size: tuple[int, int]
     problem: str
+
+
+class Decoded(NamedTuple):
+    """Pixels of an image file, (h, w) uint8, and how its values use their range."""
+
+    pixels: np.ndarray
+    depth: Depth
 
 
 def locate(folder: Path, name: str) -> str:
@@ -98,17 +110,23 @@ def inspect(path: Path) -> Facts:
         with Image.open(io.BytesIO(data), formats=(FORMATS[path.suffix.lower()],)) as image:
             return Facts(digest, image.size, _header_problem(image))
     except Exception as error:  # Pillow raises many types for damaged headers and bombs
-        return Facts(digest, (0, 0), f"cannot be decoded ({_reason(error)}); export it again")
+        return Facts(digest, (0, 0), _undecodable(data, error))
 
 
 def decode(data: bytes, suffix: str) -> np.ndarray:
-    """Pixels of an image file: (h, w) uint8.
+    """Pixels of an image file: (h, w) uint8; see `decode_file`."""
+    return decode_file(data, suffix).pixels
+
+
+def decode_file(data: bytes, suffix: str) -> Decoded:
+    """Pixels of an image file and how they use their range.
 
     16-bit values become round(value / 257): 0..65535 maps to 0..255 for every image, so images of one microscope stay
     comparable and no value is clipped. 8-bit values are used as stored.
 
     Raises:
-        DataError: the image is damaged, coloured, transparent or uniform, or has 12-bit values in 16 bits.
+        DataError: the image is damaged, coloured, transparent or uniform, or has 12-bit values in 16 bits, whatever is
+            drawn over it.
     """
     problem = _kind_problem(data, suffix) or _container_problem(data)
     if problem:
@@ -119,23 +137,27 @@ def decode(data: bytes, suffix: str) -> np.ndarray:
             if problem:
                 raise DataError(problem)
             image.load()
-            pixels = _grey(image)
+            values = _grey(image)
     except DataError:
         raise
     except Exception as error:
-        raise DataError(f"cannot be decoded ({_reason(error)}); export it again") from error
-    if pixels.min() == pixels.max():
-        raise DataError(f"is blank: every pixel is {pixels[0, 0]}; delete its row or export it again")
-    return pixels
+        raise DataError(_undecodable(data, error)) from error
+    found = depth(values)
+    if found.bits == 16:
+        if found.top <= TWELVE_BITS and values.min() < values.max():
+            raise DataError(_too_dark(int(values.max()), found.top))
+        values = ((values.astype(np.uint32) + 128) // 257).astype(np.uint8)
+    if values.min() == values.max():
+        raise DataError(f"is blank: every pixel is {values[0, 0]}; delete its row or export it again")
+    return Decoded(values, found)
 
 
-def footer_rows(pixels: np.ndarray) -> int:
-    """Height in px of a probable info bar at the bottom (uniform grey behind text and scale bar), or 0."""
-    quarter = pixels[-max(8, len(pixels) // 4) :]
-    background = np.bincount(quarter[-8:].ravel(), minlength=256).argmax()
-    plain = (quarter == background).mean(1) >= 0.4
-    bar = len(plain) - 1 - int(np.flatnonzero(~plain)[-1]) if not plain.all() else 0
-    return bar if bar >= 8 else 0
+def _too_dark(largest: int, top: int) -> str:
+    drawn = f" beside what is drawn at {largest}" if largest > top else ""
+    return (
+        f"is 16-bit but its values reach only {top} of 65535{drawn} (nearly black); rescale all images alike: multiply"
+        " those of a 12-bit camera by 16, of 10 bits by 64, of 8 bits by 256"
+    )
 
 
 def _kind_problem(data: bytes, suffix: str) -> str:
@@ -182,6 +204,9 @@ def _header_problem(image: Image.Image) -> str:
         return f"is black and white (1 bit); {EXPORT}"
     tags = getattr(image, "tag_v2", {})  # TIFF
     bits = int(np.max(tags.get(258, 8)))
+    numbers = _numbers_problem(tags)
+    if numbers:
+        return numbers
     if image.mode not in (*GREY, *GREY16, *COLOUR) or bits not in (2, 4, 8, 16):
         of = f" of {bits} bits" if tags else ""
         return f"must be 8- or 16-bit greyscale, is mode {image.mode}{of}; {EXPORT}"
@@ -191,12 +216,41 @@ def _header_problem(image: Image.Image) -> str:
     return f"has {frames} frames or pages; save one of them as an image of its own" if frames > 1 else ""
 
 
+def _numbers_problem(tags: Mapping[int, Any]) -> str:
+    """What is wrong with the kind of numbers of a TIFF: signed, real, or of too many bits."""
+    bits, kind = int(np.max(tags.get(258, 8))), int(np.max(tags.get(339, 1)))
+    if kind == 2 and bits in (8, 16):
+        half = 2 ** (bits - 1)
+        return (
+            f"is signed {bits}-bit (its values go from {-half} to {half - 1}); add {half} to all values and save it as"
+            f" unsigned {bits}-bit (ImageJ: Type > 32-bit, Math > Add, then Brightness/Contrast > Set 0 to"
+            f" {2 * half - 1}, Type > {bits}-bit)"
+        )
+    name = {2: "signed integers", 3: "floating-point numbers"}.get(kind, "integers")
+    if kind == 3 or bits > 16:
+        return f"has {bits}-bit {name}, not 8- or 16-bit greyscale; {EXPORT_ALIKE}"
+    return ""
+
+
+def _undecodable(data: bytes, error: Exception) -> str:
+    """Why Pillow cannot read a file; of a TIFF, the numbers that it has no mode for."""
+    problem = ""
+    if data[:4] in (b"II*\0", b"MM\0*"):
+        try:
+            directory = TiffImagePlugin.ImageFileDirectory_v2(data[:8])
+            stream = io.BytesIO(data)
+            stream.seek(directory.next)
+            directory.load(stream)
+            problem = _numbers_problem(directory)
+        except Exception:  # the header is damaged, too
+            problem = ""
+    return problem or f"cannot be decoded ({_reason(error)}); export it again"
+
+
 def _grey(image: Image.Image) -> np.ndarray:
+    """Values of a grey image: uint8, or uint16."""
     if image.mode in GREY16:
-        values = np.asarray(image)
-        if values.max() <= TWELVE_BITS:
-            raise DataError(f"is 16-bit but its values reach only {values.max()} of 65535 (nearly black); rescale them")
-        return ((values.astype(np.uint32) + 128) // 257).astype(np.uint8)
+        return np.asarray(image).astype(np.uint16)  # in the byte order of this machine
     if image.mode == "L" and "transparency" not in image.info:
         return np.asarray(image)
     channels = np.asarray(image.convert("RGBA"))

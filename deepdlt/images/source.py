@@ -12,7 +12,7 @@ import os
 import shlex
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -27,8 +27,9 @@ from deepdlt.headings import join_headings
 from deepdlt.images.columns import read_column, read_columns
 from deepdlt.images.file_names import find_files, named_twice, unlisted
 from deepdlt.images.groups import condition_columns, condition_numbers, join_copies, named_columns, other_columns
-from deepdlt.images.image_file import Facts, decode, footer_rows, inspect, read_file
+from deepdlt.images.image_file import Decoded, Facts, decode, decode_file, inspect, read_file
 from deepdlt.images.name_match import disk_images
+from deepdlt.images.pixel_notes import Look, look, pixel_notes
 from deepdlt.images.pixel_pitch import apply_pixel_pitch
 from deepdlt.images.sheet import find_sheet, read_sheet
 
@@ -65,44 +66,57 @@ class Source:
         Raises:
             DataError: the file cannot be used, or has changed since it was checked.
         """
+        return self._resampled(image_id, self._decoded(image_id).pixels)
+
+    def seen(self, image_id: int) -> tuple[np.ndarray, Look]:
+        """The same pixels, and what `pixel_notes` tells about those of the file."""
+        decoded = self._decoded(image_id)
+        return self._resampled(image_id, decoded.pixels), look(decoded)
+
+    def _decoded(self, image_id: int) -> Decoded:
         path = self.path(image_id)
         try:
             data = read_file(path)
             if self.digests and hashlib.sha256(data).digest() != self.digests[image_id]:
                 raise DataError("has changed since it was checked; run again")
-            pixels = decode(data, path.suffix)
+            return decode_file(data, path.suffix)
         except DataError as error:
             raise DataError(f"{self.images.at[image_id, 'file']}: {error}") from error
+
+    def _resampled(self, image_id: int, pixels: np.ndarray) -> np.ndarray:
         scale = self.scales[image_id] if self.scales else 1.0
         if scale == 1.0:
             return pixels
         height, width = (round(side * scale) for side in pixels.shape)
         return np.asarray(Image.fromarray(pixels).resize((width, height), Image.Resampling.LANCZOS))
 
+    def pixel_notes(self, looks: Sequence[Look]) -> tuple[str, ...]:
+        """Notes on the pixels of all images (info bars, bit depth); `looks`: of `seen`, in the order of the images."""
+        return pixel_notes(self.images["file"].tolist(), looks)
+
     def verify(self, progress: Progress | None = None) -> tuple[str, ...]:
-        """Decode every image; return notes on its pixels (info bars).
+        """Decode every image; return notes on its pixels (info bars, bit depth).
 
         Raises:
             DataError: lists every image that cannot be used.
         """
 
-        def check(image_id: int) -> tuple[str, int]:
+        def check(image_id: int) -> Look | str:
             try:
-                return "", footer_rows(self.pixels(image_id))
+                return self.seen(image_id)[1]
             except DataError as error:
-                return str(error), 0
+                return str(error)
 
-        problems, bars = [], []
+        found: list[Look | str] = []
         with _quiet(), ThreadPoolExecutor() as pool:
-            for i, (problem, bar) in enumerate(pool.map(check, range(len(self.images)))):
-                problems += [problem] if problem else []
-                bars += [f"{self.images.at[i, 'file']} ({bar} px)"] if bar else []
+            for one in pool.map(check, range(len(self.images))):
+                found.append(one)
                 if progress:
-                    progress(i + 1, len(self.images))
+                    progress(len(found), len(self.images))
+        problems = [one for one in found if isinstance(one, str)]
         if problems:
             raise DataError(listing(f"{self.folder}: {len(problems)} image(s) cannot be used", problems))
-        note = f"{len(bars)} image(s) seem to have an info bar at the bottom; remove it"
-        return (f"{note}: {bars[0]}, …",) if bars else ()
+        return self.pixel_notes([one for one in found if not isinstance(one, str)])
 
 
 def read_source(

@@ -69,6 +69,8 @@ def load(folder: Path | None, request: Request) -> SweepData:
         options = crop_options(request.config(), synthetic, "augment_brightness" in request.tune_space.fields)
         with progress_bar("cutting crops", "images") as progress:
             patches = cut_patches(source, CACHE / "patches", options, progress)
+        for note in patches.notes:
+            say(f"note: {note}")
     except OSError as error:
         raise SweepRefused(
             f"the crops cannot be kept in {CACHE.resolve()}: {error}; run this from a folder of yours"

@@ -45,8 +45,8 @@ def test_every_image_gives_the_same_number_of_crops(patches):
 
 def test_same_seed_same_crops_and_another_seed_other_crops(source):
     options = CropOptions(crops_per_image=2)
-    first, second = (draw_crops(source, options)[0] for _ in range(2))
-    other = draw_crops(source, CropOptions(crops_per_image=2, seed=7))[0]
+    first, second = (draw_crops(source, options).crops for _ in range(2))
+    other = draw_crops(source, CropOptions(crops_per_image=2, seed=7)).crops
     assert np.array_equal(first, second)
     assert not np.array_equal(first, other)
 
@@ -107,7 +107,8 @@ def test_text_labels_stay_text_in_both_layouts(source, tmp_path):
 
 def test_grid_crops_are_distinct_tiles_that_never_overlap(source):
     every = CropOptions(sampling="grid", crops_per_image=0, crop_size=40, brightness=0)
-    crops, table = draw_crops(source, every)
+    drawn = draw_crops(source, every)
+    crops, table = drawn.crops, drawn.table
     height, width = source.pixels(0).shape
     tiles = [(y, x) for y in range(0, height - 39, 40) for x in range(0, width - 39, 40)]
     for image_id, rows in table.groupby("image_id"):
@@ -115,7 +116,7 @@ def test_grid_crops_are_distinct_tiles_that_never_overlap(source):
         pixels = source.pixels(image_id)
         expected = [pixels[y : y + 40, x : x + 40] for y, x in tiles]
         assert np.array_equal(crops[rows.index, 0], expected)
-    _, some = draw_crops(source, CropOptions(sampling="grid", crops_per_image=3, crop_size=40))
+    some = draw_crops(source, CropOptions(sampling="grid", crops_per_image=3, crop_size=40)).table
     assert some.groupby("image_id").size().tolist() == [3] * 12
     assert not some.duplicated(["image_id", "x", "y"]).any()
     assert some.groupby("image_id")[["x", "y"]].apply(lambda r: tuple(r.to_numpy().ravel())).nunique() > 1
@@ -123,7 +124,8 @@ def test_grid_crops_are_distinct_tiles_that_never_overlap(source):
 
 @pytest.mark.parametrize("size", [16, 64, 128])
 def test_crops_have_the_size_asked_for(source, size):
-    crops, table = draw_crops(source, CropOptions(crop_size=size, crops_per_image=2))
+    drawn = draw_crops(source, CropOptions(crop_size=size, crops_per_image=2))
+    crops, table = drawn.crops, drawn.table
     assert crops.shape == (24, 1, size, size)
     row = table.iloc[-1]
     window = source.pixels(11)[int(row.y) : int(row.y) + size, int(row.x) : int(row.x) + size]
@@ -131,7 +133,8 @@ def test_crops_have_the_size_asked_for(source, size):
 
 
 def test_without_brightness_crops_are_the_images_own_pixels(source):
-    crops, table = draw_crops(source, CropOptions(crops_per_image=2, brightness=0))
+    drawn = draw_crops(source, CropOptions(crops_per_image=2, brightness=0))
+    crops, table = drawn.crops, drawn.table
     assert (table["brightness"] == 1).all()
     x, y = (int(table[name][5]) for name in "xy")
     assert np.array_equal(crops[5, 0], source.pixels(2)[y : y + 64, x : x + 64])

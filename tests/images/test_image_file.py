@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from deepdlt.errors import DataError
-from deepdlt.images.image_file import decode, footer_rows, inspect, locate
+from deepdlt.images.image_file import decode, inspect, locate
 
 
 def grey(seed=0, size=(70, 90)):
@@ -137,20 +137,6 @@ def test_a_link_that_stays_inside_is_followed(tmp_path):
     (tmp_path / "a.png").touch()
     (tmp_path / "b.png").symlink_to("a.png")
     assert locate(tmp_path, "b.png") == ""
-
-
-@pytest.mark.parametrize("background", [0, 255, 30])
-def test_an_info_bar_is_measured(background):
-    pixels = grey(size=(300, 200))
-    pixels[276:] = background
-    pixels[284:292, 10:110] = 200  # text
-    assert footer_rows(pixels) == 24
-
-
-def test_dark_and_smooth_pictures_have_no_info_bar():
-    rng = np.random.default_rng(0)
-    assert footer_rows(np.clip(rng.normal(20, 5, (300, 200)), 0, 255).astype(np.uint8)) == 0
-    assert footer_rows(grey(size=(64, 64))) == 0
 
 
 def test_odd_metadata_raises_no_alarm(tmp_path):
