@@ -16,6 +16,11 @@ from typing import Any
 
 from sweeps.errors import SweepRefused
 
+try:
+    import resource
+except ModuleNotFoundError:  # Windows
+    resource = None  # type: ignore[assignment]
+
 ROOT = Path(__file__).resolve().parent.parent.parent
 ASKED = ("RAY_TMPDIR", *(["TMPDIR"] if sys.platform.startswith("linux") else []))
 """Where Ray looks for a folder, before it takes the system's."""
@@ -23,6 +28,7 @@ SYSTEM = ("/tmp", "/var/tmp")
 SOCKET = "ray/session_2026-01-01_00-00-00_000000_0000000/sockets/plasma_store"
 """The longest of its sockets; systems take 107 bytes in all, macOS 103."""
 SHARED = Path("/dev/shm")
+LEAST_FILES, FILES = 128, 4096
 LEAST_MB = 50  # of logs
 BREAKS = "'\"\\"
 """What Ray's own command lines cannot hold; of spaces and other characters `worker_python` takes care."""
@@ -32,14 +38,15 @@ def check_ray() -> list[str]:
     """Whether Ray can be started here; notes on what it takes instead of what the environment names.
 
     Raises:
-        SweepRefused: no folder for its sockets, or a path that its command lines cannot hold.
+        SweepRefused: no folder for its sockets, a path that its command lines cannot hold, or too few open files.
     """
     _check_paths()
+    _check_files()
     folder, note = sockets_folder()
-    slow = (
-        f"{SHARED} cannot be written; Ray shares the crops in {folder}, which is slower" if shared_elsewhere() else ""
-    )
-    return [text for text in (note, slow) if text]
+    notes = [note] if note else []
+    if shared_elsewhere():
+        notes.append(f"{SHARED} cannot be written; Ray shares the crops in {folder}, which is slower")
+    return notes
 
 
 def prepare_ray() -> dict[str, Any]:
@@ -49,6 +56,7 @@ def prepare_ray() -> dict[str, Any]:
         SweepRefused: see `check_ray`.
     """
     _check_paths()
+    _check_files(raised=True)
     folder, note = sockets_folder()
     if note:
         os.environ["RAY_TMPDIR"] = str(folder)
@@ -134,6 +142,19 @@ def _check_paths() -> None:
             )
     if os.pathsep in str(ROOT):
         raise SweepRefused(f"Python finds no modules in {ROOT}: there is a {os.pathsep} in the path; rename the folder")
+
+
+def _check_files(*, raised: bool = False) -> None:
+    """Whether enough files may be open at once; `raised` lets this process and its children have as many as it may."""
+    if resource is None:
+        return
+    now, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if most != resource.RLIM_INFINITY and most < LEAST_FILES:
+        problem = f"Ray needs {LEAST_FILES} open files at least, and the limit is {most}"
+        raise SweepRefused(f"{problem}; raise it, as an administrator, with: ulimit -Hn {FILES}")
+    if raised and now != resource.RLIM_INFINITY and now < FILES:
+        enough = FILES if most == resource.RLIM_INFINITY else min(FILES, most)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (enough, most))
 
 
 def _has_token() -> bool:

@@ -3,6 +3,7 @@
 import inspect
 import os
 import re
+import resource
 import shlex
 import shutil
 import sys
@@ -137,6 +138,26 @@ def test_shared_memory_that_cannot_be_written_is_done_without(short, monkeypatch
     assert all(repr(name).replace("'", '"') in inspect.getsource(ray.init) for name in shared_elsewhere())
     monkeypatch.setattr(ray_needs, "SHARED", Path("/nowhere"))
     assert shared_elsewhere() == {}  # as on macOS
+
+
+@pytest.mark.parametrize(
+    ("limits", "becomes"),
+    [((40, 65536), (4096, 65536)), ((256, 1024), (1024, 1024)), ((256, -1), (4096, -1)), ((8192, 8192), None)],
+)
+def test_open_files_are_as_many_as_the_system_allows(monkeypatch, limits, becomes):
+    made = []
+    monkeypatch.setattr(resource, "getrlimit", lambda _: limits)
+    monkeypatch.setattr(resource, "setrlimit", lambda _, pair: made.append(pair))
+    check_ray()
+    assert made == []
+    prepare_ray()
+    assert made == ([becomes] if becomes else [])
+
+
+def test_too_few_open_files_are_refused_with_the_limit(monkeypatch):
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (40, 40))
+    with pytest.raises(SweepRefused, match="at least, and the limit is 40; raise it"):
+        check_ray()
 
 
 @pytest.mark.parametrize("folder", ["My Projects", "a&b", "$HOME", "Müller (1)", "a;b"])
