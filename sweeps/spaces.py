@@ -26,7 +26,7 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         SweepRefused: `--list-spaces` of another command stands beside other options.
     """
-    others = sorted(args.given - {LIST})
+    others = sorted(args.given - {LIST, "--plan"})  # that runs nothing, too
     if others:
         raise SweepRefused(f"{LIST} lists the spaces and runs nothing: leave out {some_words(others)}")
     for name in search_spaces.names():
