@@ -18,7 +18,29 @@ from house import (
 )
 
 FLOORS = {
-    "deepdlt": ["metrics", "synthetic", "images", "models", "dataset", "figures", "training", "analysis", "commands"],
+    "deepdlt": [
+        "metrics",
+        "synthetic",
+        "tables",
+        "images",
+        "models",
+        "dataset",
+        "figures",
+        "training",
+        "analysis",
+        "commands",
+    ],
+        "metrics",
+        "synthetic",
+        "tables",
+        "images",
+        "models",
+        "dataset",
+        "figures",
+        "training",
+        "analysis",
+        "commands",
+    ],
     "sweeps": [
         "space",
         "store",

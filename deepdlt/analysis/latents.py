@@ -18,8 +18,9 @@ from torch import nn
 
 from deepdlt.config import TrainConfig
 from deepdlt.dataset import bin_label
-from deepdlt.images import DLIP_LABELS, OWN_COLUMNS, Progress
+from deepdlt.images import DLIP_LABELS, Progress
 from deepdlt.models import forward, scale
+from deepdlt.tables import OWN_COLUMNS
 
 METHODS = ("pca", "tsne", "umap")
 PCA_BEFORE = 50  # dimensions for t-SNE and UMAP; further ones are noise that costs time

@@ -13,7 +13,8 @@ import pandas as pd
 from deepdlt.command_line import Parser, add_data_options, data_options, label_list
 from deepdlt.commands import audit
 from deepdlt.errors import DONE
-from deepdlt.images import OWN_COLUMNS, read_source
+from deepdlt.images import read_source
+from deepdlt.tables import OWN_COLUMNS
 from deepdlt.terminal import progress_bar
 
 

@@ -1,5 +1,4 @@
 from . import label_audit as label_audit
-from .columns import OWN_COLUMNS as OWN_COLUMNS
 from .groups import DLIP_LABELS as DLIP_LABELS
 from .groups import condition_numbers as condition_numbers
 from .groups import replicate_columns as replicate_columns

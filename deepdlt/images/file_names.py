@@ -5,11 +5,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from deepdlt.errors import has_control, hint, row_list, short, some
-from deepdlt.images.heading_row import NAME_HEADINGS, is_name_heading
 from deepdlt.images.image_file import locate
 from deepdlt.images.name_match import Disk, disk_images, has_folder_column, join_columns
-from deepdlt.images.sheet import Sheet
-from deepdlt.images.written_numbers import is_number_like
+from deepdlt.tables import NAME_HEADINGS, Sheet, is_name_heading, is_number_like
 
 MOST_HINTS = 20  # missing files for which a similar name is looked for
 NO_NAME = "no file name; add it or delete the row"

@@ -11,7 +11,7 @@ import pandas as pd
 
 from deepdlt.errors import fold
 from deepdlt.headings import as_heading, split_headings
-from deepdlt.images.columns import OWN_COLUMNS
+from deepdlt.tables import OWN_COLUMNS
 
 DLIP_LABELS = ("angle", "PP1", "NP", "EP1")
 """Labels of the published images; the study stratified its cross-validation by them."""

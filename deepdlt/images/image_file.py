@@ -17,10 +17,10 @@ import numpy as np
 from PIL import Image, TiffImagePlugin
 
 from deepdlt.errors import DataError, has_control, short
+from deepdlt.formats import FORMATS
 from deepdlt.images.bit_depth import TWELVE_BITS, Depth, depth
 from deepdlt.machine import user
 
-FORMATS = {".png": "PNG", ".tif": "TIFF", ".tiff": "TIFF", ".jpg": "JPEG", ".jpeg": "JPEG", ".bmp": "BMP"}
 MAGIC = {
     b"\x89PNG\r\n\x1a\n": "PNG", b"\xff\xd8\xff": "JPEG", b"BM": "BMP", b"II*\0": "TIFF", b"MM\0*": "TIFF",
     b"II+\0": "TIFF", b"MM\0+": "TIFF", b"GIF8": "GIF", b"%PDF": "PDF", b"PK\x03\x04": "zip archive",

@@ -9,8 +9,8 @@ from itertools import permutations
 from pathlib import Path, PurePosixPath
 
 from deepdlt.errors import fold, hint, some
+from deepdlt.formats import FORMATS
 from deepdlt.headings import SPACES, visible
-from deepdlt.images.image_file import FORMATS
 
 FOLDER_HEADINGS = ("folder", "folders", "directory", "dir", "path", "series", "subfolder", "subdirectory", "ordner")
 MOST_COLUMNS = 30  # in which the folder of a file is looked for

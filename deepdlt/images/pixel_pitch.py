@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from deepdlt.images.image_file import MAX_PIXELS, MIN_SIDE, Facts
-from deepdlt.images.sheet import Sheet
+from deepdlt.tables import Sheet
 
 MICROMETRES = ("", "μm", "µm", "um")  # both letters mu
 

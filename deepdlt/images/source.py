@@ -24,14 +24,13 @@ from PIL import Image
 
 from deepdlt.errors import DataError, listing, some
 from deepdlt.headings import join_headings
-from deepdlt.images.columns import read_column, read_columns
 from deepdlt.images.file_names import find_files, named_twice, unlisted
 from deepdlt.images.groups import condition_columns, condition_numbers, join_copies, named_columns, other_columns
 from deepdlt.images.image_file import Decoded, Facts, decode, decode_file, inspect, read_file
 from deepdlt.images.name_match import disk_images
 from deepdlt.images.pixel_notes import Look, look, pixel_notes
 from deepdlt.images.pixel_pitch import apply_pixel_pitch
-from deepdlt.images.sheet import find_sheet, read_sheet
+from deepdlt.tables import find_sheet, read_column, read_columns, read_sheet
 
 Progress = Callable[[int, int], None]
 

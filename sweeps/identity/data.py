@@ -24,8 +24,9 @@ from deepdlt.dataset import (
 from deepdlt.dataset.leakage import leakage
 from deepdlt.errors import DataError
 from deepdlt.headings import join_headings
-from deepdlt.images import OWN_COLUMNS, Source, read_labelled, read_source
+from deepdlt.images import Source, read_labelled, read_source
 from deepdlt.synthetic import make_synthetic
+from deepdlt.tables import OWN_COLUMNS
 from deepdlt.terminal import progress_bar, say
 from sweeps.errors import SweepRefused
 from sweeps.identity.images import image_digests

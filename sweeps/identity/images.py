@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from deepdlt.images import OWN_COLUMNS, Source
+from deepdlt.images import Source
+from deepdlt.tables import OWN_COLUMNS
 
 NOT_LABELS = (*OWN_COLUMNS, "Names")  # "Names" is what `file` was found by
 

@@ -98,7 +98,7 @@ def test_layout_of_a_call_is_no_change(package):
 
 def test_a_reworded_message_or_another_reader_of_sheets_is_no_change(package):
     assert edited(package, "training/fit.py", "need at least one crop each", "must not be empty") == []
-    assert edited(package, "images/sheet.py", "def find_sheet(", "def find_a_sheet(") == []
+    assert edited(package, "tables/sheet.py", "def find_sheet(", "def find_a_sheet(") == []
     assert edited(package, "training/fit.py", "raise FloatingPointError(", "raise ValueError(") != []
 
 

@@ -7,8 +7,8 @@ import openpyxl
 import pytest
 from PIL import Image
 
-from deepdlt.images.sheet import find_sheet
 from deepdlt.images.source import read_source
+from deepdlt.tables.sheet import find_sheet
 from sweeps.identity.images import changed, image_digests
 
 LABELS = ("angle", "PP1", "NP", "EP1")

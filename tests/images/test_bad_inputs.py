@@ -25,8 +25,8 @@ from PIL import Image, PngImagePlugin
 
 from deepdlt.dataset.stratified_split import check_folds
 from deepdlt.errors import DataError
-from deepdlt.images.sheet import find_sheet
 from deepdlt.images.source import read_source
+from deepdlt.tables.sheet import find_sheet
 
 main = command("check")
 

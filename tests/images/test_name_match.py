@@ -4,7 +4,7 @@ import openpyxl
 import pytest
 
 from deepdlt.images.file_names import find_files, named_twice
-from deepdlt.images.sheet import read_sheet
+from deepdlt.tables.sheet import read_sheet
 
 
 @pytest.fixture

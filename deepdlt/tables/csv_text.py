@@ -9,8 +9,8 @@ from itertools import islice
 from pathlib import Path
 
 from deepdlt.errors import DataError
-from deepdlt.images.excel import OLE, Cells, check_size
-from deepdlt.images.heading_row import JUDGED, SEARCHED, name_columns
+from deepdlt.tables.excel import OLE, Cells, check_size
+from deepdlt.tables.heading_row import JUDGED, SEARCHED, name_columns
 
 SEPARATORS = (",", ";", "\t", "|")
 COMMENT = re.compile(r'\s*"?\s*(?:#|//|%|;)\s*')

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from pathlib import PurePath
 
 from deepdlt.errors import fold
+from deepdlt.formats import FORMATS
 from deepdlt.headings import as_heading
-from deepdlt.images.image_file import FORMATS
-from deepdlt.images.written_numbers import UNIT, is_number_like
+from deepdlt.tables.written_numbers import UNIT, is_number_like
 
 NAME_HEADINGS = ("names", "name", "file", "filename", "image", "path")
 SEARCHED = 50  # rows in which headings are looked for

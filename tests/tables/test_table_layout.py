@@ -10,9 +10,9 @@ import pytest
 from deepdlt.command_line import label_list
 from deepdlt.errors import DataError
 from deepdlt.headings import as_heading, join_headings, split_headings
-from deepdlt.images.columns import read_columns
 from deepdlt.images.file_names import find_files
-from deepdlt.images.sheet import read_sheet
+from deepdlt.tables.columns import read_columns
+from deepdlt.tables.sheet import read_sheet
 
 ROWS = [["file", "material", "power"], ["a.png", "steel", "0.8"], ["b.png", "copper", "1.2"]]
 
@@ -223,15 +223,15 @@ def test_strict_workbooks_are_read(tmp_path):
 
 @pytest.mark.parametrize("place", ["xl/media/image1.png", "xl/drawings/drawing1.xml", "docProps/thumbnail.jpeg"])
 def test_pictures_in_a_workbook_are_not_read_and_do_not_count(tmp_path, place, monkeypatch):
-    monkeypatch.setattr("deepdlt.images.excel.MAX_BYTES", 1_000_000)
-    monkeypatch.setattr("deepdlt.images.sheet.MAX_BYTES", 1_000_000)
+    monkeypatch.setattr("deepdlt.tables.excel.MAX_BYTES", 1_000_000)
+    monkeypatch.setattr("deepdlt.tables.sheet.MAX_BYTES", 1_000_000)
     path = rewritten(workbook(tmp_path), lambda parts: parts | {place: os.urandom(1_100_000)})
     assert read_sheet(path).rows == ROWS[1:]
 
 
 def test_a_workbook_with_too_many_pictures_says_what_to_delete(tmp_path, monkeypatch):
     path = workbook(tmp_path)
-    monkeypatch.setattr("deepdlt.images.sheet.MAX_PACKED", 60_000_000)
+    monkeypatch.setattr("deepdlt.tables.sheet.MAX_PACKED", 60_000_000)
     os.truncate(path, 60_000_001)
     with pytest.raises(DataError, match=r"60,000,001 bytes.*: delete the pictures in it, or save the table as \.csv"):
         read_sheet(path)

@@ -10,8 +10,8 @@ import pandas as pd
 
 from deepdlt.errors import SHOWN, fold, has_control, hint, short, some
 from deepdlt.headings import SPACES, join_headings
-from deepdlt.images.sheet import Sheet
-from deepdlt.images.written_numbers import as_shown, is_number_like, read_numbers
+from deepdlt.tables.sheet import Sheet
+from deepdlt.tables.written_numbers import as_shown, is_number_like, read_numbers
 
 OWN_COLUMNS = ("image_id", "condition", "file", "pixel_um")  # of Source.images; no label may have these names
 FEW = 8  # distinct numbers; with more, the column is a measurement and a word in it is a mistake

@@ -11,8 +11,8 @@ from typing import Any
 
 from deepdlt.errors import DataError, hint, short, some
 from deepdlt.headings import as_heading
-from deepdlt.images.heading_row import find_headings, name_columns
-from deepdlt.images.written_numbers import as_shown
+from deepdlt.tables.heading_row import find_headings, name_columns
+from deepdlt.tables.written_numbers import as_shown
 
 MAX_BYTES = 50_000_000  # of a label table, unpacked; pictures in a workbook do not count
 MAX_PACKED = 500_000_000  # of a workbook with its pictures

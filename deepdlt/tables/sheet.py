@@ -9,11 +9,11 @@ from pathlib import Path
 
 from deepdlt.errors import SHOWN, DataError, hint, listing, row_list, some
 from deepdlt.headings import as_heading, invisible, visible
-from deepdlt.images.csv_text import read_csv
-from deepdlt.images.excel import MAX_BYTES, MAX_PACKED, Cells, column_index, column_letters, read_xlsx
-from deepdlt.images.heading_row import Row, find_headings, span, units_row, without_unit
-from deepdlt.images.written_numbers import common_unit
 from deepdlt.machine import user
+from deepdlt.tables.csv_text import read_csv
+from deepdlt.tables.excel import MAX_BYTES, MAX_PACKED, Cells, column_index, column_letters, read_xlsx
+from deepdlt.tables.heading_row import Row, find_headings, span, units_row, without_unit
+from deepdlt.tables.written_numbers import common_unit
 
 SHEET_SUFFIXES = (".xlsx", ".csv", ".tsv")
 COMMENT_SIGNS = ("#", "%")  # of a row that is a comment, if nothing else stands in it

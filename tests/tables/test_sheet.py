@@ -8,8 +8,8 @@ import openpyxl
 import pytest
 
 from deepdlt.errors import DataError, hint
-from deepdlt.images.columns import read_column
-from deepdlt.images.sheet import find_sheet, read_sheet
+from deepdlt.tables.columns import read_column
+from deepdlt.tables.sheet import find_sheet, read_sheet
 
 
 def csv_sheet(tmp_path, text):

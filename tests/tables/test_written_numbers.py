@@ -6,9 +6,9 @@ import io
 import openpyxl
 import pytest
 
-from deepdlt.images.columns import read_column
-from deepdlt.images.sheet import read_sheet
 from deepdlt.images.source import read_source
+from deepdlt.tables.columns import read_column
+from deepdlt.tables.sheet import read_sheet
 
 
 def column(tmp_path, values, separator=",", heading="x"):

@@ -1,0 +1,9 @@
+from .columns import OWN_COLUMNS as OWN_COLUMNS
+from .columns import read_column as read_column
+from .columns import read_columns as read_columns
+from .heading_row import NAME_HEADINGS as NAME_HEADINGS
+from .heading_row import is_name_heading as is_name_heading
+from .sheet import Sheet as Sheet
+from .sheet import find_sheet as find_sheet
+from .sheet import read_sheet as read_sheet
+from .written_numbers import is_number_like as is_number_like
