@@ -5,6 +5,7 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 
 SHOWN = 10  # rows or classes in one message
+ALONE = 3  # places of one problem that have a line each
 MOST_LINES = 20  # problems in one message
 
 
@@ -29,9 +30,23 @@ class DataError(CommandError, ValueError):
 
 
 def listing(head: str, problems: list[str]) -> str:
-    """A message of several lines: the first problems, and the number of further ones."""
-    more = [f"and {len(problems) - MOST_LINES} more"] if len(problems) > MOST_LINES else []
-    return "\n  ".join([head, *problems[:MOST_LINES], *more])
+    """A message of several lines: the first problems, and the number of further ones.
+
+    Problems of the form `where: what` that many places have become one line.
+    """
+    places: dict[str, list[str]] = {}
+    for where, _, what in (problem.partition(": ") for problem in problems):
+        places.setdefault(what, []).append(where)
+    lines = []
+    for problem in problems:
+        where, _, what = problem.partition(": ")
+        same = places[what]
+        if len(same) <= ALONE:
+            lines.append(problem)
+        elif where == same[0]:
+            lines.append(f"{', '.join(same[:ALONE])} and {len(same) - ALONE} more: {what}")
+    more = [f"and {len(lines) - MOST_LINES} more"] if len(lines) > MOST_LINES else []
+    return "\n  ".join([head, *lines[:MOST_LINES], *more])
 
 
 def row_list(rows: Sequence[int]) -> str:

@@ -170,13 +170,16 @@ def crops_fingerprint(source: Source, options: CropOptions) -> str:
 
 
 def _renew_labels(target: Path, source: Source) -> None:
-    """Bring the table of images up to date: its labels are no part of the crops' identity."""
+    """Bring the table of images up to date, where it can be written: its labels are no part of the crops' identity."""
     table = source.images.to_csv(index=False).encode()
-    if (target / "images.csv").read_bytes() == table:
+    try:
+        if (target / "images.csv").read_bytes() == table:
+            return
+        meta = json.loads((target / "meta.json").read_text(encoding="utf-8")) | {"text": text_columns(source.images)}
+        write_atomic(target / "images.csv", table)
+        write_atomic(target / "meta.json", json.dumps(meta, indent=2).encode())
+    except (OSError, ValueError, TypeError):  # kept by somebody else, or damaged: `load_patches` tells
         return
-    meta = json.loads((target / "meta.json").read_text(encoding="utf-8")) | {"text": text_columns(source.images)}
-    write_atomic(target / "images.csv", table)
-    write_atomic(target / "meta.json", json.dumps(meta, indent=2).encode())
 
 
 def _crops_of(source: Source, image_id: int, options: CropOptions) -> tuple[np.ndarray, pd.DataFrame, Look] | str:

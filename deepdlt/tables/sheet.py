@@ -1,13 +1,12 @@
 """The label table of an image folder (csv or xlsx), read strictly as text; every fault is given with its row."""
 
-import hashlib
 import re
 import stat
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from deepdlt.errors import SHOWN, DataError, hint, listing, row_list, some
+from deepdlt.errors import SHOWN, DataError, hint, listing, row_list, short, some
 from deepdlt.headings import as_heading, invisible, visible
 from deepdlt.machine import user
 from deepdlt.tables.csv_text import read_csv
@@ -30,9 +29,9 @@ class Sheet:
     """A table of text. `rows`: the cells of each row, '' where blank; `row_numbers` as a spreadsheet counts them.
 
     `headings`: without units, as `as_heading` spells them; `units`: heading -> unit, of the heading, of a row of units
-    or of the cells; `digest`: sha256 of the file; `faults`: (row index, heading) -> problem; `decimals`: cells with a
-    fraction that a spreadsheet holds as numbers; `separator`: of a csv file, else ''; `problems`: of the table itself,
-    with which it cannot be used though it can be read.
+    or of the cells; `faults`: (row index, heading) -> problem; `decimals`: cells with a fraction that a spreadsheet
+    holds as numbers; `separator`: of a csv file, else ''; `problems`: of the table itself, with which it cannot be used
+    though it can be read.
     """
 
     path: Path
@@ -40,7 +39,6 @@ class Sheet:
     units: dict[str, str]
     rows: list[list[str]]
     row_numbers: list[int]
-    digest: bytes
     faults: dict[tuple[int, str], str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     decimals: set[tuple[int, str]] = field(default_factory=set)
@@ -87,7 +85,9 @@ def read_sheet(path: Path, worksheet: str | None = None) -> Sheet:
         DataError: the file is damaged, too large or of another format, or there is no table in it.
     """
     book = path.suffix.lower() == ".xlsx"
-    digest, raw = _read_bytes(path, MAX_PACKED if book else MAX_BYTES, keep=not book)
+    if worksheet is not None and not book:
+        raise DataError(f"{path}: a {path.suffix} file has no worksheets; leave --sheet {short(worksheet)} out")
+    raw = _read_bytes(path, MAX_PACKED if book else MAX_BYTES, keep=not book)
     cells = read_xlsx(path, worksheet) if book else read_csv(path, raw)
     layout = _layout(path, cells)
     numbers = [number for number, _ in layout.body]
@@ -118,7 +118,7 @@ def read_sheet(path: Path, worksheet: str | None = None) -> Sheet:
     twice = sorted({h for h in bare if bare.count(h) > 1})
     if twice:
         problems.append(f"{path}: two columns are called {twice[0]!r}; columns: {some(bare, 30)}; rename or delete one")
-    return Sheet(path, bare, units, rows, numbers, digest, faults, notes, decimals, cells.separator, problems)
+    return Sheet(path, bare, units, rows, numbers, faults, notes, decimals, cells.separator, problems)
 
 
 @dataclass(frozen=True)
@@ -245,8 +245,8 @@ def _error_words(
     return faults
 
 
-def _read_bytes(path: Path, most: int, *, keep: bool) -> tuple[bytes, bytes]:
-    """(sha256, content or b"") of a file of at most `most` bytes."""
+def _read_bytes(path: Path, most: int, *, keep: bool) -> bytes:
+    """The content (b"" if it is not kept) of a file of at most `most` bytes."""
     try:
         status = path.stat()
         if stat.S_ISDIR(status.st_mode):
@@ -259,8 +259,6 @@ def _read_bytes(path: Path, most: int, *, keep: bool) -> tuple[bytes, bytes]:
         if not status.st_size:
             raise DataError(f"{path}: empty (0 bytes); export the table again")
         with path.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").digest()
-            file.seek(0)
-            return digest, file.read() if keep else b""
+            return file.read() if keep else b""
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror}, {user()}); chmod u+r it") from error

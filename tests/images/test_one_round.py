@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from deepdlt.errors import DataError
+from deepdlt.errors import DataError, listing
 from deepdlt.images import read_source
 
 OF_IMAGES = ["1.png: is in colour", "2.png: is blank", "3.png: cannot be decoded"]
@@ -47,7 +47,7 @@ def test_every_kind_of_problem_is_in_one_refusal(folder):
     [
         (["file,power", '0.png,"1'], "an opening quote is not closed"),
         (["what,power", "0.png,1"], "no column of file names"),
-        (["file,power,power", "0.png,1,2"], "two columns are called 'power'"),
+        (["file,power,power", *(f"{i}.png,1,2" for i in range(8))], "two columns are called 'power'"),
     ],
 )
 def test_a_table_that_cannot_be_read_does_not_hide_the_images(folder, lines, fault):
@@ -55,6 +55,16 @@ def test_a_table_that_cannot_be_read_does_not_hide_the_images(folder, lines, fau
     text = problems(folder)
     assert fault in text
     assert all(problem in text for problem in OF_IMAGES)
+
+
+def test_a_problem_of_many_places_is_one_line():
+    same = ["a.png: is blank", "table row 2: no", "b.png: is blank", "c.png: is blank", "d.png: is blank"]
+    assert listing("5 problems", same).splitlines() == [
+        "5 problems",
+        "  a.png, b.png, c.png and 1 more: is blank",
+        "  table row 2: no",
+    ]
+    assert listing("4", same[:4]).splitlines()[1:] == [f"  {line}" for line in same[:4]]
 
 
 def test_a_single_fault_of_the_table_is_one_line(tmp_path):

@@ -159,3 +159,9 @@ def test_lock_files_and_hidden_files_are_no_sheets(tmp_path):
 def test_a_hint_is_given_for_what_is_near_and_only_then():
     assert hint("angel", ["angle", "NP"]) == " (did you mean 'angle'?)"
     assert hint("colour", ["angle", "NP"]) == ""
+
+
+def test_a_worksheet_of_a_file_without_worksheets_is_refused(tmp_path):
+    (tmp_path / "labels.csv").write_text("file,power\na.png,1\n", encoding="utf-8")
+    with pytest.raises(DataError, match=r"a \.csv file has no worksheets; leave --sheet 'Data' out"):
+        read_sheet(tmp_path / "labels.csv", "Data")
