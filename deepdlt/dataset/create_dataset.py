@@ -67,13 +67,16 @@ def create_dataset(source: Source, root: Path, options: CropOptions, progress: P
         on (seed, image_id), not on the number of workers.
 
     Raises:
-        DataError: an image cannot be decoded or is smaller than a crop; every such image is named.
+        DataError: an image cannot be decoded or is smaller than a crop; every such image is named. Or there are crops
+            that are not complete.
     """
     fingerprint = crops_fingerprint(source, options)
     target = root / f"patches-{fingerprint[:12]}"
     if (target / "meta.json").is_file():
         _renew_labels(target, source)
         return target
+    if target.exists():
+        raise DataError(f"{target}: incomplete crops (no meta.json); delete the folder and make them again")
     drawn = draw_crops(source, options, progress)
     with made_beside(root) as work:
         np.save(work / "crops.npy", drawn.crops)

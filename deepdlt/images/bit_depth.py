@@ -70,11 +70,12 @@ def _dark(bits: int, files: Sequence[str], n: int, found: Sequence[Depth]) -> st
     most = "" if top <= HALF * full else "nearly all "
     reach = max(one.high for one in found) if most else top
     used = reach.bit_length()
+    lost = "; what is brighter becomes white" if most else ""
     camera = f", as from a {used}-bit camera" if bits == 16 else ""
     return (
         f"{_some(files, n, bits)} use the lowest {max(1, round(100 * reach / full))} % of the range ({most}values <="
         f" {reach} of {full}{camera}). They stay that dark, and PSNR comes out about {6 * (bits - used)} dB too high;"
-        f" multiply the values of all images by {2 ** (bits - used)} (ImageJ: Process > Math > Multiply)"
+        f" multiply the values of all images by {2 ** (bits - used)} (ImageJ: Process > Math > Multiply){lost}"
     )
 
 

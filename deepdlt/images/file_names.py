@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from deepdlt.errors import has_control, hint, row_list, short, some
 from deepdlt.images.image_file import locate
@@ -35,6 +35,8 @@ def find_files(folder: Path, table: Sheet) -> tuple[str, list[str], list[str]]:
     found = {h: [_resolve(root, h, text.strip()) for text in table.texts(h)] for h in names}
     exact = {h: sum(not problem for _, problem in rows) for h, rows in found.items()}
     disk = Disk(disk_images(folder) if max(exact.values()) < len(table.rows) else [])
+    if not any(exact.values()) and (misplaced := _misplaced(table, disk)):
+        return "", [""] * len(table.rows), [*table.problems, misplaced]
     named = [h for h in names if exact[h]]
     named = named or [h for h in names if any(disk.match(text).files for text, _ in found[h])] or names
     if len(named) > 1:
@@ -68,7 +70,7 @@ def named_twice(folder: Path, table: Sheet, files: list[str]) -> list[str]:
     for path, members in rows.items():
         if len(members) > 1:
             differ = [h for j, h in enumerate(table.headings) if len({table.rows[i][j] for i in members}) > 1]
-            other = f" with different {', '.join(map(repr, differ))}" if differ else ""
+            other = f" with different {some(differ)}" if differ else ""
             numbers = row_list([table.row_numbers[i] for i in members])
             problems.append(f"{table.path.name} {numbers}: {path.name!r} is listed twice{other}; keep one row")
     return problems
@@ -81,8 +83,20 @@ def unlisted(folder: Path, files: list[str]) -> list[str]:
     return [f"{note}: {others[0]!r}, …"] if others else []
 
 
+def _misplaced(table: Sheet, disk: Disk) -> str:
+    """The problem of a table whose row of headings names images, or ''."""
+    images = [h for h in table.headings if disk.path(h)]
+    if 2 * len(images) > len(table.headings) and len(images) > 1:
+        turn = "turn the table, so that each image has a row (Excel: Paste Special > Transpose)"
+        return f"{table.path}: the images {some(images, 3)} stand side by side in the row of headings; {turn}"
+    above = "write the headings into a row of their own above it, such as `file`"
+    return f"{table.path}: the first row names the image {images[0]!r}; {above}" if images else ""
+
+
 def _no_names(folder: Path, table: Sheet) -> str:
     disk = Disk(disk_images(folder))
+    if misplaced := _misplaced(table, disk):
+        return misplaced
     naming = [h for h in table.headings if all(disk.path(text.strip()) for text in table.texts(h))]
     likely = naming or [h for h in table.headings if hint(h, (*NAME_HEADINGS, "images", "files"))]
     near = f" (rename {likely[0]!r})" if likely else ""
@@ -105,7 +119,7 @@ def _resolve(root: Path, heading: str, text: str) -> Found:
         if not locate(root, other):
             return other, ""
         problem = f"no such image: {short(text, 80)}, nor with the ending .png"
-    return text, problem
+    return text if problem else str(PurePosixPath(text)), problem
 
 
 def _joined(root: Path, disk: Disk, table: Sheet, heading: str, rows: Sequence[Found]) -> tuple[list[Found], list[str]]:

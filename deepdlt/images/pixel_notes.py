@@ -49,8 +49,9 @@ def _note(here: Sequence[tuple[str, Drawing]], n: int, what: str, high: str, rem
     sizes = [d.height for d in drawn]
     size = f"{_range(sizes)} px {high}" if high else f"{drawn[0].width}x{drawn[0].height} px"
     share = _range([max(1, round(100 * d.share)) for d in drawn])
+    images = len({file for file, _ in here})  # of which one may have several drawings
     return (
-        f"{len(here)} of {n} image(s) seem to have {what} ({size.strip()}, {share} % of the picture), such as"
+        f"{images} of {n} image(s) seem to have {what} ({size.strip()}, {share} % of the picture), such as"
         f" {short(here[0][0])}; {remedy}: networks would learn it too"
     )
 

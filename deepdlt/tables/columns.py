@@ -62,8 +62,9 @@ def read_columns(
             problems += column.problems
         if heading in asked or not labels:
             notes += column.notes + ([] if heading in asked else column.problems)
-        if heading in labels and column.values.nunique() == 1:
-            notes.append(f"{table.path.name}: label {heading!r} has only one value, {column.values[0]!r}")
+        values = column.values.dropna().unique().tolist()
+        if heading in labels and len(values) == 1:
+            notes.append(f"{table.path.name}: label {heading!r} has only one value, {values[0]!r}")
         if heading not in OWN_COLUMNS:
             columns[heading] = column.values
     return pd.DataFrame(columns, index=range(len(table.rows))), problems, notes

@@ -79,6 +79,22 @@ def units_row(head: Sequence[str], body: list[Row]) -> dict[int, str]:
     return units if all(_holds_numbers(body[1:], j) for j in units) else {}
 
 
+def aligned(head: Sequence[str], body: list[Row]) -> tuple[list[Row], str]:
+    """(rows as wide as the headings, what was left out) where every row of a text file has one field more.
+
+    That is a separator at the end of every row, or row names, for which R's `write.table` writes no heading.
+    """
+    if not body or any(len(row) != len(head) + 1 for _, row in body):
+        return body, ""
+    if not any(row[-1].strip() for _, row in body):
+        return [(n, row[:-1]) for n, row in body], "the separator at the end of every row"
+    named = name_columns(head)[:1]
+    shifted = all(_is_image_name(row[j + 1]) and not _is_image_name(row[j]) for j in named for _, row in body)
+    if named and shifted and len({row[0] for _, row in body}) == len(body):
+        return [(n, row[1:]) for n, row in body], f"the row names in column 1 (as R writes them): {body[0][1][0]!r}, …"
+    return body, ""
+
+
 def _may_head(i: int, row: Sequence[str]) -> bool:
     """Whether a row has a column of file names and, but for the first row, no number."""
     return bool(name_columns(row)) and (i == 0 or not any(is_number_like(cell.strip()) for cell in row))

@@ -11,11 +11,12 @@ from deepdlt.headings import as_heading, invisible, visible
 from deepdlt.machine import user
 from deepdlt.tables.csv_text import read_csv
 from deepdlt.tables.excel import MAX_BYTES, MAX_PACKED, Cells, column_index, column_letters, read_xlsx
-from deepdlt.tables.heading_row import Row, find_headings, span, units_row, without_unit
+from deepdlt.tables.heading_row import Row, aligned, find_headings, span, units_row, without_unit
 from deepdlt.tables.written_numbers import common_unit
 
 SHEET_SUFFIXES = (".xlsx", ".csv", ".tsv")
 COMMENT_SIGNS = ("#", "%")  # of a row that is a comment, if nothing else stands in it
+TEXT_SUFFIXES = (".txt", ".dat", ".asc", ".tab")  # of tables that instruments and spreadsheets write
 FOREIGN_SUFFIXES = (".xls", ".xlsm", ".xlsb", ".xltx", ".ods", ".numbers")
 ERROR_WORD = re.compile(
     r"#[¡¿]?[^\W\d_][^\W_]*(?:[/ _.][^\W_]+)*[!?]|#(?:N/A|NV|N/D|N/B|I/T|SAKNAS|PUUTTUU|YOK|Н/Д)!?|#GETTING_DATA|"
@@ -73,6 +74,9 @@ def find_sheet(folder: Path) -> Path:
     foreign = [p.name for p in entries if p.suffix.lower() in FOREIGN_SUFFIXES]
     found = ", ".join(repr(p.name) for p in sheets[:SHOWN]) or "none"
     remedy = f"; save {foreign[0]!r} as .xlsx or .csv (no macros, no old formats)" if foreign and not sheets else ""
+    texts = [p.name for p in entries if p.suffix.lower() in TEXT_SUFFIXES]
+    if texts and not (foreign or sheets):
+        remedy = f"; if {texts[0]!r} is the table, name it {Path(texts[0]).stem}.csv"
     raise DataError(
         f"{folder} needs exactly one label table (.xlsx or .csv), or one named all_images.xlsx; found {found}{remedy}"
     )
@@ -139,6 +143,9 @@ def _layout(path: Path, cells: Cells) -> _Layout:
         raise DataError(f"{path}: empty; it needs headings in the first row and one image in each further row")
     at, doubt = find_headings(filled)
     (first, head), *body = filled[at:]
+    if cells.separator:
+        body, left_out = aligned(head, body)
+        cells.notes.extend([f"{path.name}: left out {left_out}"] if left_out else [])
     units = units_row(head, body)
     skipped = cells.comments | {n: next(filter(str.strip, row)).strip() for n, row in filled[:at]}
     if units:

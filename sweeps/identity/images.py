@@ -60,8 +60,10 @@ def changed(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     lines += [f"{file}: added" for file in added if file not in renamed.values()]
     kept = [file for file in old if file in new]
     lines += [f"{file}: {what}" for file in kept for what in _differences(old[file], new[file])]
-    if kept != [file for file in new if file in old]:
-        lines.append("label table: its rows are in another order")
+    order = [file for file in new if file in old]
+    if kept != order:
+        was, now_is = next(pair for pair in zip(kept, order, strict=True) if pair[0] != pair[1])
+        lines.append(f"label table: its rows are in another order ({now_is} where {was} was); sort them as before")
     for what, there, elsewhere in (("removed", before, now), ("added", now, before)):
         lines += [f"label table: label {name} {what}" for name in there["labels"] if name not in elsewhere["labels"]]
     return lines

@@ -1,6 +1,7 @@
 """Crops: where they come from, what happened to them, how they are kept."""
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -67,6 +68,16 @@ def test_damaged_packed_crops_are_named(source, tmp_path):
     (target / "crops.npy").write_bytes(raw[: len(raw) // 2])
     with pytest.raises(DataError, match="delete the folder"):
         load_patches(target)
+
+
+def test_crops_without_their_description_are_not_made_beside_themselves(source, tmp_path):
+    options = CropOptions(crops_per_image=2)
+    target = create_dataset(source, tmp_path, options)
+    (target / "meta.json").unlink()
+    with pytest.raises(DataError, match=r"incomplete crops .*; delete the folder"):
+        create_dataset(source, tmp_path, options)
+    shutil.rmtree(target)
+    assert create_dataset(source, tmp_path, options) == target
 
 
 def test_an_image_that_cannot_be_decoded_is_named(source, tmp_path):

@@ -109,7 +109,9 @@ def test_another_order_of_the_rows_is_told(folder):
         sheet.append(values)
 
     edit(folder, change)
-    assert changed(before, identity(folder)) == ["label table: its rows are in another order"]
+    first, second, *_ = before["images"]
+    order = f"label table: its rows are in another order ({second} where {first} was); sort them as before"
+    assert changed(before, identity(folder)) == [order]
 
 
 def test_labels_that_came_or_went_are_told_once(folder):

@@ -62,6 +62,7 @@ def test_smooth_text_over_a_12_bit_picture_is_at_least_a_note(tmp_path):
     *_, note = notes_of(tmp_path, [drawn_over(values(12, seed), smooth=4) for seed in range(3)])
     assert "all 3 images of 16 bits use the lowest 6 % of the range (nearly all values <= 40" in note
     assert "as from a 12-bit camera" in note
+    assert note.endswith("what is brighter becomes white")
 
 
 @pytest.mark.parametrize(("bits", "factor", "decibels"), [(13, 8, 18), (14, 4, 12), (15, 2, 6)])

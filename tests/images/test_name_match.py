@@ -178,3 +178,25 @@ def test_a_file_with_an_invisible_character_is_to_be_renamed_and_a_bad_cell_to_b
     _, problems, _ = found(folder, "a.png", '"b\n.png"')
     assert r"(there is 'a\u200b.png', with an invisible character: rename the file)" in problems[0]
     assert r"'b\n.png' has a control character; retype the cell" in problems[1]
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("file,a.png,b.png\npower,1,2\nmaterial,steel,gold\n", "'a.png', 'b.png' stand side by side"),
+        ("sample,a,b\npower,1,2\n", "'a', 'b' stand side by side"),
+        ("a.png,0.8\nb.png,1.2\n", "the first row names the image 'a.png'; write the headings into a row"),
+    ],
+)
+def test_images_in_the_row_of_headings_are_one_problem_with_its_remedy(folder, text, problem):
+    images(folder, "a.png", "b.png")
+    heading, _, problems = find_files(folder, table(folder, text))
+    assert heading == ""
+    [found_problem] = problems
+    assert problem in found_problem
+
+
+def test_a_path_has_one_spelling(folder):
+    """What makes a sweep the same one is the file, not a dot before it."""
+    images(folder, "a.png", "s/b.png")
+    assert found(folder, "./a.png", "s//b.png") == (["a.png", "s/b.png"], [], [])

@@ -10,6 +10,9 @@ from PIL import Image
 from deepdlt.dataset import Patches
 from deepdlt.dataset.create_dataset import CropOptions, create_dataset, load_patches
 from deepdlt.images import Source, read_source
+from deepdlt.images.bit_depth import Depth
+from deepdlt.images.info_bar import Drawing
+from deepdlt.images.pixel_notes import Look, pixel_notes
 from sweeps.identity.data import load
 from sweeps.request.request import make_request
 
@@ -108,3 +111,10 @@ def test_training_and_folds_tell_them(folder, elsewhere, capsys, monkeypatch):
 def checked(folder):
     """What a full check tells."""
     return read_source(folder).verify()
+
+
+def test_an_image_with_two_drawings_is_counted_once():
+    scale_bar = Drawing("line", "", 80, 4, 0.01)
+    looks = [Look(Depth(8, 255, 0, 255), (scale_bar, scale_bar)), Look(Depth(8, 255, 0, 255), ())]
+    [note] = pixel_notes(["a.png", "b.png"], looks)
+    assert note.startswith("1 of 2 image(s) seem to have a scale bar")

@@ -303,7 +303,7 @@ def test_the_command_line_shows_what_was_read(tmp_path, capsys):
     shown = capsys.readouterr().out
     assert "images      4\nsizes       80x70 (4)\nconditions  1\n" in shown
     assert "  material  'a' (2), 'b' (2)\n  power     1.5 (4)\n" in shown
-    assert "note: labels.csv: label 'power' has only one value" in shown
+    assert "note: labels.csv: label 'power' has only one value, 1.5" in shown
 
 
 def test_the_audit_is_one_flag_away(folder, capsys):

@@ -13,7 +13,7 @@ from deepdlt.errors import DataError
 from deepdlt.headings import as_heading, join_headings, split_headings
 from deepdlt.images.file_names import find_files
 from deepdlt.tables.columns import read_columns
-from deepdlt.tables.sheet import read_sheet
+from deepdlt.tables.sheet import find_sheet, read_sheet
 
 ROWS = [["file", "material", "power"], ["a.png", "steel", "0.8"], ["b.png", "copper", "1.2"]]
 
@@ -334,3 +334,41 @@ def test_a_workbook_gives_dates_as_it_shows_them(tmp_path):
     sheet = read_sheet(path)
     assert sheet.texts("day") == ["2024-05-01"] * 2
     assert sheet.texts("time") == ["2024-05-01 10:30:00", "2024-05-01 11:45:00"]
+
+
+@pytest.mark.parametrize(
+    ("rows", "left_out"),
+    [
+        (["a.png;1;", "b.png;2;"], "the separator at the end of every row"),
+        (['"1";a.png;1', '"2";b.png;2'], "the row names in column 1 (as R writes them): '1'"),
+        (["steel;a.png;1", "gold;b.png;2"], "the row names in column 1 (as R writes them): 'steel'"),
+    ],
+)
+def test_rows_that_are_all_one_field_too_long_are_read_where_that_is_certain(tmp_path, rows, left_out):
+    table = csv_sheet(tmp_path, "\n".join(["file;power", *rows, ""]))
+    assert table.rows == [["a.png", "1"], ["b.png", "2"]]
+    assert table.problems == []
+    assert f"labels.csv: left out {left_out}" in table.notes[-1]
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        ["a.png;1;x", "b.png;2;"],  # the last heading is missing
+        ["1;a.png;1", "1;b.png;2"],  # not the names of rows
+        ["1;2;3", "2;3;4"],  # numbers may be names of files
+        ["a.png;b.png;1", "b.png;a.png;2"],
+        ["a.png;1;", "b.png;2"],
+    ],
+)
+def test_other_rows_of_another_length_are_refused(tmp_path, rows):
+    table = csv_sheet(tmp_path, "\n".join(["file;power", *rows, ""]))
+    assert "fields, but there are 2 headings" in table.problems[0]
+
+
+def test_a_text_file_that_may_be_the_table_is_named(tmp_path):
+    (tmp_path / "list.txt").write_text("file\tx\na.png\t1\n")
+    with pytest.raises(DataError, match=r"if 'list\.txt' is the table, name it list\.csv"):
+        find_sheet(tmp_path)
+    (tmp_path / "list.txt").rename(tmp_path / "list.csv")
+    assert read_sheet(find_sheet(tmp_path)).headings == ["file", "x"]
