@@ -114,6 +114,8 @@ def _resolve(root: Path, heading: str, text: str) -> Found:
     problem = locate(root, text)
     if problem and re.fullmatch('".+"', text):  # as Windows copies a path
         return _resolve(root, heading, text[1:-1])
+    if problem and "\\" in text and not locate(root, text.replace("\\", "/")):  # a path of Windows
+        return _resolve(root, heading, text.replace("\\", "/"))
     if heading == "Names" and text[-4:-3] == "." and ("no such image" in problem or "must end in" in problem):
         other = f"{text[:-4]}.png"
         if not locate(root, other):

@@ -16,6 +16,7 @@ from deepdlt.tables.written_numbers import as_shown, is_number_like, read_number
 OWN_COLUMNS = ("image_id", "condition", "file", "pixel_um")  # of Source.images; no label may have these names
 FEW = 8  # distinct numbers; with more, the column is a measurement and a word in it is a mistake
 NUMBER = re.compile(r"[+-]?(?:(?:0|[1-9][0-9]*)(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
+WHOLE = re.compile(r"0*([0-9]+?)(?:\.0*)?")  # 7, 007 and 7.0
 CODE = re.compile(r"[+-]?0[0-9]+(?:\.[0-9]*)?")  # 007: a name, not a number
 DATE = re.compile(
     r"(?P<first>[0-9]{4}|[0-9]{1,2})(?P<mark>[-./])[0-9]{1,2}(?P=mark)(?P<last>[0-9]{4}|[0-9]{1,2})(?: .*)?"
@@ -184,13 +185,21 @@ def _date_problems(raw: list[str]) -> list[str]:
 
 
 def _text_problems(raw: list[str]) -> list[str]:
-    """Problems of classes that look alike to a reader, or that contain control characters."""
+    """Problems of classes that look alike to a reader, are one number, or contain control characters."""
     alike: dict[str, list[str]] = {}
+    wholes: dict[str, list[str]] = {}
     for text in sorted(set(raw)):
         alike.setdefault(fold(text), []).append(text)
+        if match := WHOLE.fullmatch(text.strip()):
+            wholes.setdefault(match[1], []).append(text.strip())
     problems = [
         f"has {' and '.join(map(short, texts))}, which differ only in capitals, spaces or Unicode form; use one of them"
         for texts in alike.values()
         if len(texts) > 1
+    ]
+    problems += [
+        f"has {' and '.join(map(short, texts))}, which are one number written in several ways; use one of them"
+        for texts in wholes.values()
+        if len(set(texts)) > 1
     ]
     return problems + [f"has a control character in {short(t)}; delete it" for t in set(raw) if has_control(t.strip())]

@@ -200,3 +200,10 @@ def test_a_path_has_one_spelling(folder):
     """What makes a sweep the same one is the file, not a dot before it."""
     images(folder, "a.png", "s/b.png")
     assert found(folder, "./a.png", "s//b.png") == (["a.png", "s/b.png"], [], [])
+
+
+def test_a_path_of_windows_is_the_path_it_is_elsewhere(folder):
+    images(folder, "s/b.png", "s/c.png")
+    files, problems, _ = found(folder, "s\\b.png", ".\\s\\c.png", "s\\d.png")
+    assert files == ["s/b.png", "s/c.png", ""]
+    assert "no such image: 's\\\\d.png'" in problems[0]

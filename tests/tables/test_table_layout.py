@@ -372,3 +372,20 @@ def test_a_text_file_that_may_be_the_table_is_named(tmp_path):
         find_sheet(tmp_path)
     (tmp_path / "list.txt").rename(tmp_path / "list.csv")
     assert read_sheet(find_sheet(tmp_path)).headings == ["file", "x"]
+
+
+@pytest.mark.parametrize(
+    ("cells", "refused"),
+    [
+        (["007", "7", "x"], True),
+        (["1", "1.0", "none"], True),
+        (["007", "7"], True),
+        (["1.1", "1.10", "1.2a"], False),  # numbered samples
+        (["10", "100", "x"], False),
+        (["0.5", "5", "x"], False),
+    ],
+)
+def test_one_number_written_in_several_ways_is_not_two_classes(tmp_path, cells, refused):
+    sheet = csv_sheet(tmp_path, "file,x\n" + "".join(f"{i}.png,{cell}\n" for i, cell in enumerate(cells)))
+    problems = read_columns(sheet, "file", (), ("x",))[1]
+    assert ["one number written in several ways" in text for text in problems] == [True] * refused
