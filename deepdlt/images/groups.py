@@ -55,14 +55,15 @@ def other_columns(images: pd.DataFrame, columns: tuple[str, ...]) -> list[str]:
 def replicate_columns(images: pd.DataFrame) -> tuple[str, ...]:
     """The columns that were probably set; images that agree in all of them are probably replicates of one surface.
 
-    In a table of the DLIP kind its process columns; in others every column whose values return: with distinct values
-    for more than half of the images it was measured or noted.
+    In a table of the DLIP kind its process columns; in others every column without gaps whose values return: with
+    distinct values for more than half of the images it was measured or noted.
     """
     if _is_dlip(images):
         return condition_columns(images, ())
     most = MOST_VALUES * len(images)
-    candidates = [name for name in images.columns if name not in (*NOT_PROCESS, *OWN_COLUMNS)]
-    return tuple(name for name in candidates if 1 < images[name].nunique(dropna=False) <= most)
+    full = [name for name in images.columns if images[name].notna().all()]
+    candidates = [name for name in full if name not in (*NOT_PROCESS, *OWN_COLUMNS)]
+    return tuple(name for name in candidates if 1 < images[name].nunique() <= most)
 
 
 def join_copies(images: pd.DataFrame, digests: tuple[bytes, ...]) -> tuple[np.ndarray, list[str]]:

@@ -174,8 +174,8 @@ def _worksheet_cells(path: Path, sheet: Any, xml: bytes) -> Cells:
             texts.pop()
         cells.records.append((number, texts))
     prefix = rb"(?:\w+:)?"
-    formula = (
-        rb'<%bc\s[^>]*?r="([A-Z]+)([0-9]+)"[^>]*>\s*<%bf\b[^>]*?(?:/>|>[^<]*</%bf>)\s*(?:<%bv\s*/>|<%bv></%bv>)?\s*</'
+    formula = (  # with t="str", the formula gives an empty text, as IF(..., "") does
+        rb'<%bc\s(?![^>]*\bt="str")[^>]*?r="([A-Z]+)([0-9]+)"[^>]*>\s*<%bf\b[^>]*?(?:/>|>[^<]*</%bf>)\s*(?:<%bv\s*/>|<%bv></%bv>)?\s*</'
     )
     for letters, digits in re.findall(formula % ((prefix,) * 6), xml):
         where = f"{letters.decode()}{digits.decode()}"

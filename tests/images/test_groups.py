@@ -117,7 +117,8 @@ def test_replicates_on_both_sides_of_a_split_are_told_with_a_remedy_that_works(i
     """A table of no known kind: each image is its own group, until the note's remedy is typed."""
     material = [["steel", "gold"][i % 2] for i in range(N)]
     power = [str(1 + i // 2 % 4) for i in range(N)]
-    write(images, {"material": material, "power [W]": power, "remark": ADDED["comment"]}, names="file")
+    rare = ["bad focus" if i == 3 else "" for i in range(N)]  # --group-by takes no column with gaps
+    write(images, {"material": material, "power [W]": power, "remark": ADDED["comment"], "note": rare}, names="file")
     shares, notes = [], [None]
     for _ in range(2):
         source = read_source(images, ("material",), group_by=notes[-1])

@@ -1,6 +1,7 @@
 """Where a table stands in its file: separators, comments, titles, units, worksheets, and the parts of a workbook."""
 
 import os
+import re
 import unicodedata
 import zipfile
 from datetime import datetime
@@ -389,3 +390,16 @@ def test_one_number_written_in_several_ways_is_not_two_classes(tmp_path, cells, 
     sheet = csv_sheet(tmp_path, "file,x\n" + "".join(f"{i}.png,{cell}\n" for i, cell in enumerate(cells)))
     problems = read_columns(sheet, "file", (), ("x",))[1]
     assert ["one number written in several ways" in text for text in problems] == [True] * refused
+
+
+@pytest.mark.parametrize(("kind", "fault"), [('t="str" ', False), ("", True), ('t="n" ', True)])
+def test_a_formula_that_gives_an_empty_text_was_computed(tmp_path, kind, fault):
+    cell = f'<c r="B2" {kind}><f>IF(1,"","x")</f><v></v></c>'
+    sheet = "xl/worksheets/sheet1.xml"
+
+    def change(parts):
+        return {**parts, sheet: re.sub(rb'<c r="B2".*?</c>', cell.encode(), parts[sheet])}
+
+    table = read_sheet(rewritten(workbook(tmp_path), change))
+    assert table.texts("material")[0] == ""
+    assert ["without a stored value" in text for text in table.faults.values()] == [True] * fault
