@@ -21,6 +21,12 @@ CODE = re.compile(r"[+-]?0[0-9]+(?:\.[0-9]*)?")  # 007: a name, not a number
 DATE = re.compile(
     r"(?P<first>[0-9]{4}|[0-9]{1,2})(?P<mark>[-./])[0-9]{1,2}(?P=mark)(?P<last>[0-9]{4}|[0-9]{1,2})(?: .*)?"
 )
+MONTH = "jan|feb|fév|mar|mär|mrz|apr|avr|may|mai|jun|jui|jul|aug|aoû|sep|oct|okt|nov|dec|dez|déc"
+MADE_DATE = re.compile(  # what spreadsheets make of 1.5 or 1-5
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}(?: .*)?|[0-9]{1,2}[-./][0-9]{1,2}[-./][0-9]{4}|[0-9]{2}([-./])[0-9]{2}\1[0-9]{2}|"
+    rf"[0-9]{{1,2}}/[0-9]{{1,2}}/[0-9]{{2}}|[0-9]{{1,2}}[-. ]{{1,2}}(?:{MONTH})[a-zé]?\.?|(?:{MONTH})[a-zé]?\.?[- ][0-9]{{2}}",
+    re.IGNORECASE,
+)
 ALMOST = re.compile(r"[+\-−]?[0-9][0-9.' ]*,[0-9]+|[+\-−]?(?:inf|infinity|nan)|[-–—+.?]+|−[0-9.]+", re.IGNORECASE)
 
 
@@ -102,6 +108,8 @@ def read_column(sheet: Sheet, heading: str, texts: Sequence[str] | None = None) 
     wrong = [] if numbers else [i for i in _not_numbers(values, kinds) if i not in faulty]
     if wrong:
         remedy = "; decimals need a point" if any("," in values[i] for i in wrong) else ""
+        if any(MADE_DATE.fullmatch(values[i]) for i in wrong):
+            remedy = "; a spreadsheet has made a date of a number: format the column as a number and type it again"
         shown = ", ".join(f"row {sheet.row_numbers[i]} {short(values[i])}" for i in wrong[:SHOWN])
         more = f" and {len(wrong) - SHOWN} more" if len(wrong) > SHOWN else ""
         problems.append(f"{where} expected a number, got {shown}{more}{remedy}")
@@ -161,6 +169,9 @@ def _not_numbers(values: list[str], kinds: list[str]) -> list[int]:
     numbers = {v for v, kind in zip(values, kinds, strict=True) if kind in ("number", "written")}
     if count["word"] and 2 * (count["number"] + count["written"]) > sum(count.values()) and len(numbers) > FEW:
         return [i for i, kind in enumerate(kinds) if kind in ("word", "almost")]
+    dates = [i for i, kind in enumerate(kinds) if kind == "word" and MADE_DATE.fullmatch(values[i])]
+    if dates and len(dates) == count["word"] and numbers - {"0"}:
+        return dates
     almost = [i for i, kind in enumerate(kinds) if kind == "almost"]
     digits = any(c.isdigit() for i in almost for c in values[i])
     return almost if almost and not count["word"] and not count["code"] and (numbers or digits) else []

@@ -403,3 +403,18 @@ def test_a_formula_that_gives_an_empty_text_was_computed(tmp_path, kind, fault):
     table = read_sheet(rewritten(workbook(tmp_path), change))
     assert table.texts("material")[0] == ""
     assert ["without a stored value" in text for text in table.faults.values()] == [True] * fault
+
+
+@pytest.mark.parametrize(
+    "made", ["2024-05-01", "01.05.2024", "1-May", "01. Mai", "Jan 95", "5-Sept", "5/1/24", "01.05.24"]
+)
+def test_a_date_among_numbers_is_what_a_spreadsheet_made_of_a_number(tmp_path, made):
+    sheet = csv_sheet(tmp_path, f"file,x,day\na.png,1.2,0\nb.png,{made},{made}\nc.png,1.2,0\n")
+    [problem] = read_columns(sheet, "file", ("x", "day"))[1]
+    assert f"'x' expected a number, got row 3 '{made}'; a spreadsheet has made a date of a number" in problem
+
+
+@pytest.mark.parametrize("other", ["1.2.1", "1.2.10", "mai", "10 nm"])
+def test_numbered_samples_are_no_dates(tmp_path, other):
+    sheet = csv_sheet(tmp_path, f"file,x\na.png,1.2\nb.png,{other}\nc.png,1.3\n")
+    assert not [text for text in read_columns(sheet, "file", ("x",))[1] if "date" in text]
