@@ -24,7 +24,8 @@ DATE = re.compile(
 MONTH = "jan|feb|fév|mar|mär|mrz|apr|avr|may|mai|jun|jui|jul|aug|aoû|sep|oct|okt|nov|dec|dez|déc"
 MADE_DATE = re.compile(  # what spreadsheets make of 1.5 or 1-5
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}(?: .*)?|[0-9]{1,2}[-./][0-9]{1,2}[-./][0-9]{4}|[0-9]{2}([-./])[0-9]{2}\1[0-9]{2}|"
-    rf"[0-9]{{1,2}}/[0-9]{{1,2}}/[0-9]{{2}}|[0-9]{{1,2}}[-. ]{{1,2}}(?:{MONTH})[a-zé]?\.?|(?:{MONTH})[a-zé]?\.?[- ][0-9]{{2}}",
+    r"[0-9]{1,2}/[0-9]{1,2}/[0-9]{2}|"
+    rf"[0-9]{{1,2}}[-. ]{{1,2}}(?:{MONTH})[a-zé]?\.?|(?:{MONTH})[a-zé]?\.?[- ][0-9]{{2}}",
     re.IGNORECASE,
 )
 ALMOST = re.compile(r"[+\-−]?[0-9][0-9.' ]*,[0-9]+|[+\-−]?(?:inf|infinity|nan)|[-–—+.?]+|−[0-9.]+", re.IGNORECASE)
