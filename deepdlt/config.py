@@ -244,7 +244,7 @@ def unusual(config: TrainConfig) -> list[str]:
 def parse_settings(texts: Iterable[str]) -> dict[str, Any]:
     """`["lr=1e-3", "optimizer=sgd"]` -> {"lr": 0.001, "optimizer": "sgd"}, each with the type of its field.
 
-    Does not check names, nor ranges: `make_config` does.
+    Of a repeated key the last value counts. Does not check names, nor ranges: `make_config` does.
 
     Raises:
         ConfigError: a text without `=`, or a value of another type than the field's; the message lists every problem.
@@ -257,8 +257,6 @@ def parse_settings(texts: Iterable[str]) -> dict[str, Any]:
             problems.append(f"--set takes KEY=VALUE, got {text!r}")
         elif name == "protocol":
             problems.append("--set does not take `protocol`; use --protocol")
-        elif name in settings:
-            problems.append(f"--set {name} is given more than once")
         else:
             try:
                 settings[name] = parse(name, types.get(name, str), value)
