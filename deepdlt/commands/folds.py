@@ -10,6 +10,7 @@ is printed.
 """
 
 import argparse
+from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
@@ -35,7 +36,8 @@ from deepdlt.dataset import (
 )
 from deepdlt.dataset.leakage import leakage
 from deepdlt.errors import DONE, DataError
-from deepdlt.images import DLIP_LABELS, Source, read_source
+from deepdlt.images import DLIP_LABELS, Source, named_columns, read_source
+from deepdlt.tables import find_sheet, read_sheet
 from deepdlt.terminal import progress_bar, say
 
 
@@ -83,7 +85,9 @@ def _split_and_print(patches: Patches, label: Labels, args: argparse.Namespace, 
     replicates, columns = replicate_numbers(patches.images, label)
     leaks = [leakage(patches.table, split, patches.crops.shape[-1], patches.images, replicates) for split in folds]
     print(f"leakage: {mean_leakage(leaks)}")
-    for note in [*class_notes(patches.images, label_names(label), rule), *replicate_note(mean_leakage(leaks), columns)]:
+    grouped_by = named_columns(args.group_by, patches.images.columns)
+    notes = class_notes(patches.images, label_names(label), rule)
+    for note in [*notes, *replicate_note(mean_leakage(leaks), columns, grouped_by)]:
         print(f"note: {note}")
     print()
 
@@ -91,15 +95,16 @@ def _split_and_print(patches: Patches, label: Labels, args: argparse.Namespace, 
 def _checked_patches(args: argparse.Namespace, unit: str) -> tuple[Patches, list[Labels]]:
     """The crops and the labels to split by; all labels are checked before a crop is cut or a table written."""
     options = CropOptions()
-    have: Source | Patches = (
-        load_patches(args.patches) if args.patches else read_source(args.data, **data_options(args))
-    )
+    have: Source | Patches
+    if args.patches:
+        have = load_patches(args.patches)
+        labels = _joint(args, have.images.columns)
+    else:
+        labels = _joint(args, _headings(args))
+        have = _checked_source(args, labels)
     images = have.images
     every = np.repeat(images["image_id"].to_numpy(), options.crops_per_image)
     image_id = have.image_id if isinstance(have, Patches) else every
-    labels: list[Labels] = [
-        text if text in images else tuple(text.split("+")) for text in label_list(args.labels) or DLIP_LABELS
-    ]
     problems = []
     for label in labels:
         try:
@@ -117,3 +122,26 @@ def _checked_patches(args: argparse.Namespace, unit: str) -> tuple[Patches, list
     for note in patches.notes:
         say(f"note: {note}")
     return patches, labels
+
+
+def _checked_source(args: argparse.Namespace, labels: list[Labels]) -> Source:
+    names = dict.fromkeys(name for label in labels for name in label_names(label))
+    try:
+        return read_source(args.data, tuple(names), **data_options(args))
+    except DataError as error:
+        if args.labels or "unknown label" not in str(error):
+            raise
+        raise DataError(f"{error}\nname labels of this table with --labels; `deepdlt check` lists them") from error
+
+
+def _joint(args: argparse.Namespace, headings: Collection[str]) -> list[Labels]:
+    """The labels to split by, one after the other; `A+B` are two of them at once, unless a heading has the `+`."""
+    return [text if text in headings else tuple(text.split("+")) for text in label_list(args.labels) or DLIP_LABELS]
+
+
+def _headings(args: argparse.Namespace) -> list[str]:
+    """The headings of the label table; none of one that cannot be read, as `read_source` tells."""
+    try:
+        return read_sheet(find_sheet(args.data), args.sheet).headings
+    except DataError:
+        return []

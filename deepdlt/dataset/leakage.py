@@ -90,18 +90,22 @@ def replicate_numbers(images: pd.DataFrame, label: Labels = ()) -> tuple[np.ndar
     return condition_numbers(images, columns), columns
 
 
-def replicate_note(mean: Leakage, columns: tuple[str, ...]) -> list[str]:
+def replicate_note(mean: Leakage, columns: tuple[str, ...], grouped_by: tuple[str, ...] = ()) -> list[str]:
     """A note with the remedy where replicates are on both sides of a split; [] where they are not.
 
     Args:
         columns: of `replicate_numbers`.
+        grouped_by: columns of the conditions. Whoever named them has been asked already: no other ones are proposed.
     """
     if not mean.replicate_share or mean.image_share:  # where images are divided, groups are not the remedy
         return []
     same, option = ", ".join(columns), shlex.quote(join_headings(columns))
+    remedy = f"if these are replicates, keep them together: --group-by {option}"
+    if grouped_by:
+        remedy = f"right if {', '.join(grouped_by)} {'tells' if len(grouped_by) == 1 else 'tell'} their surfaces apart"
     return [
         f"{mean.replicate_share:.0%} of the test crops come from images with the same {same} as an image that was"
-        f" trained on; if these are replicates, keep them together: --group-by {option}"
+        f" trained on; {remedy}"
     ]
 
 
@@ -117,13 +121,13 @@ def balance(patches: Patches, folds: list[Split], label: str, rule: str = "corre
     codes = bin_label(patches.images[label], rule)
     rows = pd.Index(patches.images["image_id"]).get_indexer(patches.image_id)
     of_crop = codes[rows]
-    n = codes.max() + 1
+    n, filled = codes.max() + 1, np.unique(codes).tolist()  # quantile bins of a skewed label may be empty
     columns: dict[str, list] = {"all": np.bincount(of_crop, minlength=n).tolist()}
     for k, fold in enumerate(folds, start=1):
         test, val = (np.bincount(of_crop[part], minlength=n) for part in (fold.test, fold.val))
         columns[str(k)] = [f"{tested} ({validated})" for tested, validated in zip(test, val, strict=True)]
-    names = [class_name(patches.images[label], codes, code) for code in range(n)]
-    return pd.DataFrame(columns, index=names)
+    names = [class_name(patches.images[label], codes, code) for code in filled]
+    return pd.DataFrame(columns).iloc[filled].set_axis(names)
 
 
 def _by_image(image_id: np.ndarray) -> dict[int, np.ndarray]:

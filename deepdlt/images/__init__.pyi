@@ -1,6 +1,7 @@
 from . import label_audit as label_audit
 from .groups import DLIP_LABELS as DLIP_LABELS
 from .groups import condition_numbers as condition_numbers
+from .groups import named_columns as named_columns
 from .groups import replicate_columns as replicate_columns
 from .label_audit import COLUMNS as COLUMNS
 from .label_audit import TOLERANCE as TOLERANCE

@@ -4,6 +4,7 @@ A split never divides images with the same number. Columns that were measured or
 conditions: replicates of one surface would then be trained on and tested on.
 """
 
+import re
 from collections.abc import Iterable
 
 import numpy as np
@@ -15,7 +16,6 @@ from deepdlt.tables import OWN_COLUMNS
 
 DLIP_LABELS = ("angle", "PP1", "NP", "EP1")
 """Labels of the published images; the study stratified its cross-validation by them."""
-DLIP = ("Names", *DLIP_LABELS)  # a label table with these headings is of the DLIP kind
 PROCESS = ("wavelength", "Spot size", *DLIP_LABELS, "PP2", "Δτ", "EP2", "Pol 1", "Pol 2")
 """What is set in a DLIP experiment; the published label table has a column for each."""
 SPELLINGS = {"δt": "δτ", "∆τ": "δτ", "∆t": "δτ", "deltatau": "δτ", "polarisation1": "pol1", "polarisation2": "pol2"}
@@ -33,9 +33,10 @@ def named_columns(group_by: str | None, headings: Iterable[str]) -> tuple[str, .
 
 def condition_columns(images: pd.DataFrame, named: tuple[str, ...]) -> tuple[str, ...]:
     """The columns that make conditions: the named ones, else the process columns of a table of the DLIP kind."""
-    if named or not set(DLIP) <= set(images.columns):
+    if named or not _is_dlip(images):
         return named
-    return tuple(name for name in images.columns if _is_process(name))
+    known = set(map(_key, PROCESS))
+    return tuple(name for name in images.columns if _key(name) in known)
 
 
 def condition_numbers(images: pd.DataFrame, columns: tuple[str, ...]) -> np.ndarray:
@@ -57,7 +58,7 @@ def replicate_columns(images: pd.DataFrame) -> tuple[str, ...]:
     In a table of the DLIP kind its process columns; in others every column whose values return: with distinct values
     for more than half of the images it was measured or noted.
     """
-    if set(DLIP) <= set(images.columns):
+    if _is_dlip(images):
         return condition_columns(images, ())
     most = MOST_VALUES * len(images)
     candidates = [name for name in images.columns if name not in (*NOT_PROCESS, *OWN_COLUMNS)]
@@ -75,6 +76,12 @@ def join_copies(images: pd.DataFrame, digests: tuple[bytes, ...]) -> tuple[np.nd
     return pd.factorize(conditions)[0], [note] if copies else []
 
 
-def _is_process(heading: str) -> bool:
-    folded = fold(heading).replace("_", "")
-    return SPELLINGS.get(folded, folded) in {fold(name) for name in PROCESS}
+def _is_dlip(images: pd.DataFrame) -> bool:
+    """Whether a label table has the labels of the published one, however they are spelled."""
+    return set(map(_key, DLIP_LABELS)) <= set(map(_key, images.columns))
+
+
+def _key(heading: str) -> str:
+    """A heading as the process columns are compared: without capitals, spaces, hyphens or a unit in parentheses."""
+    folded = fold(re.sub(r"\s*\([^()]*\)$", "", heading)).replace("_", "").replace("-", "")
+    return SPELLINGS.get(folded, folded)

@@ -17,6 +17,9 @@ OWN_COLUMNS = ("image_id", "condition", "file", "pixel_um")  # of Source.images;
 FEW = 8  # distinct numbers; with more, the column is a measurement and a word in it is a mistake
 NUMBER = re.compile(r"[+-]?(?:(?:0|[1-9][0-9]*)(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 CODE = re.compile(r"[+-]?0[0-9]+(?:\.[0-9]*)?")  # 007: a name, not a number
+DATE = re.compile(
+    r"(?P<first>[0-9]{4}|[0-9]{1,2})(?P<mark>[-./])[0-9]{1,2}(?P=mark)(?P<last>[0-9]{4}|[0-9]{1,2})(?: .*)?"
+)
 ALMOST = re.compile(r"[+\-−]?[0-9][0-9.' ]*,[0-9]+|[+\-−]?(?:inf|infinity|nan)|[-–—+.?]+|−[0-9.]+", re.IGNORECASE)
 
 
@@ -110,7 +113,8 @@ def _text_column(where: str, raw: list[str], values: list[str], kinds: list[str]
     """A column that is not read as numbers; `may_mix`: a note says so if some of it are numbers."""
     if {v.casefold() for v in values if v} <= {"true", "false"}:
         raw = values = [v.capitalize() for v in values]
-    problems = [f"{where} {text}" for text in _text_problems([cell for cell in raw if cell.strip()])]
+    filled = [cell for cell in raw if cell.strip()]
+    problems = [f"{where} {text}" for text in (*_text_problems(filled), *_date_problems(filled))]
     classes = sorted({v for v, kind in zip(values, kinds, strict=True) if kind != "blank"})
     numbers = {v for v, kind in zip(values, kinds, strict=True) if kind == "number"}
     mixed = may_mix and "code" not in kinds and numbers and numbers != {"0"}  # 0 is how the DLIP sheet says none
@@ -164,6 +168,18 @@ def _numbers(values: list[str]) -> pd.Series:
     if all(re.fullmatch("[+-]?[0-9]+", v) for v in values):
         return pd.Series([int(v) for v in values], dtype="int64")
     return pd.Series([as_shown(float(v)) if v else np.nan for v in values], dtype="float64")
+
+
+def _date_problems(raw: list[str]) -> list[str]:
+    """Problems of dates that are written in several ways: one day would be several classes, or several groups."""
+    dates = [match for text in dict.fromkeys(map(str.strip, raw)) if (match := DATE.fullmatch(text))]
+    ways = {(m["mark"], len(m["first"]) == 4, len(m["last"]) == 4): m[0] for m in dates}
+    days: dict[str, list[str]] = {}
+    for m in dates:
+        days.setdefault(re.sub("(?<![0-9])0", "", m[0]), []).append(m[0])
+    several = [list(ways.values()), *days.values()]
+    shown = next((" and ".join(map(short, texts[:2])) for texts in several if len(texts) > 1), "")
+    return [f"writes dates in several ways, such as {shown}; write all alike, as 2024-05-31"] if shown else []
 
 
 def _text_problems(raw: list[str]) -> list[str]:

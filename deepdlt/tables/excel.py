@@ -5,7 +5,7 @@ import re
 import warnings
 import zipfile
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -161,7 +161,7 @@ def _worksheet_cells(path: Path, sheet: Any, xml: bytes) -> Cells:
     for number, row in enumerate(sheet.iter_rows(), start=1):
         total += len(row)
         check_size(path, number, total)
-        texts = [_text(cell.value) for cell in row]
+        texts = [_text(_as_dated(cell) if isinstance(cell.value, datetime) else cell.value) for cell in row]
         cells.faults |= {
             (number, j): f"{cell.coordinate}: the formula gives {texts[j]}; correct it"
             for j, cell in enumerate(row)
@@ -204,6 +204,12 @@ def column_letters(index: int) -> str:
         index, rest = divmod(index - 1, 26)
         letters = chr(65 + rest) + letters
     return letters
+
+
+def _as_dated(cell: Any) -> date:
+    """The date of a cell, without the time of day where its format does not show one."""
+    shown = re.sub(r'"[^"]*"|\[[^\]]*\]|\\.', "", cell.number_format).lower()
+    return cell.value if re.search("[hs]", shown) else cell.value.date()
 
 
 def _text(value: object) -> str:

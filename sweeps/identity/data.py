@@ -79,7 +79,7 @@ def load(folder: Path | None, request: Request) -> SweepData:
     name = "synthetic" if synthetic else _slug(folder.resolve().name)
     patches = replace(patches, fingerprint=_fingerprint(patches))
     splits = make_splits(request, patches)
-    leaks, replicates = _leakage(splits, patches)
+    leaks, replicates = _leakage(splits, patches, source.grouped_by)
     labels = request.labels if request.cv else ()
     notes = class_notes(patches.images, labels, bin_rule(request.config().split_unit)) + replicates
     images = image_digests(source)
@@ -124,7 +124,7 @@ def _suited_labels(folder: Path, options: dict[str, Any]) -> list[str]:
 
 
 def _leakage(
-    splits: dict[tuple[str, int], Split], patches: Patches
+    splits: dict[tuple[str, int], Split], patches: Patches, grouped_by: tuple[str, ...]
 ) -> tuple[dict[str, dict[str, float | None]], list[str]]:
     """Label -> shares of the test crops that were trained on, see `Leakage`, mean over folds; notes on replicates."""
     folds: dict[str, list[Leakage]] = {}
@@ -136,7 +136,7 @@ def _leakage(
             folds.setdefault(label, []).append(leakage(patches.table, split, size, patches.images, replicates))
     means = {label: mean_leakage(found) for label, found in folds.items()}
     worst = sorted(means, key=lambda label: means[label].replicate_share or 0.0)[-1:]
-    notes = [note for label in worst for note in replicate_note(means[label], columns[label])]
+    notes = [note for label in worst for note in replicate_note(means[label], columns[label], grouped_by)]
     return {label: asdict(mean) for label, mean in means.items()}, notes
 
 

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from deepdlt.dataset.classes import bin_label
 from deepdlt.dataset.create_dataset import CropOptions, create_dataset, load_patches
 from deepdlt.dataset.leakage import balance, leakage, mean_leakage
+from deepdlt.dataset.patches import Patches
 from deepdlt.dataset.stratified_split import Split, plain_split, stratified_folds
 from deepdlt.images.source import read_source
 
@@ -102,3 +103,17 @@ def test_the_studys_folds_leak_two_thirds_and_the_corrected_ones_nothing(real_im
     assert by_image.condition_share > 0.1  # replicates of one surface on both sides
     plain = plain_split(patches.images, patches.image_id, unit="crop")
     assert leakage(patches.table, plain).image_share == 0  # the study's base split is by image
+
+
+def test_the_balance_has_no_row_for_a_bin_without_values():
+    """Quantiles of a label that is mostly one value in the middle: the bin above that value is empty."""
+    values = [*range(6), *[50] * 13, *range(76, 81)]
+    images = pd.DataFrame({"image_id": np.arange(len(values)), "power": values})
+    crops = np.zeros((len(values), 1, 1, 1), np.uint8)
+    patches = Patches(crops, pd.DataFrame({"image_id": images["image_id"]}), images, "")
+    codes = bin_label(images["power"])
+    split = Split(NONE, NONE, np.arange(len(values)))
+    table = balance(patches, [split], "power")
+    assert set(range(codes.max())) - set(codes.tolist())
+    assert table["all"].tolist() == [int((codes == code).sum()) for code in sorted(set(codes.tolist()))]
+    assert not [name for name in table.index if "nan" in name]

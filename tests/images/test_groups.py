@@ -66,10 +66,31 @@ def test_the_remedy_that_the_note_names_divides_by_every_column(images):
     assert not [note for note in source.notes if "--group-by" in note]
 
 
-def test_process_columns_are_known_however_they_are_spelled():
-    names = ["Names", "ANGLE", "angle", "PP1", "NP", "EP1", "Spot Size", "pol_1", "∆τ", "wavelength", "roughness"]
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["Names", "ANGLE", "angle", "PP1", "NP", "EP1", "Spot Size", "pol_1", "∆τ", "wavelength", "roughness"],
+        ["file", "Angle", "pp1", "np", "ep1", "Wavelength", "Spot-size", "Pol-1", "roughness"],
+        ["names", "angle (°)", "PP 1 (ps)", "NP", "EP_1 (µJ)", "Delta tau (ps)", "Ra (nm)"],
+    ],
+)
+def test_process_columns_are_known_however_they_are_spelled(names):
     images = pd.DataFrame({name: [1] for name in names})
     assert condition_columns(images, ()) == (*names[1:-1],)
+
+
+def test_whoever_named_the_groups_is_not_told_to_name_others(images):
+    """Two samples of each process condition, told apart by a column: the share is said, no other groups are proposed."""
+    write(images, {**SET, "sample": [str(i // 2) for i in range(N)]})
+    source = read_source(images, ("angle",), group_by="angle,PP1,NP,EP1,sample")
+    table = pd.DataFrame({"image_id": np.arange(N), "x": 0, "y": 0})
+    replicates, columns = replicate_numbers(source.images, "angle")
+    folds = stratified_folds(source.images, np.arange(N), "angle", 3)
+    mean = mean_leakage([leakage(table, split, 64, source.images, replicates) for split in folds])
+    [note] = replicate_note(mean, columns, source.grouped_by)
+    assert "--group-by" not in note
+    assert note.startswith(f"{mean.replicate_share:.0%} of the test crops")
+    assert "sample" in note
 
 
 @pytest.mark.parametrize(

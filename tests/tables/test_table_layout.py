@@ -3,6 +3,7 @@
 import os
 import unicodedata
 import zipfile
+from datetime import datetime
 
 import openpyxl
 import pytest
@@ -300,3 +301,36 @@ def test_empty_and_repeated_names_are_refused():
     for text in ("", "a,,b", "a,a", "a,"):
         with pytest.raises(DataError, match="--labels must be distinct names separated by commas"):
             label_list(text)
+
+
+@pytest.mark.parametrize(
+    ("days", "problem"),
+    [
+        (["2024-05-01", "01.05.2024"], "'2024-05-01' and '01.05.2024'"),
+        (["1.5.2024", "01.05.2024"], "'1.5.2024' and '01.05.2024'"),
+        (["1/5/24", "1/5/2024"], "'1/5/24' and '1/5/2024'"),
+        (["1.5.2024", "12.5.2024"], ""),
+        (["2024-05-01", "2024-05-10 10:30:00"], ""),
+        (["1-1-10", "1-1-1"], ""),
+        (["v1.0.2", "1-2-3"], ""),
+    ],
+)
+def test_one_day_written_in_several_ways_is_refused_as_a_label_or_group(tmp_path, days, problem):
+    sheet = csv_sheet(tmp_path, "file,day\n" + "".join(f"{i}.png,{day}\n" for i, day in enumerate(days)))
+    for asked in ({"labels": ("day",)}, {"labels": (), "group_by": ("day",)}):
+        problems = read_columns(sheet, "file", **asked)[1]
+        assert [problem in text and "dates in several ways" in text for text in problems] == [True] * bool(problem)
+
+
+def test_a_workbook_gives_dates_as_it_shows_them(tmp_path):
+    """A date column with a hidden time of day has one value a day."""
+    times = [datetime(2024, 5, 1, 10, 30), datetime(2024, 5, 1, 11, 45)]
+    path = workbook(tmp_path, rows=[["file", "day", "time"], *([f"{i}.png", t, t] for i, t in enumerate(times))])
+    book = openpyxl.load_workbook(path)
+    for row in (2, 3):
+        book.active.cell(row, 2).number_format = 'dd/mm/yyyy "h"'
+        book.active.cell(row, 3).number_format = "yyyy-mm-dd hh:mm"
+    book.save(path)
+    sheet = read_sheet(path)
+    assert sheet.texts("day") == ["2024-05-01"] * 2
+    assert sheet.texts("time") == ["2024-05-01 10:30:00", "2024-05-01 11:45:00"]
