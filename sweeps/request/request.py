@@ -244,7 +244,8 @@ def _circular(conditions: Conditions) -> list[str]:
     """Fields that depend on themselves, directly or by way of others."""
     found = []
     for name in conditions:
-        reached, ahead = set(), [name]
+        reached: set[str] = set()
+        ahead = [name]
         while ahead:
             further = set(conditions.get(ahead.pop(), ())) - reached
             reached |= further
