@@ -225,7 +225,7 @@ def make_config(protocol: str, **settings: Any) -> TrainConfig:
     if protocol not in PROTOCOLS:
         raise ConfigError(f"unknown protocol {protocol!r}; choose {' or '.join(PROTOCOLS)}")
     names = [field.name for field in fields(TrainConfig)]
-    problems = [_unknown_field(key) for key in settings if key not in names]
+    problems = [unknown_field(key) for key in settings if key not in names]
     known = {key: value for key, value in settings.items() if key in names}
     try:
         config = TrainConfig(**{**PROTOCOLS[protocol], **known})
@@ -277,7 +277,8 @@ def field_called(name: str) -> str | None:
     return meant(name, [field.name for field in fields(TrainConfig)])
 
 
-def _unknown_field(key: str) -> str:
+def unknown_field(key: str) -> str:
+    """What to say of a name that is no hyperparameter's."""
     near = field_called(key)
     remedy = f"did you mean `{near}`?" if near else "docs/hyperparameters.md lists them"
     return f"`{key}` is not a hyperparameter; {remedy}"
