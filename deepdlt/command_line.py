@@ -87,10 +87,15 @@ class Parser(argparse.ArgumentParser):
         return [action for action in known if action is not None]
 
     def _note_repeated(self, typed_words: list[argparse.Action], found: argparse.Namespace) -> None:
-        """Say of an option that is there twice, and takes one value, which one counts."""
+        """Say of an option that is there twice, and takes one value, and of a repeated --set KEY, which one counts."""
         for action in dict.fromkeys(typed_words):
             if typed_words.count(action) > 1 and type(action).__name__ == "_StoreAction":
                 say(f"note: {action.option_strings[-1]} is given more than once; {getattr(found, action.dest)} counts")
+        settings = getattr(found, "set", None) or []
+        values = {name: value for name, _, value in (text.partition("=") for text in settings)}
+        for name, value in values.items():
+            if settings_named(settings).count(name) > 1:
+                say(f"note: --set {name} is given more than once; {value} counts")
 
     def error(self, message: str) -> NoReturn:
         """End with one line and exit code 2."""

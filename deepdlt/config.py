@@ -225,7 +225,7 @@ def make_config(protocol: str, **settings: Any) -> TrainConfig:
     if protocol not in PROTOCOLS:
         raise ConfigError(f"unknown protocol {protocol!r}; choose {' or '.join(PROTOCOLS)}")
     names = [field.name for field in fields(TrainConfig)]
-    problems = [_unknown_field(key) for key in settings if key not in names]
+    problems = [unknown_field(key) for key in settings if key not in names]
     known = {key: value for key, value in settings.items() if key in names}
     try:
         config = TrainConfig(**{**PROTOCOLS[protocol], **known})
@@ -244,7 +244,7 @@ def unusual(config: TrainConfig) -> list[str]:
 def parse_settings(texts: Iterable[str]) -> dict[str, Any]:
     """`["lr=1e-3", "optimizer=sgd"]` -> {"lr": 0.001, "optimizer": "sgd"}, each with the type of its field.
 
-    Does not check names, nor ranges: `make_config` does.
+    Of a repeated key the last value counts. Does not check names, nor ranges: `make_config` does.
 
     Raises:
         ConfigError: a text without `=`, or a value of another type than the field's; the message lists every problem.
@@ -257,8 +257,6 @@ def parse_settings(texts: Iterable[str]) -> dict[str, Any]:
             problems.append(f"--set takes KEY=VALUE, got {text!r}")
         elif name == "protocol":
             problems.append("--set does not take `protocol`; use --protocol")
-        elif name in settings:
-            problems.append(f"--set {name} is given more than once")
         else:
             try:
                 settings[name] = parse(name, types.get(name, str), value)
@@ -279,7 +277,8 @@ def field_called(name: str) -> str | None:
     return meant(name, [field.name for field in fields(TrainConfig)])
 
 
-def _unknown_field(key: str) -> str:
+def unknown_field(key: str) -> str:
+    """What to say of a name that is no hyperparameter's."""
     near = field_called(key)
     remedy = f"did you mean `{near}`?" if near else "docs/hyperparameters.md lists them"
     return f"`{key}` is not a hyperparameter; {remedy}"

@@ -9,6 +9,7 @@ from deepdlt.errors import hint
 
 CHOICES, HOLDS, RULE, USUAL = "choices", "holds", "rule", "usual"
 KINDS: dict[type, str] = {float: "a number", int: "a whole number", str: "text"}
+LARGEST = 2**53  # whole numbers up to which floats, logs and numpy agree
 
 
 @dataclass(frozen=True)
@@ -79,35 +80,41 @@ def parse(name: str, kind: type, text: str) -> Any:
         ValueError: the text is no such value; the message names the field, the value and the remedy.
     """
     try:
-        return kind(text)
+        found = kind(text)
     except ValueError:
         point = text.replace(",", ".")
         remedy = f"; decimals need a point: {name}={point}" if kind is float and _is_number(point) else ""
         raise ValueError(f"`{name}` must be {KINDS[kind]}, got {text!r}{remedy}") from None
+    return typed(name, kind, found)
 
 
 def typed(name: str, kind: type, value: Any) -> Any:
     """A value as its field holds it: 0 is 0.0 in a field of numbers, 3.0 is 3 in one of whole numbers.
 
-    numpy's scalars become Python's. Whether a number is finite and in its range is not checked.
+    numpy's scalars become Python's, and texts of an enumeration texts. Whether a number is finite and in its range is
+    not checked.
 
     Raises:
         ValueError: it is no value of this kind; the message names the field and the value.
     """
     if type(value).__module__ == "numpy" and getattr(value, "ndim", None) == 0:
         value = value.item()
+    if isinstance(value, int) and abs(value) > LARGEST:
+        raise ValueError(f"`{name}` must be at most 2**53, got {plain(value)}")
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     if kind is float and is_number:
         return float(value)
     if kind is int and is_number and float(value).is_integer():
         return int(value)
     if kind is str and isinstance(value, str):
-        return str(value)
+        return str.__str__(value)  # str() of an Enum's member is its name
     raise ValueError(f"`{name}` must be {KINDS[kind]}, got {value!r}")
 
 
 def plain(value: float) -> str:
-    """A number in few characters: `0.01`, `1e-5`, `512`."""
+    """A number in few characters: `0.01`, `1e-5`, `512`, and of a larger one than floats are for its size."""
+    if isinstance(value, int) and abs(value) > LARGEST:
+        return f"{'-' if value < 0 else ''}10**{math.log10(abs(value)):.3g}"
     return f"{value:g}".replace("e-0", "e-").replace("e+0", "e+")
 
 

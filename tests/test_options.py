@@ -8,7 +8,7 @@ from calling import command, parse
 
 from deepdlt.command_line import make_parser
 from deepdlt.commands import find_commands, load_command
-from deepdlt.config import ConfigError, parse_settings
+from deepdlt.config import parse_settings
 from deepdlt.in_use import NEEDS, in_use, sometimes_without_effect, without_effect
 from deepdlt.models import build_model
 from sweeps import planning, run
@@ -100,8 +100,8 @@ EFFECTS = {
     "train": {
         **DATA,
         "--protocol": "the training and its test",
-        "--set": "the training; a note where the field has no effect, refused when given twice",
-        "--epochs": "its length; refused beside --set epochs",
+        "--set": "the training; a note where the field has no effect or is given twice",
+        "--epochs": "its length; a note beside --set epochs",
         "--brightness": "the crops",
         "--fold": "the split; refused without --labels",
         "--folds": "the split; refused without --fold",
@@ -267,10 +267,10 @@ def make_default():
     return config_dict(TrainConfig())
 
 
-def test_a_setting_is_given_once():
-    with pytest.raises(ConfigError, match="--set lr is given more than once"):
-        parse_settings(["lr=0.1", "lr=0.2"])
-    assert command("train")(["--epochs", "2", "--set", "epochs=3"]) == 2
+def test_of_a_setting_that_is_given_twice_the_last_counts_and_that_is_said(capsys):
+    args = parse(["--space", "smoke", "--set", "lr=0.1", "--set", "width=8", "--set", "lr=0.2"])
+    assert parse_settings(args.set) == {"lr": 0.2, "width": 8}
+    assert capsys.readouterr().err == "note: --set lr is given more than once; 0.2 counts\n"
 
 
 def test_an_option_that_is_given_twice_says_which_value_counts(capsys):

@@ -80,8 +80,8 @@ def _prepare(args: argparse.Namespace) -> Training:
     """Check everything, read the images, cut the crops and split them."""
     settings = parse_settings(args.set)
     if args.epochs and "epochs" in settings:
-        raise ConfigError("--epochs and --set epochs say the same; leave one out")
-    config = make_config(args.protocol, **settings, **({"epochs": args.epochs} if args.epochs else {}))
+        say("note: --set epochs has no effect: --epochs says it")
+    config = make_config(args.protocol, **settings | ({"epochs": args.epochs} if args.epochs else {}))
     idle = without_effect(settings, {name: (value,) for name, value in config_dict(config).items()})
     for note in [*unusual(config), *idle]:
         say(f"note: {note}")

@@ -8,11 +8,21 @@ from dataclasses import dataclass
 from typing import Any
 
 from deepdlt.command_line import data_options, label_list
-from deepdlt.config import PROTOCOLS, ConfigError, TrainConfig, make_config, parse_settings, unusual
+from deepdlt.config import (
+    PROTOCOLS,
+    ConfigError,
+    TrainConfig,
+    field_called,
+    make_config,
+    parse_settings,
+    unknown_field,
+    unusual,
+)
+from deepdlt.errors import some_words
 from deepdlt.images import DLIP_LABELS
 from sweeps.errors import SweepRefused
 from sweeps.request.space_module import read_space
-from sweeps.space import Configuration, TuneSpace, domains
+from sweeps.space import Conditions, Configuration, TuneSpace, domains
 from sweeps.store import CV_OPTIONS
 from sweeps.tuning import schedulers
 
@@ -154,6 +164,10 @@ def _space_problems(request: Request) -> list[str]:
     problems += [
         f"{where}: `{n}` changes what is measured; it cannot be swept" for n in FIXED_FIELDS if n in space.axes
     ]
+    if request.cv_only and space.space.swept:
+        varied = some_words(f"`{name}`" for name in space.space.swept)
+        remedy = "give each one value, or search first: without CV_ONLY, with --cv"
+        problems.append(f"{where} is one configuration, cross-validated (CV_ONLY), and varies {varied}: {remedy}")
     if request.search == "grid" and space.grid([]) is None:
         problems.append(f"--search grid needs a finite space; {_why_endless(request)}")
     outside = [point.to_json() for point in space.points if not space.space.holds(point)]
@@ -212,8 +226,10 @@ def _why_endless(request: Request) -> str:
 
 
 def _condition_problems(space: TuneSpace) -> list[str]:
-    problems = []
+    problems = [f"CONDITIONS: `{name}` depends on itself; leave that out" for name in _circular(space.conditions)]
     for name, needs in space.conditions.items():
+        if field_called(name) != name:
+            problems.append(f"CONDITIONS: {unknown_field(name)}")
         if name not in space.fields:
             continue  # nothing that could depend on anything
         for other, values in needs.items():
@@ -222,6 +238,20 @@ def _condition_problems(space: TuneSpace) -> list[str]:
             elif not isinstance(values, list | tuple):
                 problems.append(f"CONDITIONS: `{name}` needs a list of values of `{other}`, got {values!r}")
     return problems
+
+
+def _circular(conditions: Conditions) -> list[str]:
+    """Fields that depend on themselves, directly or by way of others."""
+    found = []
+    for name in conditions:
+        reached: set[str] = set()
+        ahead = [name]
+        while ahead:
+            further = set(conditions.get(ahead.pop(), ())) - reached
+            reached |= further
+            ahead += further
+        found += [name] if name in reached else []
+    return found
 
 
 def _asks_for_cv(args: Namespace) -> bool:

@@ -1,21 +1,18 @@
 """A module of search_spaces/ -> its space, with every value read; what is wrong with it is said in words."""
 
-import ast
-import sys
-import traceback
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from types import ModuleType, TracebackType
+from types import ModuleType
 from typing import Any
 
-import search_spaces
+from deepdlt import rules
+from deepdlt.errors import hint
 from sweeps.errors import SweepRefused
-from sweeps.space import Configuration, Range, TuneSpace, read_fields, read_value
+from sweeps.request.space_source import load, repeated_keys
+from sweeps.space import Configuration, TuneSpace, alike, read_fields, read_value
 
 NEEDED = ("SPACE", "TRIALS", "EPOCHS")
 WHERE = "see search_spaces/__init__.py"
-OF_TUNE = ("ray", "tune", "search", "sample.py")
 
 
 @dataclass(frozen=True)
@@ -45,6 +42,7 @@ def read_space(name: str, fixed: Mapping[str, Any], protocol: str) -> SpaceModul
     if problems := list(_malformed(module)):
         raise SweepRefused("\n".join(f"search_spaces/{name}.py: {problem}; {WHERE}" for problem in problems))
     fields, problems = read_fields({**module.SPACE, **fixed})
+    problems = problems or list(_stray_points(module, fields, fixed))
     if problems:
         raise SweepRefused("\n".join(f"space {name}: {problem}" for problem in problems))
     conditions = {n: _needs(needs) for n, needs in getattr(module, "CONDITIONS", {}).items()}
@@ -53,74 +51,10 @@ def read_space(name: str, fixed: Mapping[str, Any], protocol: str) -> SpaceModul
     return SpaceModule(
         TuneSpace(fields, conditions, points, protocol),
         question=_question(module.__doc__ or ""),
-        trials=module.TRIALS,
-        epochs=module.EPOCHS,
+        trials=rules.typed("TRIALS", int, module.TRIALS),
+        epochs=rules.typed("EPOCHS", int, module.EPOCHS),
         cv_only=bool(getattr(module, "CV_ONLY", False)),
     )
-
-
-def load(name: str) -> ModuleType:
-    """Import the module of a space.
-
-    Raises:
-        SweepRefused: it cannot be; the message names the axis, or else the line, and says why.
-        ModuleNotFoundError: a package is not installed.
-    """
-    try:
-        return search_spaces.load(name)
-    except ModuleNotFoundError:
-        raise
-    except SyntaxError as error:
-        raise SweepRefused(f"search_spaces/{name}.py line {error.lineno}: {error.msg}; correct it") from error
-    except Exception as error:  # whatever a module may raise
-        raise SweepRefused(f"space {name}: {_in_words(name, error)}") from error
-
-
-def _in_words(name: str, error: Exception) -> str:
-    """`` `lr`: tune.loguniform(0, 0.01) must start above 0 ...``: what a module of data does wrong, and where."""
-    of_module, of_tune = None, None
-    for frame, _ in traceback.walk_tb(error.__traceback__):
-        path = Path(frame.f_code.co_filename)
-        if path.parent in map(Path, search_spaces.__path__) and path.stem == name:
-            of_module, of_tune = frame, None
-        elif of_module is not None and of_tune is None and path.parts[-4:] == OF_TUNE:
-            of_tune = frame
-    axis, line = _place(name, error.__traceback__)
-    where = f"`{axis}`" if axis else f"search_spaces/{name}.py line {line}"
-    called = Range.called(of_tune.f_code.co_name, of_tune.f_locals) if of_tune else None
-    problem = called.problem() if called else ""
-    return f"{where}: {problem or f'{type(error).__name__}: {error}'}"
-
-
-def _place(name: str, tb: TracebackType | None) -> tuple[str, int]:
-    """The key, in the module's dict or call, of the value in which an error was raised ("" for none), and its line."""
-    places = [each for each in traceback.extract_tb(tb) if Path(each.filename).stem == name]
-    if not places:
-        return "", 1
-    place = places[-1]
-    at = (place.lineno or 1, place.colno or 0)
-    tree = ast.parse(Path(place.filename).read_text(encoding="utf-8"))
-    around = [key for key, node in _named_values(tree) if _start(node) <= at < _end(node)]
-    return (around[-1] if around else ""), at[0]
-
-
-def _named_values(tree: ast.AST) -> Iterator[tuple[str, ast.expr]]:
-    """Outer ones before inner ones."""
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Dict):
-            for key, value in zip(node.keys, node.values, strict=True):
-                if isinstance(key, ast.Constant) and isinstance(key.value, str):
-                    yield key.value, value
-        elif isinstance(node, ast.keyword) and node.arg:
-            yield node.arg, node.value
-
-
-def _start(node: ast.expr) -> tuple[int, int]:
-    return node.lineno, node.col_offset
-
-
-def _end(node: ast.expr) -> tuple[int, int]:
-    return node.end_lineno or sys.maxsize, node.end_col_offset or sys.maxsize
 
 
 def _malformed(module: ModuleType) -> Iterator[str]:
@@ -129,13 +63,29 @@ def _malformed(module: ModuleType) -> Iterator[str]:
         yield f"SPACE must be a dict of hyperparameters, got {module.SPACE!r}"
     for name in ("TRIALS", "EPOCHS"):
         value = getattr(module, name)
-        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        try:
+            is_count = rules.typed(name, int, value) >= 1
+        except ValueError:
+            is_count = False
+        if not is_count:
             yield f"{name} must be a whole number of at least 1, got {value!r}"
     conditions, points = getattr(module, "CONDITIONS", {}), getattr(module, "POINTS", [])
     if not isinstance(conditions, Mapping) or not all(isinstance(needs, Mapping) for needs in conditions.values()):
         yield f"CONDITIONS must be a dict of dicts, hyperparameter -> other one -> its values, got {conditions!r}"
     if not isinstance(points, list | tuple) or not all(isinstance(point, Mapping) for point in points):
         yield f"POINTS must be a list of dicts, hyperparameter -> value, got {points!r}"
+    yield from repeated_keys(module)
+
+
+def _stray_points(module: ModuleType, fields: Mapping[str, Any], fixed: Mapping[str, Any]) -> Iterator[str]:
+    """What points say of fields that the space does not vary, where it is not what the space has; one line each."""
+    varied = TuneSpace(fields).domains
+    for point in getattr(module, "POINTS", []):
+        for name in (name for name in point if name not in varied and name not in fixed):
+            if name not in fields:
+                yield f"the point {dict(point)}: SPACE has no {name!r}{hint(str(name), fields)}"
+            elif not alike(_read(name, point[name]), fields[name]):
+                yield f"the point {dict(point)} is not in the space: there `{name}` is {fields[name]!r}"
 
 
 def _needs(needs: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 from . import domains as domains
 from .axis import Axis as Axis
+from .axis import alike as alike
 from .configuration import Configuration as Configuration
 from .configuration import describe as describe
 from .configuration import distinct as distinct

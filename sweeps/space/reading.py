@@ -5,10 +5,11 @@ value is a choice of it, and what no search could draw from is refused in words.
 """
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
+import numpy as np
 from ray import tune
 from ray.tune.search.sample import Categorical, Domain, Float, Integer, LogUniform, Normal, Quantized, Uniform
 
@@ -18,7 +19,6 @@ from sweeps.space import domains
 from sweeps.space.axis import alike
 
 KINDS: Mapping[str, type] = {field.name: field.type for field in fields(TrainConfig)}  # type: ignore[misc]
-LARGEST = 2**53  # whole numbers up to which floats, logs and numpy agree
 DECADES = 1000
 
 
@@ -59,9 +59,11 @@ class Range:
         """Why nothing can be drawn from it, with a remedy; "" where all is well."""
         low, high, step = self.low, self.high, self.step
         for number in (low, high, *([] if step is None else [step])):
+            if isinstance(number, int) and abs(number) > rules.LARGEST:
+                return f"{self} takes numbers up to 2**53, got {_number_text(number)}"
             if not _is_number(number):
                 return f"{self} takes finite numbers, got {number!r}"
-            if self.integer and not (float(number).is_integer() and abs(number) <= LARGEST):
+            if self.integer and not (float(number).is_integer() and abs(number) <= rules.LARGEST):
                 return f"{self} takes whole numbers up to 2**53, got {_number_text(number)}; or use tune.uniform"
         if low > high:
             return f"{self} has its ends in the wrong order: write {_swapped(self)}"
@@ -97,7 +99,7 @@ def read_field(name: str, value: Any) -> Any:
         return tune.choice(_choices(name, value.categories))
     if domains.is_axis(value):
         return _range(name, value)
-    if isinstance(value, str | int | float) or type(value).__module__ == "numpy":
+    if isinstance(domains.plain(value), str | int | float):
         return read_value(name, value)
     raise ValueError(f"`{name}` must be a value, tune.choice, or a range such as tune.loguniform{_instead(value)}")
 
@@ -112,7 +114,9 @@ def read_value(name: str, value: Any) -> Any:
     return domains.plain(value) if kind is None else rules.typed(name, kind, value)
 
 
-def _choices(name: str, written: Iterable[Any]) -> list[Any]:
+def _choices(name: str, written: Sequence[Any]) -> list[Any]:
+    if KINDS.get(name) is str and len(written) > 1 and all(isinstance(v, str) and len(v) == 1 for v in written):
+        raise ValueError(f"`{name}`: tune.choice takes a list: write tune.choice([{''.join(written)!r}])")
     found: list[Any] = []
     for value in (read_value(name, each) for each in written):
         if not any(alike(value, known) for known in found):
@@ -156,9 +160,10 @@ def _made(low: Any, high: Any, step: Any, logarithmic: bool) -> Domain:
 def _instead(value: Any) -> str:
     """What to write for a value that looks like choices."""
     listed = value.get("grid_search") if isinstance(value, dict) else value
+    listed = listed.tolist() if isinstance(listed, np.ndarray) else listed
     if isinstance(listed, list | tuple | set | range):
         more = ", with --search grid" if isinstance(value, dict) else ""
-        return f": write tune.choice({list(listed)!r}){more}"
+        return f": write tune.choice({[domains.rounded(each) for each in listed]!r}){more}"
     return ""
 
 
@@ -211,4 +216,4 @@ def _number_text(value: Any) -> str:
     value = domains.plain(value)
     if isinstance(value, bool) or not isinstance(value, int | float):
         return repr(value)
-    return str(value) if isinstance(value, int) else rules.plain(value)
+    return str(value) if isinstance(value, int) and abs(value) <= rules.LARGEST else rules.plain(value)

@@ -98,8 +98,9 @@ def test_bad_input_is_one_message_and_nothing_is_made(image_folder, elsewhere, c
     assert not (elsewhere / "run").exists()
 
 
-def test_epochs_of_the_option_win_over_those_of_a_setting(image_folder, elsewhere):
+def test_epochs_of_the_option_win_over_those_of_a_setting(image_folder, elsewhere, capsys):
     assert main(words(image_folder, "run", "--set", "epochs=2", "--epochs", "1")) == 0
+    assert "note: --set epochs has no effect: --epochs says it" in capsys.readouterr().err
     assert len(pd.read_csv("run/metrics.csv")) == 1
 
 
@@ -129,7 +130,7 @@ def test_ctrl_c_before_the_first_batch_is_told_too(image_folder, elsewhere, caps
     def interrupted(*args):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("deepdlt.commands.train.create_dataset", interrupted)
+    monkeypatch.setattr("deepdlt.commands.train.cut_patches", interrupted)
     assert main(words(image_folder, "run", "--epochs", "1")) == 130
     assert "nothing was trained" in capsys.readouterr().err
 
@@ -149,7 +150,7 @@ def test_a_loss_that_is_not_finite_is_told_without_a_traceback(image_folder, els
 def test_a_folder_that_cannot_be_written_is_exit_3(image_folder, elsewhere, capsys):
     (elsewhere / "file").write_text("")
     assert main(words(image_folder, elsewhere / "file" / "run", "--epochs", "1")) == 3
-    assert "choose another --out" in capsys.readouterr().err
+    assert "another --out begins anew" in capsys.readouterr().err
 
 
 def test_ctrl_c_leaves_a_checkpoint_and_prints_the_command_that_goes_on(image_folder, elsewhere):

@@ -36,13 +36,14 @@ def written(tmp_path, monkeypatch):
 
     def make(space, *options, more=""):
         name = f"written_{next(NUMBER)}"
-        head = "import numpy as np\nfrom ray import tune\nTRIALS = 20\nEPOCHS = 4\n"
+        head = "import numpy as np\nfrom enum import Enum; from ray import tune\nTRIALS = 20\nEPOCHS = 4\n"
         (tmp_path / f"{name}.py").write_text(f"{head}SPACE = {space}\n{more}\n")
         return make_request(parse(["--space", name, *options]))
 
     return make
 
 
+ENUMERATION = "list(Enum('Kind', {'A': 'relu', 'B': 'elu'}, type=str))"
 RUN = {
     "whole 0 among decimals": ("dropout", "tune.choice([0, 0.1, 0.3])", [0.0, 0.1, 0.3]),
     "only whole numbers": ("beta", "tune.choice([1, 4])", [1.0, 4.0]),
@@ -65,6 +66,11 @@ RUN = {
     "decimal multiples of a whole field": ("width", "tune.quniform(8, 24, 8)", [8, 16, 24]),
     "numpy's ends": ("blocks", "tune.randint(np.int64(1), np.int64(3))", [1, 2]),
     "decimal ends of whole numbers": ("blocks", "tune.randint(1.0, 3.0)", [1, 2]),
+    "an enumeration of texts": (
+        "activation",
+        "tune.choice(list(Enum('A', {'X': 'relu', 'Y': 'elu'}, type=str)))",
+        ["relu", "elu"],
+    ),
     "a step of decimals": ("dropout", "tune.quniform(0, 0.3, 0.1)", [0.0, 0.1, 0.2, 0.3]),
 }
 
@@ -154,6 +160,12 @@ REFUSED = {
         "write tune.choice([0.001, 0.0001]), with --search grid",
     ),
     "a list": ("lr", "[1e-3, 1e-4]", "write tune.choice([0.001, 0.0001])"),
+    "an array": ("dropout", "np.linspace(0, 0.3, 4)", "write tune.choice([0.0, 0.1, 0.2, 0.3])"),
+    "one text without a list": ("activation", "tune.choice('relu')", "write tune.choice(['relu'])"),
+    "more than a float can be": ("lr", "10**400", "must be at most 2**53, got 10**400"),
+    "more than one can print": ("latent_dim", "tune.choice([8, 10**5000])", "got 10**5e+03"),
+    "a range beyond floats": ("lr", "tune.uniform(1, 10**400)", "takes numbers up to 2**53, got 10**400"),
+    "a whole range beyond floats": ("latent_dim", "tune.randint(1, 10**400)", "takes numbers up to 2**53"),
     "a function of Tune": ("lr", "tune.sample_from(lambda spec: 1e-3)", "must be a value, tune.choice, or a range"),
     "a function": ("lr", "lambda: 1e-3", "must be a value, tune.choice, or a range"),
     "values between the ends": ("kernel_size", "tune.randint(3, 8)", "must be odd and in 1..15, got 4"),
@@ -191,11 +203,59 @@ def test_a_range_that_tune_itself_refuses_is_named_wherever_it_stands(written):
         ("SPACE = [1]", "SPACE must be a dict"),
         ("CONDITIONS = {'lr': 'adam'}", "CONDITIONS must be a dict of dicts"),
         ("POINTS = {'lr': 1e-3}", "POINTS must be a list of dicts"),
+        ("SPACE = {'lr': 1e-3, 'lr': 1e-4}", "line 6: 'lr' is there twice"),
+        ("CONDITIONS = {'lr': {}, 'beta': {}, 'lr': {}}", "line 6: 'lr' is there twice"),
+        ("POINTS = [{'lr': 1e-3, 'widht': 8}]", "SPACE has no 'widht'"),
+        ("SPACE['model'] = 'cnn_ae'; POINTS = [{'lr': 1e-3, 'model': 'res_ae'}]", "there `model` is 'cnn_ae'"),
+        ("CONDITIONS = {'widht': {'lr': [1e-3]}}", "`widht` is not a hyperparameter; did you mean `width`"),
+        ("CONDITIONS = {'lr': {'lr': [1e-3]}}", "`lr` depends on itself"),
+        (
+            "SPACE['blocks'] = 1; CONDITIONS = {'lr': {'blocks': [1]}, 'blocks': {'lr': [1e-3]}}",
+            "`lr` depends on itself.*\n.*`blocks` depends on itself",
+        ),
+        ("SPACE['dropout'] = tune.choice([0, 0.1]); CV_ONLY = True", r"varies `dropout`: give each one value"),
+        ("raise SystemExit('no data here')", "line 6: SystemExit: no data here"),
     ],
 )
 def test_a_module_with_a_mistake_is_refused_in_words(written, more, text):
     with pytest.raises(SweepRefused, match=text):
         written("{'lr': tune.choice([1e-3])}", more=more)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "latin-1"])
+def test_the_axis_is_named_whatever_the_editor_saved(tmp_path, monkeypatch, encoding):
+    monkeypatch.setattr(search_spaces, "__path__", [*search_spaces.__path__, str(tmp_path)])
+    name = f"written_{next(NUMBER)}"
+    head = "# coding: latin-1\n" if encoding == "latin-1" else ""
+    source = f"{head}from ray import tune\nSPACE = {{'lr': tune.loguniform(0, 1)}}  # Größe\n"
+    (tmp_path / f"{name}.py").write_bytes(source.encode(encoding))
+    with pytest.raises(SweepRefused, match=r"`lr`: tune\.loguniform\(0, 1\) must start above 0"):
+        make_request(parse(["--space", name]))
+
+
+def test_a_file_of_another_encoding_is_refused_with_a_remedy(tmp_path, monkeypatch):
+    monkeypatch.setattr(search_spaces, "__path__", [*search_spaces.__path__, str(tmp_path)])
+    name = f"written_{next(NUMBER)}"
+    (tmp_path / f"{name}.py").write_bytes("SPACE = {}\n".encode("utf-16"))
+    with pytest.raises(SweepRefused, match="UTF-8"):
+        make_request(parse(["--space", name]))
+
+
+def test_what_a_space_prints_is_no_output_of_the_sweep(written, capsys):
+    written("{'lr': 1e-3}", more="print('read')")
+    assert capsys.readouterr() == ("", "read\n")
+
+
+def test_counts_are_numbers_that_are_whole(written):
+    request = written("{'lr': tune.choice([1e-3, 1e-4])}", more="TRIALS, EPOCHS = 1e2, np.int64(3)")
+    assert (request.trials, request.epochs) == (100, 3)
+    assert {type(request.trials), type(request.epochs)} == {int}
+
+
+def test_points_may_repeat_what_the_space_fixes(written):
+    more = "POINTS = [{'lr': 1e-3, 'dropout': 0}]"
+    request = written("{'lr': tune.choice([1e-3, 1e-4]), 'dropout': 0.0}", more=more)
+    assert request.tune_space.points == [Configuration.of({"lr": 1e-3})]
 
 
 def test_points_are_the_values_of_their_axes(written):

@@ -144,7 +144,6 @@ import secrets, sys
 from pathlib import Path
 from sweeps.space.configuration import Configuration
 from sweeps.store.cell import Cell
-from sweeps.store.event_files import TrialLog, read_trial
 from sweeps.store.trial_record import COMPLETE, write_record
 
 secrets.token_hex = lambda count: "known"  # strace is told the names to watch
