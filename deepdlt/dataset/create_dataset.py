@@ -84,6 +84,7 @@ def create_dataset(source: Source, root: Path, options: CropOptions, progress: P
         source.images.to_csv(work / "images.csv", index=False)
         meta = {
             "fingerprint": fingerprint,
+            "content": drawn.fingerprint,
             "options": asdict(options),
             "source": source.folder.name,
             "text": text_columns(source.images),
@@ -122,7 +123,7 @@ def load_patches(folder: Path) -> Patches:
         crops = np.load(folder / "crops.npy", allow_pickle=False)
         table = pd.read_csv(folder / "crops.csv")
         images = read_images(folder / "images.csv", meta["text"])
-        fingerprint = meta["fingerprint"]
+        fingerprint = meta.get("content", meta["fingerprint"])  # older crops do not say
         notes = tuple(map(str, meta.get("notes", ())))  # older crops have none
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(f"{folder}: damaged crops ({error}); delete the folder and make them again") from error
@@ -163,13 +164,20 @@ def draw_crops(source: Source, options: CropOptions, progress: Progress | None =
         crops[filled - len(part) : filled, 0] = part
         filled -= len(part)
     table = pd.concat(tables, ignore_index=True)
-    return Patches(crops, table, source.images, crops_fingerprint(source, options), source.pixel_notes(looks))
+    return Patches(crops, table, source.images, _content(crops, table), source.pixel_notes(looks))
 
 
 def crops_fingerprint(source: Source, options: CropOptions) -> str:
-    """sha256 of the images and of the options of their crops."""
+    """sha256 of the image files and of the options of their crops: names the folder that keeps them."""
     identity = json.dumps([FORMAT_VERSION, source.fingerprint, asdict(options)])
     return hashlib.sha256(identity.encode()).hexdigest()
+
+
+def _content(crops: np.ndarray, table: pd.DataFrame) -> str:
+    """sha256 of the crops and of their table; files that were saved again with the same pixels have the same."""
+    digest = hashlib.sha256(crops)
+    digest.update(table.to_csv(index=False).encode())
+    return digest.hexdigest()
 
 
 def _renew_labels(target: Path, source: Source) -> None:

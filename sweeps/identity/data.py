@@ -88,9 +88,10 @@ def load(folder: Path | None, request: Request) -> SweepData:
 
 def _fingerprint(patches: Patches) -> str:
     """Of the crops and of what the search's split depends on; labels of folds are compared when a sweep goes on."""
-    name = search_label(patches.images)
-    values = patches.images[name].tolist() if name else []
-    return hashlib.sha256(json.dumps([patches.fingerprint, values]).encode()).hexdigest()
+    images, name = patches.images, search_label(patches.images)
+    values = images[name].tolist() if name else []
+    rows = [patches.fingerprint, images["file"].tolist(), images["condition"].tolist(), values]
+    return hashlib.sha256(json.dumps(rows).encode()).hexdigest()
 
 
 def _read(folder: Path, request: Request) -> Source:

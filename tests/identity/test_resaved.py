@@ -82,6 +82,18 @@ def test_a_table_saved_again_goes_on_with_the_same_sweep(folder, save, tmp_path)
     assert len(list((tmp_path / "data" / "patches").iterdir())) == 1  # nothing was cut again
 
 
+def test_images_that_are_saved_again_with_the_same_pixels_go_on(folder, tmp_path):
+    before, _ = described(folder)
+    open_sweep(tmp_path / "sweep", before)
+    for path in folder.glob("*.png"):
+        content = path.read_bytes()
+        Image.open(path).save(path, compress_level=0)
+        assert path.read_bytes() != content
+    after, _ = described(folder)
+    check_sweep(tmp_path / "sweep", after, data_changes)
+    assert after.data_fingerprint == before.data_fingerprint
+
+
 def test_the_table_beside_kept_crops_has_the_labels_of_now(folder, tmp_path):
     described(folder)
     write_csv(folder, corrected(rows()))

@@ -80,7 +80,7 @@ def test_process_columns_are_known_however_they_are_spelled(names):
 
 
 def test_whoever_named_the_groups_is_not_told_to_name_others(images):
-    """Two samples of each condition, told apart by a column: the share is said, no other groups are proposed."""
+    """Two samples of each condition, told apart by a column: no other groups are proposed."""
     write(images, {**SET, "sample": [str(i // 2) for i in range(N)]})
     source = read_source(images, ("angle",), group_by="angle,PP1,NP,EP1,sample")
     table = pd.DataFrame({"image_id": np.arange(N), "x": 0, "y": 0})
