@@ -142,9 +142,15 @@ class Parser(argparse.ArgumentParser):
 
 
 def _path(text: str) -> Path:
-    """The path of an option; an empty text, as of a variable that is not set, would be the folder one is in."""
+    """The path of an option. An empty text, as of a variable that is not set, would be the folder one is in."""
     if not text.strip():
         raise argparse.ArgumentTypeError(f"must name a folder or file, got {text!r}")
+    if "://" in text:
+        raise argparse.ArgumentTypeError(f"must be on a disk or a mounted share, got the address {text!r}")
+    try:
+        Path(text).expanduser().resolve()
+    except RuntimeError as error:  # no such user's home, or links in a circle
+        raise argparse.ArgumentTypeError(f"{text!r} leads nowhere: {error}") from error
     return Path(text)
 
 
