@@ -57,6 +57,7 @@ class Parser(argparse.ArgumentParser):
             formatter_class=argparse.RawDescriptionHelpFormatter,
             allow_abbrev=False,
         )
+        self.register("type", Path, _path)
         self.words: dict[str, Iterable[str]] = {}
         """Option -> the values that a person may type without it."""
 
@@ -143,6 +144,19 @@ class Parser(argparse.ArgumentParser):
         if "--data" in options and Path(typed).is_dir():
             return f"--data {shlex.quote(typed)}"
         return ""
+
+
+def _path(text: str) -> Path:
+    """The path of an option. An empty text, as of a variable that is not set, would be the folder one is in."""
+    if not text.strip():
+        raise argparse.ArgumentTypeError(f"must name a folder or file, got {text!r}")
+    if "://" in text:
+        raise argparse.ArgumentTypeError(f"must be on a disk or a mounted share, got the address {text!r}")
+    try:
+        Path(text).expanduser().resolve()
+    except RuntimeError as error:  # no such user's home, or links in a circle
+        raise argparse.ArgumentTypeError(f"{text!r} leads nowhere: {error}") from error
+    return Path(text)
 
 
 def run_command(command: Command, words: list[str] | None, prog: str, called: str = "") -> int:

@@ -126,7 +126,11 @@ def _check_space(name: str | None) -> None:
     """Refuse a name that is no space before anything heavy is imported."""
     if name not in search_spaces.names():
         known = search_spaces.names()
-        problem = f"unknown space {name!r}{hint(name, known)}" if name else "--space is missing, as in --space exp_grid"
+        problem = (
+            f"unknown space {name!r}{hint(Path(name).stem, known)}"
+            if name
+            else "--space is missing, as in --space exp_grid"
+        )
         raise SweepRefused(f"{problem}; spaces: {', '.join(known)}")
 
 

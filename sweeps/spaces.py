@@ -37,7 +37,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _first_line(path: Path) -> str:
     try:
-        doc = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
-    except (SyntaxError, UnicodeDecodeError) as error:
+        doc = ast.get_docstring(ast.parse(path.read_bytes())) or ""
+    except (SyntaxError, ValueError) as error:  # null bytes are a ValueError
         return f"(cannot be read: {error})"
     return doc.partition("\n")[0]

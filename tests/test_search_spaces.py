@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from calling import parse
+from calling import command, parse
 
 import search_spaces
 from sweeps.request.request import make_request
@@ -43,3 +43,15 @@ def test_the_product_in_the_docstring_is_the_size_of_the_grid(name):
         assert len(space.grid()) == int(stated[1])
     else:
         assert not space.axes
+
+
+def test_a_list_of_spaces_reads_them_as_python_does(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(search_spaces, "__path__", [str(tmp_path)])
+    (tmp_path / "marked.py").write_bytes('"With a byte order mark."'.encode("utf-8-sig"))
+    (tmp_path / "named.py").write_bytes('# coding: latin-1\n"Größe."'.encode("latin-1"))
+    (tmp_path / "wide.py").write_bytes('"Of PowerShell."'.encode("utf-16"))
+    assert command("spaces")([]) == 0
+    marked, named, wide = capsys.readouterr().out.splitlines()
+    assert marked.endswith("With a byte order mark.")
+    assert named.endswith("Größe.")
+    assert "cannot be read" in wide

@@ -14,6 +14,7 @@ from sweeps.folds import ALPHA
 from sweeps.identity import code as code_identity
 from sweeps.identity.data import SweepData
 from sweeps.identity.images import label_digests
+from sweeps.identity.resuming import is_older
 from sweeps.identity.splits import class_members, search_label
 from sweeps.request import Request
 from sweeps.store import FIXED, DataSummary, RaceRule, SweepFile, differences, read_sweep
@@ -27,19 +28,24 @@ def default_name(space: str, data: str, sweep_file: SweepFile) -> str:
 
 
 def extendable(sweep: Path, sweep_file: SweepFile) -> list[str]:
-    """Notes for people: which sweeps beside a new one hold trials of its space, which was edited since.
+    """Notes for people: which sweeps beside a new one are it before its space was edited, or of an older version.
 
     Args:
         sweep: folder of the new one, named by `default_name`; it need not exist.
     """
     if (sweep / "sweep.json").exists():
         return []
-    names = []
+    notes = []
     for path in sorted(sweep.parent.glob("*/sweep.json")):
         before = read_sweep(path.parent)
-        if before is not None and before.settings != sweep_file.settings and not differences(before, sweep_file):
-            names.append(path.parent.name)
-    return [f"{n} is this sweep before its space was edited; to extend that one: --name {n}" for n in names]
+        if before is None:
+            continue
+        name, different = path.parent.name, differences(before, sweep_file)
+        if different == [] and before.settings != sweep_file.settings:
+            notes.append(f"{name} is this sweep before its space was edited; to extend that one: --name {name}")
+        elif different == ["data_fingerprint"] and is_older(before, sweep_file):
+            notes.append(f"{name} is this sweep of an older version: it is kept, its trials are not counted here")
+    return notes
 
 
 def make_sweep_file(request: Request, data: SweepData, command: str) -> SweepFile:

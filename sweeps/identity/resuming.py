@@ -9,6 +9,7 @@ from pathlib import Path
 
 import torch
 
+from deepdlt.errors import some_words
 from deepdlt.models import resolve_precision
 from sweeps.errors import SweepRefused
 from sweeps.identity import code as code_identity
@@ -52,10 +53,29 @@ def data_changes(before: SweepFile, now: SweepFile) -> list[str]:
     """Which images, rows or labels in use differ, for the refusal of another data set."""
     if not before.images:
         return []
-    if not before.labels:  # an older sweep does not say which are in use
-        return _first(changed(before.images, now.images))
-    used = {*before.labels, *now.labels, *(now.grouped_by or ()), now.search_label or ""}
-    return _first(changed(of_labels(before.images, used), of_labels(now.images, used)))
+    if before.labels:
+        used = {*before.labels, *now.labels, *(now.grouped_by or ()), now.search_label or ""}
+        lines = changed(of_labels(before.images, used), of_labels(now.images, used))
+    else:  # an older sweep does not say which are in use
+        lines = changed(before.images, now.images)
+    is_same = before.data_fingerprint == now.data_fingerprint
+    return _first(lines) if lines or is_same else [f"images and labels are the same, {_other_rules(before, now)}"]
+
+
+def is_older(before: SweepFile, now: SweepFile) -> bool:
+    """Whether a sweep has the same images and labels, but is of a version that told data apart by more than these."""
+    same = before.images and before.data_fingerprint != now.data_fingerprint
+    return bool(same and before.grouped_by is None and not changed(before.images, now.images))
+
+
+def _other_rules(before: SweepFile, now: SweepFile) -> str:
+    """What makes other data of the same images and labels."""
+    if is_older(before, now):
+        return "but an older version compared more than these: its trials are not counted"
+    if before.grouped_by != now.grouped_by:
+        were, are = (some_words(map(repr, of.grouped_by)) if of.grouped_by else "no column" for of in (before, now))
+        return f"but grouped by {were} in the sweep, by {are} now (--group-by)"
+    return "but crops are cut in another way (as --pixel-pitch does)"
 
 
 def known_codes(sweep: Path, files: Mapping[str, str]) -> dict[str, Mapping[str, str]]:

@@ -1,6 +1,7 @@
 """What is asked: the command line with the space's defaults filled in, every axis and number checked."""
 
 import itertools
+import math
 import re
 from argparse import Namespace
 from collections.abc import Iterator
@@ -143,7 +144,7 @@ def _number_problems(request: Request, args: Namespace) -> list[str]:
             not request.cv_only or request.cv_top == 1,
             f"--cv-top: space {request.space} is one configuration; leave it out",
         ),
-        (_or(args.race_margin, 0.0) >= 0, f"--race-margin must be >= 0 dB, got {args.race_margin}"),
+        (0 <= _or(args.race_margin, 0.0) < math.inf, f"--race-margin must be >= 0 dB, got {args.race_margin}"),
         (
             request.race is None or request.cv_top >= 2,
             "--race compares configurations: add --cv-top 2 or more",

@@ -58,17 +58,23 @@ def check_resources(
     return fit_to(resources, cpus, n_gpus) if here else resources
 
 
+RAYS_OWN = ("auto", "local")
+"""Addresses for which Ray looks itself."""
+
+
 def check_address(address: str | None) -> None:
     """Ask a host:port for a connection first: Ray itself goes on trying for minutes.
 
     Raises:
-        SweepRefused: nothing answers there.
+        SweepRefused: it is none, or nothing answers there.
     """
-    if (address or "").startswith("ray://"):
-        raise SweepRefused(f"--address {address}: Ray Client runs Tune elsewhere; give the head's own host:port (6379)")
-    host, colon, port = (address or "").rpartition(":")
-    if not colon or not port.isdigit():
+    if address is None or address in RAYS_OWN:
         return
+    if address.startswith("ray://"):
+        raise SweepRefused(f"--address {address}: Ray Client runs Tune elsewhere; give the head's own host:port (6379)")
+    host, _, port = address.rpartition(":")
+    if not host or not (port.isascii() and port.isdigit() and int(port) < 2**16):
+        raise SweepRefused(f"--address must be host:port of a Ray cluster's head, or auto, got {address!r}")
     try:
         socket.create_connection((host, int(port)), timeout=5).close()
     except OSError as error:

@@ -1,5 +1,6 @@
 """Which sweep a command means: its name, and the sweeps beside it that it could extend."""
 
+import json
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -13,7 +14,7 @@ from sweeps.identity import description
 from sweeps.request.cells import search_cell
 from sweeps.request.request import LABELS, make_request
 from sweeps.space.tune_space import TuneSpace
-from sweeps.store.sweep_file import check_sweep, open_sweep
+from sweeps.store.sweep_file import SweepFile, check_sweep, open_sweep
 from sweeps.store.trial_record import COMPLETE, read_records, write_record
 
 NO_IMAGES = {"labels": [], "images": {}}
@@ -75,3 +76,16 @@ def test_the_automatic_name_of_an_edited_space_is_another_and_the_old_one_is_nam
     assert note.endswith(f"to extend that one: --name {old.name}")
     begin(tmp_path, wide, data)
     assert not description.extendable(new, asked)
+
+
+def test_a_sweep_of_an_older_version_is_told_beside_the_new_one(tmp_path):
+    """Its trials would be found by nobody: the same command has another default name."""
+    images = {"labels": ["NP"], "images": {"a.png": ["s1", 10]}}
+    now = SweepFile(space="smoke", data_fingerprint="y", images=images, grouped_by=("NP",))
+    old = tmp_path / "smoke-old"
+    old.mkdir()
+    (old / "sweep.json").write_text(json.dumps(replace(now, data_fingerprint="x", grouped_by=None).to_json()))
+    [note] = description.extendable(tmp_path / "smoke-new", now)
+    assert note == "smoke-old is this sweep of an older version: it is kept, its trials are not counted here"
+    assert not description.extendable(tmp_path / "smoke-new", replace(now, images={**images, "labels": ["PP1"]}))
+    assert not description.extendable(old, now)

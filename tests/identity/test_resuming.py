@@ -95,6 +95,22 @@ def test_changed_labels_are_named_in_the_refusal(tmp_path):
         check_sweep(tmp_path, SweepFile(data_fingerprint="y", images=now), resuming.data_changes)
 
 
+@pytest.mark.parametrize(
+    ("before", "now", "text"),
+    [
+        ({}, {}, "an older version compared more than these: its trials are not counted"),
+        ({"grouped_by": ["NP"]}, {"grouped_by": ()}, r"grouped by 'NP' in the sweep, by no column now \(--group-by\)"),
+        ({"grouped_by": []}, {"grouped_by": ("NP",)}, "grouped by no column in the sweep, by 'NP' now"),
+        ({"grouped_by": ["NP"]}, {"grouped_by": ("NP",)}, "crops are cut in another way"),
+    ],
+)
+def test_other_data_of_the_same_images_are_explained(tmp_path, before, now, text):
+    images = {"labels": ["NP"], "images": {"a.png": ["s1", 10], "b.png": ["s2", 20]}}
+    (tmp_path / "sweep.json").write_text(json.dumps({"data_fingerprint": "x", "images": images, **before}))
+    with pytest.raises(SweepRefused, match=text):
+        check_sweep(tmp_path, SweepFile(data_fingerprint="y", images=images, **now), resuming.data_changes)
+
+
 def test_a_trial_that_other_code_has_begun_starts_again_and_that_is_said(tmp_path, asked):
     folder = tmp_path / "s0001-abc"
     config = trial_config(search_cell(asked, Configuration(), "angle", "d"), folder.name)
