@@ -19,7 +19,7 @@ class Patches:
     """All crops of a data set.
 
     `crops`: (n, 1, size, size) uint8. `table`: one row per crop with `image_id`, `x`, `y` (left, top in px),
-    `brightness` (factor). `images`: one row per image with its labels. `fingerprint`: hash of images and options.
+    `brightness` (factor). `images`: one row per image with its labels. `fingerprint`: hash of the crops.
     `notes`: remarks on the pixels of the images, for the user.
     """
 
