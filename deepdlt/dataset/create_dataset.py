@@ -175,7 +175,7 @@ def crops_fingerprint(source: Source, options: CropOptions) -> str:
 
 def _content(crops: np.ndarray, table: pd.DataFrame) -> str:
     """sha256 of the crops and of their table; files that were saved again with the same pixels have the same."""
-    digest = hashlib.sha256(crops)
+    digest = hashlib.sha256(crops.data)
     digest.update(table.to_csv(index=False).encode())
     return digest.hexdigest()
 
