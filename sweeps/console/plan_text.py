@@ -39,7 +39,7 @@ def show_plan(plan: Plan, as_json: bool = False, file: TextIO | None = None) -> 
             table.add_row(name, text)
     console.print(table)
     for note in plan.notes:
-        console.print(f"note: {note}")
+        console.print(f"note: {note}", soft_wrap=True)  # commands in it can be copied
 
 
 def _left(plan: Plan) -> str:
