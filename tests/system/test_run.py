@@ -13,6 +13,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from PIL import Image, ImageOps
 from running_sweep import NET
 from waiting import HANG_GUARD_S, wait_for
 
@@ -242,8 +243,7 @@ def test_wider_options_extend_a_sweep_and_what_is_damaged_is_run_again(extended)
 def test_other_data_under_the_same_name_are_refused(finished, image_folder, tmp_path, call_here):
     other = Path(shutil.copytree(image_folder, tmp_path / "other"))
     png = next(other.rglob("*.png"))
-    raw = bytearray(png.read_bytes())
-    png.write_bytes(raw + b"x")
+    ImageOps.invert(Image.open(png)).save(png)
     done = call_here([*SMALL, "--data", str(other)], finished[0])
     assert done.returncode == 2
     assert "made with other settings; choose another --name" in done.stderr
