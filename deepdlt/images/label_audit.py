@@ -4,7 +4,6 @@ Two beams of half-angle theta make fringes of period wavelength / (2 sin theta),
 right. The audit names inconsistent images and changes no label.
 """
 
-import hashlib
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -65,8 +64,7 @@ def with_measured_angle(source: Source, progress: Progress | None = None) -> Sou
     """
     table = audit(source, progress)
     angle = table["suggested_angle"].fillna(table["angle"]).to_numpy(float)
-    fingerprint = hashlib.sha256(source.fingerprint.encode() + angle.tobytes()).hexdigest()
-    return replace(source, images=source.images.assign(**{MEASURED_ANGLE: angle}), fingerprint=fingerprint)
+    return replace(source, images=source.images.assign(**{MEASURED_ANGLE: angle}))
 
 
 def read_labelled(folder: Path, labels: tuple[str, ...], **options: Any) -> Source:

@@ -13,7 +13,7 @@ from deepdlt.commands.audit import contradictions
 from deepdlt.errors import DataError
 from deepdlt.figures.audit import audit_figure
 from deepdlt.images.fringe_period import measure_period
-from deepdlt.images.label_audit import COLUMNS, audit
+from deepdlt.images.label_audit import COLUMNS, audit, with_measured_angle
 from deepdlt.images.source import Source, read_source
 from deepdlt.synthetic.surface import PIXEL, Condition, surface, truth
 
@@ -129,6 +129,12 @@ def test_the_angle_of_the_picture_is_measured_and_suggested(mislabelled):
     assert table.loc[:3, "angle_measured"].to_numpy() == pytest.approx(11.6, rel=0.03)
     assert (table.loc[:3, "suggested_angle"] == 11.6).all()  # the sheet's own angle that is near
     assert table.loc[4:, "suggested_angle"].isna().all()
+
+
+def test_a_measured_label_is_no_part_of_the_identity_of_the_images(mislabelled):
+    measured = with_measured_angle(mislabelled)
+    assert measured.images["angle_measured"].tolist() == [11.6] * 5 + [19.0, 11.6, 19.0]
+    assert measured.fingerprint == mislabelled.fingerprint
 
 
 def test_the_audit_changes_no_label(mislabelled):
