@@ -60,6 +60,11 @@ def some(items: Sequence[object], shown: int = SHOWN) -> str:
     return listed + (f" and {len(items) - shown} more" if len(items) > shown else "")
 
 
+def many(n: int, what: str) -> str:
+    """`1 trial`, `3 trials`."""
+    return f"{n} {what}{'' if n == 1 else 's'}"
+
+
 def short(text: str, length: int = 60) -> str:
     """Text in quotes, cut after `length` characters."""
     return repr(text if len(text) <= length else text[:length] + "…")

@@ -6,7 +6,6 @@ from .classes import class_notes as class_notes
 from .classes import label_names as label_names
 from .create_dataset import SAMPLINGS as SAMPLINGS
 from .create_dataset import CropOptions as CropOptions
-from .create_dataset import crops_fingerprint as crops_fingerprint
 from .create_dataset import cut_patches as cut_patches
 from .create_dataset import draw_crops as draw_crops
 from .create_dataset import load_patches as load_patches

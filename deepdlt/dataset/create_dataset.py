@@ -70,7 +70,7 @@ def create_dataset(source: Source, root: Path, options: CropOptions, progress: P
         DataError: an image cannot be decoded or is smaller than a crop; every such image is named. Or there are crops
             that are not complete.
     """
-    fingerprint = crops_fingerprint(source, options)
+    fingerprint = _folder_fingerprint(source, options)
     target = root / f"patches-{fingerprint[:12]}"
     if (target / "meta.json").is_file():
         _renew_labels(target, source)
@@ -167,7 +167,7 @@ def draw_crops(source: Source, options: CropOptions, progress: Progress | None =
     return Patches(crops, table, source.images, _content(crops, table), source.pixel_notes(looks))
 
 
-def crops_fingerprint(source: Source, options: CropOptions) -> str:
+def _folder_fingerprint(source: Source, options: CropOptions) -> str:
     """sha256 of the image files and of the options of their crops: names the folder that keeps them."""
     identity = json.dumps([FORMAT_VERSION, source.fingerprint, asdict(options)])
     return hashlib.sha256(identity.encode()).hexdigest()

@@ -6,6 +6,7 @@ from typing import TextIO
 
 from rich.table import Table
 
+from deepdlt.errors import many
 from sweeps.console.plain import console_to
 from sweeps.folds import groups_text, leakage_text
 from sweeps.planning import Plan, span
@@ -27,8 +28,8 @@ def show_plan(plan: Plan, as_json: bool = False, file: TextIO | None = None) -> 
         "groups": "" if data.synthetic else groups_text(plan.sweep_file),
         "protocol": plan.sweep_file.protocol,
         "leakage": leakage_text(plan.sweep_file.leakage),
-        "trials": f"{_many(n_search, 'search trial')} + {_many(n_cv, 'fold run')},"
-        f" {_many(plan.request.epochs, 'epoch')} each; {_left(plan)}",
+        "trials": f"{many(n_search, 'search trial')} + {many(n_cv, 'fold run')},"
+        f" {many(plan.request.epochs, 'epoch')} each; {_left(plan)}",
         "resources": f"{resources.cpus_per_trial:g} CPU + {resources.gpus_per_trial:g} GPU per trial,"
         f" {resources.max_concurrent} at a time",
         "time": _time(plan),
@@ -45,17 +46,13 @@ def show_plan(plan: Plan, as_json: bool = False, file: TextIO | None = None) -> 
 def _left(plan: Plan) -> str:
     """`to run: 2 search trials + 8 fold runs; 10 done already; 1 failed (...)`: counts of this request only."""
     tally = plan.tally
-    parts = [_many(n, what) for n, what in zip(tally.to_run, ("search trial", "fold run"), strict=True) if n]
+    parts = [many(n, what) for n, what in zip(tally.to_run, ("search trial", "fold run"), strict=True) if n]
     texts = [f"to run: {' + '.join(parts)}" if parts else "nothing is left to run"]
     texts += [f"{sum(tally.done)} done already"] if any(tally.done) else []
     if failed := sum(tally.failed):
         remedy = f"--retry-failed repeats {'it' if failed == 1 else 'them'}"
         texts.append(f"{failed} failed ({'to be repeated' if plan.retry_failed else remedy})")
     return "; ".join(texts)
-
-
-def _many(n: int, what: str) -> str:
-    return f"{n} {what}{'' if n == 1 else 's'}"
 
 
 def _time(plan: Plan) -> str:

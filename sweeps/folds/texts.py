@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from typing import Any
 
+from deepdlt.errors import many
 from sweeps.folds.standings import FoldFindings
 from sweeps.folds.tables import FoldTable
 from sweeps.store import COMPLETE, FAILED, PRUNED, SweepFile
@@ -46,7 +47,7 @@ def counts_text(search: Iterable[str], folds: Iterable[str]) -> str:
             known = (*(s for s in STATUSES if s in counts), *sorted(counts.keys() - {*STATUSES}))
             listed = ", ".join(f"{counts[status]} {status}" for status in known)
             detail = "" if counts.keys() == {COMPLETE} else f" ({listed})"
-            parts.append(f"{kind} {n} {unit}{'' if n == 1 else 's'}{detail}")
+            parts.append(f"{kind} {many(n, unit)}{detail}")
     return ", ".join(parts) or "no trials"
 
 
@@ -105,7 +106,7 @@ def groups_text(sweep_file: SweepFile) -> str:
         return "each image by itself (--group-by COLUMN keeps replicates together)"
     n = len(set(sweep_file.conditions_of_images or ()))
     named = ", ".join(sweep_file.grouped_by)
-    return f"{n} condition{'' if n == 1 else 's'}: images with equal {named} stay together"
+    return f"{many(n, 'condition')}: images with equal {named} stay together"
 
 
 def most_leaked(by_label: Mapping[str, Mapping[str, float | None]], share: str) -> float:

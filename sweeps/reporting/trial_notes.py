@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from deepdlt.errors import many
 from sweeps.reporting.logs import INTERRUPTED, SweepLogs, Trial
 from sweeps.space import describe
 from sweeps.store import TrialRecord, tally_of
@@ -95,7 +96,7 @@ def not_comparable(records: Iterable[TrialRecord]) -> list[str]:
 def _retry(logs: SweepLogs) -> str:
     n = sum(tally_of(logs.sweep_file, logs.records).failed)
     command = logs.command_with("--retry-failed")
-    return f"{n} failed trial{'' if n == 1 else 's'}; after you fix the cause, repeat with: {command}" if n else ""
+    return f"{many(n, 'failed trial')}; after you fix the cause, repeat with: {command}" if n else ""
 
 
 def _circumstances(record: TrialRecord) -> dict[str, str]:
@@ -112,5 +113,5 @@ def _circumstances(record: TrialRecord) -> dict[str, str]:
 
 def _trials(names: Iterable[str]) -> str:
     listed = list(names)
-    count = f"{len(listed)} trial{'' if len(listed) == 1 else 's'}"
+    count = many(len(listed), "trial")
     return count if len(listed) > NAMED else f"{count}, {', '.join(listed)}"

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from deepdlt.command_line import settings_named
-from deepdlt.errors import some_words
+from deepdlt.errors import many, some_words
 from deepdlt.in_use import sometimes_without_effect, without_effect
 from sweeps.errors import SweepRefused
 from sweeps.request.request import Request
@@ -67,7 +67,7 @@ def _of_the_search(args: Namespace, now: Situation) -> Iterator[str]:
     if request.cv_only:
         return
     if "--trials" in args.given and size is not None and request.trials > size:
-        yield f"--trials {request.trials}: the space has no more than {_many(size, 'configuration')}"
+        yield f"--trials {request.trials}: the space has no more than {many(size, 'configuration')}"
     if "--minimize" in args.given and request.search != "optuna":
         yield (
             f"--minimize {request.minimize}: --search {request.search} is not led by it; the report compares"
@@ -85,13 +85,13 @@ def _of_cross_validation(now: Situation) -> Iterator[str]:
     request, planned = now.request, now.tally.planned[0]
     if request.cv and not request.cv_only and request.cv_top > planned:
         race = "; --race eliminates none" if request.race is not None and planned < 2 else ""
-        yield f"--cv-top {request.cv_top}: the search has {_many(planned, 'trial')}, no more are compared{race}"
+        yield f"--cv-top {request.cv_top}: the search has {many(planned, 'trial')}, no more are compared{race}"
 
 
 def _of_the_run(args: Namespace, now: Situation) -> Iterator[str]:
     fitting = now.resources.max_concurrent
     if args.address is None and args.max_concurrent is not None and args.max_concurrent > fitting:
-        yield f"--max-concurrent {args.max_concurrent}: this machine has room for {_many(fitting, 'trial')} at a time"
+        yield f"--max-concurrent {args.max_concurrent}: this machine has room for {many(fitting, 'trial')} at a time"
     if args.retry_failed and not any(now.tally.failed):
         yield "--retry-failed: no trial of this sweep has failed"
     if args.allow_code_change and not any(r.code not in (None, now.code) for r in now.records if r.is_complete):
@@ -100,7 +100,3 @@ def _of_the_run(args: Namespace, now: Situation) -> Iterator[str]:
         unseen = [option for option in UNSEEN_IN_A_PLAN if option in args.given]
         if unseen:
             yield f"--plan runs nothing: {some_words(unseen)} will count without it"
-
-
-def _many(n: int, what: str) -> str:
-    return f"{n} {what}{'' if n == 1 else 's'}"
