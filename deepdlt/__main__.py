@@ -13,7 +13,7 @@ from deepdlt.command_line import run_command, written
 from deepdlt.commands import OWN, find_commands, load_command, summary
 from deepdlt.errors import DONE, REFUSED, hint
 from deepdlt.machine import versions
-from deepdlt.terminal import own_streams, say
+from deepdlt.terminal import leave, own_streams, say
 
 PROG = "deepdlt"
 
@@ -48,5 +48,10 @@ def _help() -> str:
     )
 
 
+def script() -> None:
+    """The console script `deepdlt`."""
+    leave(main())
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    script()

@@ -15,6 +15,7 @@ if __name__ == "__main__":  # run from a checkout, installed or not
 
 from deepdlt.command_line import Parser, run_command
 from deepdlt.errors import DONE
+from deepdlt.terminal import leave
 from sweeps import reporting
 
 EPILOG = "exit codes: 0 written, 2 not a sweep, 3 storage failed"
@@ -39,4 +40,4 @@ def run(args: argparse.Namespace) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())

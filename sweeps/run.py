@@ -13,6 +13,7 @@ import shlex
 import sys
 import traceback
 from argparse import Namespace
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,7 +24,7 @@ if __name__ == "__main__":  # run from a checkout, installed or not
 import search_spaces
 from deepdlt.command_line import Parser, run_command, short_path, typed
 from deepdlt.errors import DONE, FAILED, INTERRUPTED, Interrupted, hint
-from deepdlt.terminal import say, unread
+from deepdlt.terminal import leave, say, unread
 
 # Faces: each imports its modules, and with them PyTorch and Ray, when one of its names is first used.
 from sweeps import console, execution, identity, planning, reporting, spaces, stopping, store
@@ -32,8 +33,9 @@ from sweeps.errors import RayFailed, SweepRefused
 from sweeps.request import options
 
 if TYPE_CHECKING:
+    from sweeps.identity import SweepData
     from sweeps.planning import Plan
-    from sweeps.request import Request
+    from sweeps.request import Request, Resources
     from sweeps.store import SweepFile
 
 EPILOG = options.EPILOG
@@ -62,10 +64,28 @@ def run(args: Namespace) -> int:
     requests.check_effects(args, request)
     resources = requests.check_resources(args.cpus_per_trial, args.gpus_per_trial, args.max_concurrent, args.address)
     requests.check_address(args.address)
-    data = identity.load(args.data, request)
+    source = identity.read(args.data, request)
+    storage = args.storage.expanduser().resolve()
+    with execution.RaySession(args.address, args.verbose, _ray_lost, preload=True) as session:
+        if args.address is None and not args.plan and _is_new(args, storage):  # else nothing may be left to run
+            requests.check_storage(storage)
+            execution.check_ray()
+            session.begin()
+        data = identity.cut(source, request, synthetic=args.data is None)
+        return _run(args, request, resources, data, storage, session)
+
+
+def _run(
+    args: Namespace,
+    request: "Request",
+    resources: "Resources",
+    data: "SweepData",
+    storage: Path,
+    session: "execution.RaySession",
+) -> int:
     sweep_file = identity.make_sweep_file(request, data, typed())
     name = args.name or identity.default_name(request.space, data.name, sweep_file)
-    sweep = args.storage.expanduser().resolve() / name
+    sweep = storage / name
     store.check_sweep(sweep, sweep_file, identity.data_changes)
     plan = planning.describe(request, resources, sweep_file, sweep, args.retry_failed)
     requests.check_storage(sweep, plan.missing_mb)
@@ -77,10 +97,11 @@ def run(args: Namespace) -> int:
         notes += identity.notes(request, resources, sweep, sweep_file, args.address is not None)
         notes += identity.extendable(sweep, sweep_file) if args.name is None else []
     plan = replace(plan, notes=tuple(notes))
-    if args.plan or not (plan.is_done or args.quiet):  # training steps are timed: seconds
+    if args.plan or not (plan.is_done or args.quiet):
         listed = planning.searched_settings(request) if plan.tally.to_run[0] else None
         known = list(store.read_records(sweep).values())
-        forecast = planning.estimate(request, listed, resources, data, known, plan.tally.to_run)
+        timing_s = planning.TIMING_S if args.plan else 0.0  # Ray's processes are starting: steps would seem slow
+        forecast = planning.estimate(request, listed, resources, data, known, plan.tally.to_run, timing_s)
         plan = replace(plan, forecast=forecast)
     if args.plan:
         console.show_plan(plan, args.json)
@@ -91,15 +112,30 @@ def run(args: Namespace) -> int:
     with store.sweep_lock(sweep):
         store.open_sweep(sweep, replace(sweep_file, codes=identity.known_codes(sweep, sweep_file.code["files"])))
         try:
-            execution.run_sweep(request, resources, data, sweep, args, _ray_lost)
+            with execution.BesideTrials(sweep, _due_later(request, data, sweep)):
+                execution.run_sweep(request, resources, data, sweep, args, session)
         except (RayFailed, BrokenPipeError) as error:
             if args.verbose:
                 traceback.print_exc()
             reason = "a connection broke" if isinstance(error, BrokenPipeError) else error
             raise Interrupted(f"error: {reason}. {_resume()}") from error
+        session.end()  # while baselines and report are made
         if not stopping.reason():
             execution.compute_baselines(request, data, sweep, args.quiet)
-        return _finish(request, sweep_file, sweep, args)
+        code = _finish(request, sweep_file, sweep, args)
+        session.close()  # members of a population train until then
+        return code
+
+
+def _due_later(request: "Request", data: "SweepData", sweep: Path) -> Iterator[object]:
+    """Steps of what is made anew after the trials, where little of it is left to do then."""
+    yield from execution.computed_baselines(request, data, sweep)
+    yield reporting.make_report(sweep)
+
+
+def _is_new(args: Namespace, storage: Path) -> bool:
+    """Whether no sweep is there that this command could go on with."""
+    return not any(storage.glob(f"{args.name or f'{args.space}-*'}/sweep.json"))
 
 
 def _option_notes(plan: "Plan", args: Namespace) -> list[str]:
@@ -167,4 +203,4 @@ def _resume() -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())

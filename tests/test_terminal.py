@@ -30,3 +30,27 @@ def test_a_line_comes_at_once_on_stderr(capsys):
 
     say("text")
     assert capsys.readouterr() == ("", "text\n")
+
+
+@pytest.mark.parametrize(
+    ("thread", "torn_down"), [("", False), ("threading.Thread(target=time.sleep, args=(0.2,)).start()", True)]
+)
+def test_a_process_ends_with_what_is_registered_and_without_taking_its_modules_apart(thread, torn_down):
+    code = f"""
+import atexit, sys, threading, time
+from deepdlt.terminal import leave
+
+class Module:
+    def __del__(self):
+        print("taken apart", file=sys.__stdout__ or sys.stdout, flush=True)
+
+kept = Module()
+atexit.register(print, "registered")
+print("printed", end=" ")
+{thread}
+leave(7)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 7
+    assert done.stdout.split("\n")[0] == "printed registered"
+    assert ("taken apart" in done.stdout) == torn_down

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterable
 import numpy as np
 import torch
 from scipy import fft
-from sklearn.decomposition import PCA
 
 from deepdlt.metrics import losses
 from deepdlt.metrics import similarity as metrics
@@ -122,6 +121,8 @@ def _evenly(n: int, most: int) -> np.ndarray:
 
 def _fit_pca(train: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
     """(h * w,) mean and (k, h * w) orthonormal components, float32."""
+    from sklearn.decomposition import PCA  # late: seconds, for the baselines alone
+
     flat = train.reshape(len(train), -1).astype(np.float32)
     flat /= 255
     with np.errstate(invalid="ignore"):  # identical crops have no variance

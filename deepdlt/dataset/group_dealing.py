@@ -4,7 +4,6 @@ import warnings
 
 import numpy as np
 import pandas as pd
-from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
 from deepdlt.errors import DataError
 
@@ -13,6 +12,8 @@ MOST_EXCHANGED = 1000  # groups; the table of their pairs has a million entries
 
 def deal_rows(classes: np.ndarray, groups: np.ndarray | None, n: int, seed: int) -> np.ndarray:
     """(rows,) part of each row: n parts that divide no group, stratified as well as the classes allow."""
+    from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold  # late: seconds, and trials deal nothing
+
     joint = _joint(classes)
     units = np.arange(len(joint)) if groups is None else groups
     per_class = pd.Series(units).groupby(joint).nunique()

@@ -1,11 +1,11 @@
-"""Baselines of a sweep: computed once per split and kept in baselines.json."""
+"""Baselines of a sweep: computed once per split, beside the trials or after them, and kept in baselines.json."""
 
 import hashlib
 import inspect
 import itertools
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -40,6 +40,14 @@ def compute_baselines(request: Request, data: SweepData, sweep: Path, quiet: boo
 
     PCA is fitted on all training crops: on 16,600 of them 128 components take 4 s, 1024 take 20 s (one core).
     """
+    with progress_bar("computing baselines", "splits") as progress:
+        for done, of in computed_baselines(request, data, sweep):
+            if not quiet:
+                progress(done, of)
+
+
+def computed_baselines(request: Request, data: SweepData, sweep: Path) -> Iterator[tuple[int, int]]:
+    """Compute one missing split after the other; yields how many are done, from 0, and how many there are."""
     records = read_records(sweep).values()
     if not any(record.is_complete for record in records):
         return  # nothing to compare with
@@ -50,15 +58,13 @@ def compute_baselines(request: Request, data: SweepData, sweep: Path, quiet: boo
     splits = {split.split: split for split in before.splits}
     keys = {place: _key(data, split, linear_sizes) for place, split in _wanted(request, data).items()}
     missing = [place for place, key in keys.items() if place not in splits or splits[place].key != key]
-    with progress_bar("computing baselines", "splits") as progress:
-        if missing and not quiet:
-            progress(0, len(missing))
-        for done, place in enumerate(missing, start=1):
-            rows = _rows(data.patches.crops, data.splits[place[:2]], linear_sizes)
-            splits[place] = SplitBaselines(*place, keys[place], rows)
-            write_baselines(sweep, replace(now, splits=tuple(splits.values())))
-            if not quiet:
-                progress(done, len(missing))
+    if missing:
+        yield 0, len(missing)
+    for done, place in enumerate(missing, start=1):
+        rows = _rows(data.patches.crops, data.splits[place[:2]], linear_sizes)
+        splits[place] = SplitBaselines(*place, keys[place], rows)
+        write_baselines(sweep, replace(now, splits=tuple(splits.values())))
+        yield done, len(missing)
     if not missing and now != before:
         write_baselines(sweep, now)
 

@@ -4,16 +4,16 @@ import errno
 import logging
 import os
 import select
-import signal
 import threading
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from deepdlt.machine import cpu_count
 from deepdlt.terminal import say
-from sweeps.errors import RayFailed, RayNotStarted, SweepRefused
+from sweeps.errors import RayNotStarted, SweepRefused
 from sweeps.execution.ray_needs import ROOT, prepare_ray, shared_elsewhere
 from sweeps.execution.watchdog import HANG
 
@@ -31,10 +31,8 @@ os.environ.update(
 os.environ.setdefault("RAY_worker_niceness", "0")
 
 import ray
-from ray.exceptions import GetTimeoutError
-from ray.tune import TuneError
 
-from sweeps.tuning import session_folder, silence_errors
+from sweeps.tuning import session_folder, silence_errors, started_workers, use_started_workers
 
 WORKER_ENV = {
     "TUNE_FUNCTION_THREAD_TIMEOUT_S": "600",  # a reused actor waits for its last trial to end (else Tune hangs)
@@ -42,9 +40,11 @@ WORKER_ENV = {
     "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")])),
     **{name: os.environ[name] for name in (HANG,) if name in os.environ},
 }
+PRELOADED = "torch._dynamo,sweeps.execution.trainable"
+"""What a trial needs; an optimizer imports torch._dynamo."""
 WATCHED = ("gcs_server", "raylet")
 LOOK_EVERY_MS = 500  # whether the run is over
-ANSWERS_WITHIN_S = (60.0, 240.0)
+ANSWERS_WITHIN_S = (60.0, 300.0)
 """Until it is said that no worker has started, and until it is given up: those that die are started again for ever."""
 NEEDS = {  # of the system, errno -> what to do; with these the same command fails again
     errno.EMFILE: "raise the limit of open files: ulimit -n 65536",
@@ -54,43 +54,119 @@ NEEDS = {  # of the system, errno -> what to do; with these the same command fai
 }
 
 
-@contextmanager
-def ray_session(address: str | None, verbose: bool, lost: Callable[[str], None]) -> Iterator[None]:
-    """Ray on this machine, or the cluster at an address.
+class RaySession:
+    """Ray on this machine, or the cluster at an address, for one run: it starts and ends beside other work.
+
+    A thread starts it, lives as long as it does, and ends it: the kernel ends Ray's processes together with the thread
+    that started them. As a context manager it is ended whatever happens.
 
     Args:
         lost: called from a thread with the name of one of Ray's own processes when it has died. Ray itself would wait
             a minute and then abort this process without a word.
-
-    Raises:
-        SweepRefused: this machine lacks what Ray needs; it would fail again.
-        RayNotStarted: twice in a row.
-        RayFailed: Tune raised an error of its own within.
+        preload: workers load what a trial needs while they wait for one.
     """
-    if not verbose:
-        logging.getLogger("ray").setLevel(logging.CRITICAL)
-        logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
-        silence_errors()
-    options: dict[str, Any] = {"num_cpus": cpu_count(), "include_dashboard": False} if address is None else {}
-    options |= {"log_to_driver": verbose, "logging_level": "INFO" if verbose else "CRITICAL"}
-    needed = {}
-    if address is None:
-        needed, options = prepare_ray(), options | shared_elsewhere()
-    _start(address=address or "local", runtime_env={"env_vars": WORKER_ENV, **needed}, **options)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ray.init's own handler would hide the interruption
-    over = threading.Event()
-    if address is None:
-        threading.Thread(target=_watch, args=(_own_processes(), lost, over), daemon=True).start()
-    try:
-        if address is None:
+
+    def __init__(
+        self, address: str | None, verbose: bool, lost: Callable[[str], None], *, preload: bool = False
+    ) -> None:
+        self._address, self._verbose, self._lost, self._preload = address, verbose, lost, preload
+        self._thread: threading.Thread | None = None
+        self._ready, self._over = threading.Event(), threading.Event()
+        self._error: BaseException | None = None
+        self._afterwards: list[Callable[[], object]] = []
+
+    def __enter__(self) -> "RaySession":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def begin(self) -> None:
+        """Start Ray without waiting for it; once."""
+        if self._thread is None:
+            if not self._verbose:
+                logging.getLogger("ray").setLevel(logging.CRITICAL)
+                logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
+                silence_errors()
+            self._thread = threading.Thread(target=self._live, name="ray", daemon=True)
+            self._thread.start()
+
+    def wait(self) -> None:
+        """Until trials can be run.
+
+        Raises:
+            SweepRefused: this machine lacks what Ray needs; it would fail again.
+            RayNotStarted: twice in a row.
+        """
+        self.begin()
+        self._ready.wait()
+        if self._error is not None:
+            raise self._error
+        if self._address is None:
             _wait_for_worker()
+
+    def afterwards(self, call: Callable[[], object]) -> None:
+        """Call this when Ray has ended; at once when it was never started."""
+        self._afterwards.append(call)
+
+    def end(self) -> None:
+        """Ask Ray to end, without waiting."""
+        self._over.set()
+
+    def close(self) -> None:
+        """End Ray and wait for its end."""
+        self.end()
+        if self._thread is not None:
+            self._thread.join()
+        while self._afterwards:
+            self._afterwards.pop(0)()
+
+    def _live(self) -> None:
+        try:
+            self._start()
+        except BaseException as error:
+            self._error = error
+        self._ready.set()
+        self._over.wait()
+        if self._error is None:
+            ray.shutdown()
+
+    def _start(self) -> None:
+        verbose = self._verbose
+        options: dict[str, Any] = {"log_to_driver": verbose, "logging_level": "INFO" if verbose else "CRITICAL"}
+        if self._address is not None:
+            _start(address=self._address, runtime_env={"env_vars": WORKER_ENV}, **options)
+            return
+        needed = prepare_ray()
+        use_started_workers()
+        options |= {"num_cpus": cpu_count(), "include_dashboard": False, **shared_elsewhere()}
+        preloaded = {"RAY_preload_python_modules": PRELOADED} if self._preload else {}
+        with _environment(WORKER_ENV | preloaded):  # inherited: a runtime environment would start workers a second time
+            _start(address="local", runtime_env=needed, **options)
+        threading.Thread(target=_watch, args=(_own_processes(), self._lost, self._over), daemon=True).start()
+
+
+@contextmanager
+def ray_session(address: str | None, verbose: bool, lost: Callable[[str], None]) -> Iterator[None]:
+    """A `RaySession` that is ready; for its arguments and errors see there."""
+    with RaySession(address, verbose, lost) as session:
+        session.wait()
         yield
-    except TuneError as error:
-        last = str(error).strip().rpartition("\n")[2]
-        raise RayFailed(f"Ray Tune gave up ({last}; --verbose says where)") from error
+
+
+@contextmanager
+def _environment(values: Mapping[str, str]) -> Iterator[None]:
+    """Set for the processes that are started meanwhile."""
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
     finally:
-        over.set()
-        ray.shutdown()
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
 
 
 def _start(**options: Any) -> None:
@@ -122,20 +198,19 @@ def _remedy(error: Exception) -> str:
 
 
 def _wait_for_worker() -> None:
-    """Let a process of Ray's answer, which the first trial then takes.
+    """Until processes of Ray's have started, which the first trials then take.
 
     Raises:
         RayNotStarted: none does. Ray itself says nothing of workers that die while they start.
     """
-    answer = ray.remote(num_cpus=0)(lambda: None).remote()
-    for limit in ANSWERS_WITHIN_S:
-        try:
-            ray.get(answer, timeout=limit)
-            return
-        except GetTimeoutError:
-            why = f"the files worker-* in {session_folder()}/logs say why"
+    began, limits = time.monotonic(), list(ANSWERS_WITHIN_S)
+    while not started_workers():
+        if time.monotonic() - began > limits[0]:
+            limit, why = limits.pop(0), f"the files worker-* in {session_folder()}/logs say why"
             say(f"no process of Ray's has started for {limit:.0f} s; {why}")
-    raise RayNotStarted(f"no process of Ray's could start; {why}")
+            if not limits:
+                raise RayNotStarted(f"no process of Ray's could start; {why}")
+        time.sleep(0.05)
 
 
 def _watch(processes: dict[int, str], lost: Callable[[str], None], over: threading.Event) -> None:

@@ -3,24 +3,24 @@
 import shutil
 from argparse import Namespace
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from sweeps.execution.session import ray_session  # isort: skip  (sets what Tune reads when it is imported)
+from sweeps.execution.session import RaySession  # isort: skip  (sets what Tune reads when it is imported)
 
 import ray
 from ray import tune
+from ray.tune import TuneError
 
 from deepdlt.config import VAES
 from sweeps import stopping
-from sweeps.errors import SweepRefused
+from sweeps.errors import RayFailed, SweepRefused
 from sweeps.execution.trainable import Job, train_cell
 from sweeps.execution.trial_ends import RETRIES, Phase, Silence, SweepProgress
 from sweeps.execution.trial_names import TrialNames
 from sweeps.identity import SweepData, provenance, search_label
-from sweeps.planning import plan
+from sweeps.planning import longest_first, plan
 from sweeps.request import (
     LABELS,
     Request,
@@ -63,7 +63,7 @@ from sweeps.tuning import (
 
 
 class SweepRun:
-    """One run of a sweep; `start_ray` is called before the first trial, if any is missing."""
+    """One run of a sweep; `wait_for_ray` is called before the first trial, if any is missing."""
 
     def __init__(
         self,
@@ -71,7 +71,7 @@ class SweepRun:
         resources: Resources,
         data: SweepData,
         sweep: Path,
-        start_ray: Callable[[], None],
+        wait_for_ray: Callable[[], None],
         *,
         quiet: bool = False,
         retry_failed: bool = False,
@@ -79,7 +79,7 @@ class SweepRun:
         self.request, self.resources, self.data, self.sweep = request, resources, data, sweep
         self.fingerprint = data.patches.fingerprint
         self.label = search_label(data.patches.images)
-        self.quiet, self.start_ray = quiet, start_ray
+        self.quiet, self.wait_for_ray = quiet, wait_for_ray
         self.kept = (COMPLETE, PRUNED) if retry_failed else (COMPLETE, PRUNED, FAILED)
         self.made_by = provenance()
         amounts = resources.cpus_per_trial, resources.gpus_per_trial
@@ -98,6 +98,7 @@ class SweepRun:
         if configurations is not None:
             cells = [search_cell(self.request, c, self.label, self.fingerprint) for c in configurations]
             trials = [names.trial(c, k) for k, c in enumerate(cells, 1) if c.identity not in done][:missing]
+            trials = longest_first(trials) if self.request.scheduler == "none" else trials
             if trials:
                 self._run("search", ListedSearch(trials), total, len(trials))
             return
@@ -133,7 +134,7 @@ class SweepRun:
         done = {identity for identity, record in records.items() if record.status in kept}
         trials = [trial_config(cell, cell.name_in(self.sweep)) for cell in cells if cell.identity not in done]
         if self.request.race is None:
-            searcher = ListedSearch(trials)
+            searcher = ListedSearch(longest_first(trials))
         else:
             searcher = RaceSearch(trials, self.sweep, grid, compared, self.request.race)
         if not searcher.left:
@@ -176,7 +177,7 @@ class SweepRun:
 
     def _run(self, phase: str, searcher: Any, total: int, missing: int) -> None:
         """Let Tune ask a searcher at most `missing` times."""
-        self.start_ray()
+        self.wait_for_ray()
         there = {"CPU": 0.0, "GPU": 0.0} | ray.cluster_resources()
         resources = fit_to(self.resources, there["CPU"], there["GPU"])
         # Ray would wait for ever.
@@ -218,6 +219,9 @@ class SweepRun:
         try:
             with stopping.finishing_epochs():
                 tuner.fit()
+        except TuneError as error:
+            last = str(error).strip().rpartition("\n")[2]
+            raise RayFailed(f"Ray Tune gave up ({last}; --verbose says where)") from error
         finally:
             progress.close()
             stopping.raise_storage_failure()  # the cause, whatever Tune made of it
@@ -226,39 +230,29 @@ class SweepRun:
 
 
 def run_sweep(
-    request: Request,
-    resources: Resources,
-    data: SweepData,
-    sweep: Path,
-    options: Namespace,
-    lost: Callable[[str], None],
+    request: Request, resources: Resources, data: SweepData, sweep: Path, options: Namespace, session: RaySession
 ) -> None:
-    """Search, then cross-validate if asked; whatever happens, Ray is stopped if it was started here.
+    """Search, then cross-validate if asked.
 
     Args:
-        options: `address`, `verbose`, `quiet` and `retry_failed` of the command line.
-        lost: see `ray_session`.
+        options: `quiet` and `retry_failed` of the command line.
+        session: begun when the first trial is run, if not before.
     """
     for stale in sweep.glob("events.out.tfevents.*"):  # TensorBoard takes the first declaration: keep one
         stale.unlink()
     with TrialLog(sweep) as log:
         log.hparams_experiment(*_hparam_domains(request), HPARAMS_METRICS | (VAE_METRICS if _has_vae(request) else {}))
-    with ExitStack() as stack:
-
-        def start_ray() -> None:
-            if not ray.is_initialized():
-                stack.enter_context(ray_session(options.address, options.verbose, lost))
-
-        run = SweepRun(
-            request, resources, data, sweep, start_ray, quiet=options.quiet, retry_failed=options.retry_failed
-        )
-        stack.callback(forget_generations, sweep)  # when Ray has ended: a member that trains may need them
-        stack.callback(shutil.rmtree, sweep / ".ray", ignore_errors=True)
-        shutil.rmtree(sweep / ".ray", ignore_errors=True)  # of a run that was killed
-        if not request.cv_only:
-            run.run_search()
-        if request.cv and not stopping.reason():
-            run.run_folds()
+    cache = sweep / ".ray"
+    session.afterwards(partial(shutil.rmtree, cache, ignore_errors=True))
+    session.afterwards(partial(forget_generations, sweep))  # a member that trains until Ray has ended may need them
+    shutil.rmtree(cache, ignore_errors=True)  # of a run that was killed
+    run = SweepRun(
+        request, resources, data, sweep, session.wait, quiet=options.quiet, retry_failed=options.retry_failed
+    )
+    if not request.cv_only:
+        run.run_search()
+    if request.cv and not stopping.reason():
+        run.run_folds()
 
 
 def _suggested(names: TrialNames, request: Request, label: str, data: str, settings: Configuration) -> TuneConfig:

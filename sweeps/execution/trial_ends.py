@@ -140,9 +140,11 @@ class SweepProgress(tune.Callback):
         if self.best:
             parts.append(f"best val_psnr_db {self.best[0]:.2f} ({self.best[1]})")
         parts += [f"then {self.phase.then} fold runs"] if self.phase.then else []
+        return " · ".join([*parts, *self._eta()])
+
+    def _eta(self) -> list[str]:
         left = self._left_s()
-        parts += [f"ETA {span(0.8 * left, 1.3 * left)}"] if left else []
-        return " · ".join(parts)
+        return [f"ETA {span(0.8 * left, 1.3 * left)}"] if left else []
 
     def _left_s(self) -> float | None:
         """At the pace so far, None while there is none: trials end as those did, folds have all epochs."""
@@ -232,7 +234,8 @@ class SweepProgress(tune.Callback):
             metrics = record.metrics
             seconds = f" in {record.seconds:.0f} s" if record.seconds is not None else ""
             text = f"{record.name} {status}, epoch {metrics['epoch']}{seconds}: val_psnr_db {metrics[METRIC]:.2f}"
-        self._say(f"[{sum(self.counts.values())}/{self.phase.total}] {text}")
+        eta = [] if self._live else self._eta()  # else it is in the live line
+        self._say(" · ".join([f"[{sum(self.counts.values())}/{self.phase.total}] {text}", *eta]))
         self._show()
 
     def _say(self, text: str) -> None:

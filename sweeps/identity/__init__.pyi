@@ -4,7 +4,8 @@ from . import resuming as resuming
 from .code import code_files as code_files
 from .code import digest as digest
 from .data import SweepData as SweepData
-from .data import load as load
+from .data import cut as cut
+from .data import read as read
 from .description import Provenance as Provenance
 from .description import default_name as default_name
 from .description import extendable as extendable

@@ -4,6 +4,8 @@ import hashlib
 import json
 import re
 import shlex
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -52,14 +54,13 @@ class SweepData:
     """On the classes and on replicates."""
 
 
-def load(folder: Path | None, request: Request) -> SweepData:
-    """Read and check the images (or make the built-in ones), cut them into crops once, and split them.
+def read(folder: Path | None, request: Request) -> Source:
+    """Read and check the images and their labels (or make the built-in ones); PyTorch is not needed for it.
 
     Raises:
         DataError, SweepRefused: images, labels or folds cannot be used; nothing but the cache was written.
     """
-    synthetic = folder is None
-    try:
+    with _cache():
         if folder is None:
             with progress_bar("making synthetic images", "images") as progress:
                 folder = make_synthetic(CACHE / "synthetic", "small", progress=progress)
@@ -67,16 +68,26 @@ def load(folder: Path | None, request: Request) -> SweepData:
         for note in source.notes:
             say(f"note: {note}")
         check_labels(request, source.images)
+    return source
+
+
+def cut(source: Source, request: Request, synthetic: bool) -> SweepData:
+    """Cut the images into crops, once, and split them.
+
+    Args:
+        source: what `read` returned.
+        synthetic: it is of the built-in images.
+
+    Raises:
+        DataError, SweepRefused: see `read`.
+    """
+    with _cache():
         options = crop_options(request.config(), synthetic, "augment_brightness" in request.tune_space.fields)
         with progress_bar("cutting crops", "images") as progress:
             patches = cut_patches(source, CACHE / "patches", options, progress)
         for note in patches.notes:
             say(f"note: {note}")
-    except OSError as error:
-        raise SweepRefused(
-            f"the crops cannot be kept in {CACHE.resolve()}: {error}; run this from a folder of yours"
-        ) from error
-    name = "synthetic" if synthetic else _slug(folder.resolve().name)
+    name = "synthetic" if synthetic else _slug(source.folder.resolve().name)
     patches = replace(patches, fingerprint=_fingerprint(patches))
     splits = make_splits(request, patches)
     leaks, replicates = _leakage(splits, patches, source.grouped_by)
@@ -84,6 +95,22 @@ def load(folder: Path | None, request: Request) -> SweepData:
     notes = class_notes(patches.images, labels, bin_rule(request.config().split_unit)) + replicates
     images = image_digests(source)
     return SweepData(patches, splits, name, synthetic, leaks, images, source.grouped_by, tuple(notes))
+
+
+def load(folder: Path | None, request: Request) -> SweepData:
+    """`read`, then `cut`."""
+    return cut(read(folder, request), request, folder is None)
+
+
+@contextmanager
+def _cache() -> Iterator[None]:
+    """A cache that cannot be written is refused."""
+    try:
+        yield
+    except OSError as error:
+        raise SweepRefused(
+            f"the crops cannot be kept in {CACHE.resolve()}: {error}; run this from a folder of yours"
+        ) from error
 
 
 def _fingerprint(patches: Patches) -> str:

@@ -1,7 +1,9 @@
 from . import plan as plan
+from .eta import TIMING_S as TIMING_S
 from .eta import Forecast as Forecast
 from .eta import estimate as estimate
 from .eta import span as span
+from .longest import longest_first as longest_first
 from .plan import Plan as Plan
 from .plan import describe as describe
 from .plan import missing_trials as missing_trials

@@ -28,12 +28,14 @@ from sweeps.store import FAILED, Pair, TrialRecord
 Span = tuple[float, float]
 """Lowest and highest."""
 ONCE: Span = (1.0, 1.0)
+TIMING_S = 3.0
+LATER = "each finished trial says how long the others will take; --plan says it beforehand"
 SURE = 1.28  # standard deviations: four of five cases
 OF_TIMED = (0.85, 1.2)  # an epoch against timed steps
 OF_FINISHED = (0.9, 1.12)  # and against the mean of finished trials
 SAVE_S_PER_MB = 0.003  # checkpoints: an epoch, per megabyte of a trial
 TRIAL_S = (0.3, 1.5)  # once per trial: test, pictures, handing over
-START_S, REPORT_S = (15.0, 30.0), (3.5, 9.0)  # imports, timed steps, Ray and its workers; Ray's end, tables, pages
+START_S, REPORT_S = (10.0, 30.0), (2.0, 9.0)  # imports, Ray and its workers; Ray's end, tables, pages
 BASELINES_S = (3e-4, 1e-3)  # per crop of a training split and 128 numbers of a code
 GO_ON = {"asha": 1 / 3, "median": 0.5, "hyperband": 0.6}
 """Share of the trials that a scheduler lets go on at epochs 1, 3, 9, ..."""
@@ -72,7 +74,7 @@ def estimate(
     data: SweepData,
     records: Sequence[TrialRecord],
     to_run: Pair,
-    budget_s: float = 3.0,
+    budget_s: float = TIMING_S,
 ) -> Forecast:
     """The forecast of the trials that are missing. Random numbers and the number of threads are left as they are.
 
@@ -80,7 +82,7 @@ def estimate(
         listed: settings of the search's trials, where they are known beforehand.
         records: of the sweep.
         to_run: search and cross-validation trials that are missing.
-        budget_s: for all timed steps together; large networks take longer.
+        budget_s: for all timed steps together; large networks take longer. 0 times none.
     """
     n_search, n_cv = to_run
     unknown = Forecast(None, "", trial_epochs=sum(to_run) * request.epochs)
@@ -93,7 +95,7 @@ def estimate(
         return replace(unknown, basis="unknown: no search trial is complete")
     pace = _pace(coming, data, records, resources, budget_s, sum(to_run))
     if not pace.epoch_s:
-        return replace(unknown, basis="unknown: no configuration fits into the GPU")
+        return replace(unknown, basis="unknown: no configuration fits into the GPU" if budget_s else LATER)
     patience, (_, scale) = min(config["early_stopping"] for config in coming), _split_and_scale(data)
     stops = (min(1.0, (1 + patience) / request.epochs), 1.0) if patience else ONCE
     parts = [_other_s(coming, data, bool(n_search), bool(records))]
@@ -174,7 +176,7 @@ def _coming(
     return [config for config in found if config not in done] or found
 
 
-def _kind(config: Configuration) -> Configuration:
+def kind(config: Configuration) -> Configuration:
     """What decides how much is computed: names and whole numbers. No learning rate, dropout or weight of a loss does;
     an activation does: ELU takes 1.7 times as long as ReLU on a CPU.
     """
@@ -190,18 +192,19 @@ def _pace(
     trials: int,
 ) -> _Pace:
     """From the finished trials of each kind that ran as the coming ones will, else from timed steps."""
-    counts, (split, scale) = Counter(map(_kind, coming)), _split_and_scale(data)
+    counts, (split, scale) = Counter(map(kind, coming)), _split_and_scale(data)
     finished: dict[Configuration, list[float]] = {}
     for r in records:
-        if r.is_complete and r.epoch_s and (r.device, r.threads) == _place(resources) and _kind(r.config) in counts:
-            finished.setdefault(_kind(r.config), []).append(r.epoch_s / (scale if r.is_fold else 1.0))
-    strange = sorted({_kind(c): c for c in reversed(coming) if _kind(c) not in finished}.values())
-    chosen = [strange[i] for i in np.linspace(0, len(strange) - 1, min(len(strange), MOST_TIMED)).round().astype(int)]
+        if r.is_complete and r.epoch_s and (r.device, r.threads) == _place(resources) and kind(r.config) in counts:
+            finished.setdefault(kind(r.config), []).append(r.epoch_s / (scale if r.is_fold else 1.0))
+    strange = sorted({kind(c): c for c in reversed(coming) if kind(c) not in finished}.values())
+    most = min(len(strange), MOST_TIMED) if budget_s else 0
+    chosen = [strange[i] for i in np.linspace(0, len(strange) - 1, most).round().astype(int)]
     timed = _timed(chosen, data.patches.crops, split, resources, budget_s / max(1, len(chosen)), trials)
     epoch_s = {kind: statistics.mean(of) for kind, of in finished.items()}
     for config, time in timed.items():
         whole = TrainConfig(**config)
-        epoch_s[_kind(config)] = time.epoch_s(whole, len(split.train), len(split.val)) + SAVE_S_PER_MB * trial_mb(whole)
+        epoch_s[kind(config)] = time.epoch_s(whole, len(split.train), len(split.val)) + SAVE_S_PER_MB * trial_mb(whole)
     turns = max(1, int(1 / resources.gpus_per_trial)) if resources.gpus_per_trial else 1  # that trials take on a GPU
     n, texts = sum(map(len, finished.values())), []
     texts += [f"{n} finished trial{'s' * (n > 1)}"] if n else []

@@ -90,7 +90,7 @@ def fit_to(resources: Resources, cpus: float, gpus: float) -> Resources:
     return replace(resources, max_concurrent=max(1, int(min(fitting, resources.max_concurrent))))
 
 
-def check_storage(sweep: Path, needed_mb: float) -> None:
+def check_storage(sweep: Path, needed_mb: float = 0.0) -> None:
     """Refuse a place where a sweep cannot be kept, before anything is started: its own ways of writing are tried.
 
     Args:

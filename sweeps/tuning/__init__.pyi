@@ -10,4 +10,6 @@ from .pruning import NOTHING as NOTHING
 from .pruning import reached as reached
 from .ray_internals import session_folder as session_folder
 from .ray_internals import silence_errors as silence_errors
+from .ray_internals import started_workers as started_workers
+from .ray_internals import use_started_workers as use_started_workers
 from .run_end import AtNextEpoch as AtNextEpoch

@@ -7,8 +7,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import ray
-from ray._private import worker
+from ray._private import state, worker
 from ray.exceptions import GetTimeoutError, RayActorError
+from ray.tune.execution.class_cache import _ActorClassCache
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import HyperBandScheduler, MedianStoppingRule, PopulationBasedTraining
 
@@ -156,3 +157,15 @@ def silence_errors() -> None:
     """Ray prints a paragraph on stdout for every worker that dies, log_to_driver or not; progress says it in a line."""
     if hasattr(worker, "print_to_stdstream"):
         worker.print_to_stdstream = lambda *_, **__: None
+
+
+def use_started_workers() -> None:
+    """Let trials run in workers that are there already. Tune asks for an environment of its own for them, of which
+    a local run needs nothing, so that Ray would start each worker a second time.
+    """
+    _ActorClassCache.get = lambda self, trainable: self._cache.setdefault(trainable, ray.remote(trainable))
+
+
+def started_workers() -> int:
+    """Number of processes that can run tasks and are known to Ray."""
+    return len(state.workers())

@@ -1,11 +1,12 @@
 """Ray as sweeps start it, and what is said where it does not start."""
 
 import errno
+import importlib
 import os
+import threading
 
 import pytest
 import ray
-from ray.exceptions import GetTimeoutError
 
 from sweeps.errors import RayNotStarted, SweepRefused
 from sweeps.execution import session
@@ -65,21 +66,10 @@ def test_a_busy_machine_is_tried_twice(starts, error):
 
 
 def test_workers_that_never_start_end_the_silence(monkeypatch, capsys):
-    def late(*_, timeout):
-        raise GetTimeoutError(f"nothing within {timeout} s")
-
-    class Remote:
-        def __init__(self, **_):
-            pass
-
-        def __call__(self, _):
-            return self
-
-        def remote(self):
-            return None
-
-    monkeypatch.setattr(session.ray, "remote", Remote)
-    monkeypatch.setattr(session.ray, "get", late)
+    clock = iter(range(0, 10_000, 10))
+    monkeypatch.setattr(session.time, "monotonic", lambda: next(clock))
+    monkeypatch.setattr(session.time, "sleep", lambda _: None)
+    monkeypatch.setattr(session, "started_workers", lambda: 0)
     monkeypatch.setattr(session, "session_folder", lambda: "/tmp/ray/session_x")
     with pytest.raises(RayNotStarted, match=r"the files worker-[*] in /tmp/ray/session_x/logs say why"):
         session._wait_for_worker()
@@ -90,3 +80,75 @@ def test_workers_that_never_start_end_the_silence(monkeypatch, capsys):
 def test_the_logs_that_are_named_are_there():
     session._wait_for_worker()
     assert os.path.isdir(f"{session.session_folder()}/logs")  # noqa: PTH112
+
+
+@pytest.fixture
+def stand_in(monkeypatch):
+    """Events of a Ray that starts when `stand_in.may_start` is set, and raises `stand_in.error`."""
+
+    class StandIn(list):
+        error = None
+        may_start = threading.Event()
+
+    log = StandIn()
+
+    def start(**options):
+        log.may_start.wait(20)
+        log.append("starts")
+        log.options, log.environment = options, dict(os.environ)
+        if log.error:
+            raise log.error
+
+    monkeypatch.setattr(session, "_start", start)
+    monkeypatch.setattr(session, "_own_processes", dict)
+    monkeypatch.setattr(session, "_wait_for_worker", lambda: log.append("worker"))
+    monkeypatch.setattr(session, "prepare_ray", dict)
+    monkeypatch.setattr(session.ray, "shutdown", lambda: log.append("ends"))
+    return log
+
+
+def test_ray_starts_and_ends_beside_other_work(stand_in):
+    with session.RaySession(None, True, print, preload=True) as ray_session:
+        ray_session.begin()
+        ray_session.afterwards(lambda: stand_in.append("afterwards"))
+        assert stand_in == []  # it has not started, and nothing waits for it
+        stand_in.may_start.set()
+        ray_session.wait()
+        ray_session.wait()
+        assert stand_in == ["starts", "worker", "worker"]
+        ray_session.end()
+        ray_session.close()
+        assert stand_in[3:] == ["ends", "afterwards"]
+    assert stand_in[5:] == []
+
+
+def test_what_workers_need_is_inherited_and_does_not_stay_here(stand_in):
+    stand_in.may_start.set()
+    before = dict(os.environ)
+    with session.RaySession(None, True, print, preload=True) as ray_session:
+        ray_session.wait()
+    assert stand_in.environment["RAY_preload_python_modules"] == session.PRELOADED
+    assert stand_in.environment["TUNE_FUNCTION_THREAD_TIMEOUT_S"] == "600"
+    assert dict(os.environ) == before
+
+
+def test_what_is_preloaded_can_be_imported():
+    for name in session.PRELOADED.split(","):
+        importlib.import_module(name)
+
+
+def test_the_error_of_a_start_is_raised_where_it_is_waited_for(stand_in):
+    stand_in.error = SweepRefused("no room")
+    stand_in.may_start.set()
+    with session.RaySession(None, True, print) as ray_session:
+        ray_session.begin()
+        with pytest.raises(SweepRefused, match="no room"):
+            ray_session.wait()
+    assert stand_in == ["starts"]  # what never started is not ended
+
+
+def test_a_session_that_was_never_needed_starts_nothing(stand_in):
+    called = []
+    with session.RaySession(None, True, print) as ray_session:
+        ray_session.afterwards(lambda: called.append(1))
+    assert (stand_in, called) == ([], [1])

@@ -2,7 +2,7 @@
 
 import errno
 from argparse import Namespace
-from contextlib import contextmanager
+from contextlib import suppress
 from types import SimpleNamespace
 
 import numpy as np
@@ -13,6 +13,7 @@ from ray.tune.search import Searcher
 
 from deepdlt.config import config_dict, make_config
 from sweeps import stopping
+from sweeps.errors import RayFailed
 from sweeps.execution import sweep_run as ray_runs
 from sweeps.execution.sweep_run import SweepRun, run_sweep
 from sweeps.request.request import make_request
@@ -26,6 +27,24 @@ pytestmark = pytest.mark.usefixtures("nothing_asks_for_the_end")
 
 OPTIONS = Namespace(address=None, verbose=False, quiet=True, retry_failed=False)
 FULL = OSError(errno.ENOSPC, "No space left on device")
+
+
+class Session:
+    """Stands in for RaySession."""
+
+    def __init__(self, log):
+        self.log, self.calls = log, []
+
+    def wait(self):
+        self.log.append("ray starts")
+
+    def afterwards(self, call):
+        self.calls.append(call)
+
+    def close(self):
+        self.log.append("ray ends")
+        for call in self.calls:
+            call()
 
 
 @pytest.fixture
@@ -44,16 +63,6 @@ def happened(monkeypatch):
 
     log = Happened()
 
-    @contextmanager
-    def ray_session(*_):
-        log.append("ray starts")
-        try:
-            yield
-        finally:
-            log.append("ray ends")
-
-    monkeypatch.setattr(ray_runs, "ray_session", ray_session)
-    monkeypatch.setattr(ray_runs.ray, "is_initialized", lambda: False)
     monkeypatch.setattr(ray_runs.ray, "cluster_resources", lambda: {"CPU": 2.0})
     monkeypatch.setattr(ray_runs.ray, "nodes", lambda: [{"Alive": True, "Resources": {"CPU": 2.0}}])
     monkeypatch.setattr(ray_runs, "search_label", lambda _: "angle")
@@ -82,31 +91,31 @@ def test_a_full_disk_comes_out_whatever_tune_makes_of_it(happened, data, tmp_pat
     happened.fit = fails(error, storage=FULL)
     monkeypatch.setattr(ray_runs, "close_study", lambda _: pytest.fail("behind a torn line"))
     with pytest.raises(OSError, match="No space left"):
-        run_sweep(asked(), Resources(1, 0, 1), data, tmp_path, OPTIONS, print)
+        run_sweep(asked(), Resources(1, 0, 1), data, tmp_path, OPTIONS, Session(happened))
 
 
 def test_a_full_disk_that_let_tune_end_comes_out_too(happened, data, tmp_path):
     happened.fit = lambda: stopping.storage_failed(FULL)
     with pytest.raises(OSError, match="No space left"):
-        run_sweep(asked(), Resources(1, 0, 1), data, tmp_path, OPTIONS, print)
+        run_sweep(asked(), Resources(1, 0, 1), data, tmp_path, OPTIONS, Session(happened))
 
 
 def test_another_error_of_tune_stays_what_it_is_and_the_study_is_closed(happened, data, tmp_path, monkeypatch):
     closed = []
     happened.fit = fails(TuneError("x"))
     monkeypatch.setattr(ray_runs, "close_study", closed.append)
-    with pytest.raises(TuneError, match="x"):
-        run_sweep(asked(), Resources(1, 0, 1), data, tmp_path, OPTIONS, print)
+    with pytest.raises(RayFailed, match=r"Ray Tune gave up \(x; --verbose says where"):
+        run_sweep(asked(), Resources(1, 0, 1), data, tmp_path, OPTIONS, Session(happened))
     assert closed == [tmp_path]
 
 
 @pytest.mark.parametrize("fit", [lambda: None, fails(KeyboardInterrupt())])
 def test_what_members_of_a_population_may_still_need_goes_when_ray_has_ended(happened, data, tmp_path, fit):
     happened.fit = fit
-    try:
-        run_sweep(asked(), Resources(1, 0, 1), data, tmp_path, OPTIONS, print)
-    except KeyboardInterrupt:
-        happened.append("interrupted")
+    session = Session(happened)
+    with suppress(KeyboardInterrupt):
+        run_sweep(asked(), Resources(1, 0, 1), data, tmp_path, OPTIONS, session)
+    session.close()
     assert happened[:3] == ["ray starts", "ray ends", "generations are forgotten"]
     assert not (tmp_path / ".ray").exists()
 
@@ -114,13 +123,13 @@ def test_what_members_of_a_population_may_still_need_goes_when_ray_has_ended(hap
 def test_the_searcher_of_the_default_search_is_the_guarded_one(happened, data, tmp_path, monkeypatch):
     searchers = []
     monkeypatch.setattr(SweepRun, "_run", lambda self, phase, searcher, *_: searchers.append(searcher))
-    run_sweep(asked(), Resources(1, 0, 1), data, tmp_path, OPTIONS, print)
+    run_sweep(asked(), Resources(1, 0, 1), data, tmp_path, OPTIONS, Session(happened))
     assert [type(searcher) for searcher in searchers] == [DistinctOptunaSearch]
 
 
 def test_ray_is_not_started_for_an_empty_list(happened, data, tmp_path, monkeypatch):
     monkeypatch.setattr(ray_runs.plan, "searched_settings", lambda _: [])
-    run_sweep(asked("--search", "random"), Resources(1, 0, 1), data, tmp_path, OPTIONS, print)
+    run_sweep(asked("--search", "random"), Resources(1, 0, 1), data, tmp_path, OPTIONS, Session(happened))
     assert "ray starts" not in happened
 
 
@@ -143,5 +152,5 @@ def test_a_race_is_run_again_while_it_gives_cells_back_and_not_when_nothing_can_
     monkeypatch.setattr(ray_runs, "update_sweep", lambda *_, **__: None)
     monkeypatch.setattr(ray_runs, "chosen_configurations", lambda *_: configs)
     request = asked("--cv", "--cv-top", "2", "--race", "--labels", "PP1", "--folds", "4")
-    run_sweep(request, Resources(1, 0, 1), data, tmp_path, OPTIONS, print)
+    run_sweep(request, Resources(1, 0, 1), data, tmp_path, OPTIONS, Session(happened))
     assert calls == ([8] if not at_a_time else [8, 3])

@@ -337,3 +337,15 @@ def test_the_disk_that_is_planned_is_that_of_the_checkpoints(settings):
 )
 def test_a_range_reads_well(low, high, text):
     assert span(low, high) == text
+
+
+def test_without_timed_steps_finished_trials_alone_tell(patches, told):
+    asked = request("--space", "smoke", "--search", "grid", "--trials", "4", "--scheduler", "none", *LONG)
+    data = SweepData(patches, make_splits(asked, patches), "d", True, {})
+    listed = searched_settings(asked)
+    said = estimate(asked, listed, ONE, data, [], (4, 0), 0.0)
+    assert (said.eta_s, said.epoch_s, said.trial_epochs, told) == (None, {}, 4000, [])
+    assert "--plan" in said.basis
+    done = [finished(30.0, kernel_size=3, epochs=1000, seed=42, lr=1.0)]
+    said = estimate(asked, listed, ONE, data, done, (4, 0), 0.0)
+    assert (said.basis, list(said.epoch_s), told) == ("1 finished trial", ["kernel_size 3"], [])

@@ -1,11 +1,13 @@
 """Ray's private names are where this version of Ray has them, and do what they are used for."""
 
+import os
 from types import SimpleNamespace
 
 import pytest
 import ray
 from ray._private import worker
 from ray.exceptions import GetTimeoutError, RayActorError
+from ray.tune.execution.class_cache import _ActorClassCache
 from ray.tune.execution.tune_controller import TuneController
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import HyperBandScheduler, MedianStoppingRule, PopulationBasedTraining, TrialScheduler
@@ -168,3 +170,17 @@ def test_what_prints_the_errors_of_workers_is_silenced(monkeypatch, capsys):
     ray_internals.silence_errors()
     worker.print_to_stdstream({"lines": ["a paragraph"]}, ignore_prefix=False)
     assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.usefixtures("shared_ray")
+def test_trials_run_in_workers_that_were_there():
+    there = {worker["pid"] for worker in ray_internals.state.workers().values()}
+    assert len(there) == ray_internals.started_workers() >= 1
+
+    class Trainable:
+        def pid(self):
+            return os.getpid()
+
+    made = _ActorClassCache().get(Trainable)
+    assert made._default_options.get("runtime_env") is None, f"{VERSION} gives trials an environment of their own"
+    assert ray.get(made.remote().pid.remote()) > 0
