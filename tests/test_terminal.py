@@ -3,6 +3,8 @@
 import subprocess
 import sys
 
+import pytest
+
 PROGRAM = """
 import sys, time
 from deepdlt.terminal import say, unread
@@ -33,7 +35,7 @@ def test_a_line_comes_at_once_on_stderr(capsys):
 
 
 @pytest.mark.parametrize(
-    ("thread", "torn_down"), [("", False), ("threading.Thread(target=time.sleep, args=(0.2,)).start()", True)]
+    ("thread", "torn_down"), [("", False), ("threading.Thread(target=time.sleep, args=(1,)).start()", True)]
 )
 def test_a_process_ends_with_what_is_registered_and_without_taking_its_modules_apart(thread, torn_down):
     code = f"""

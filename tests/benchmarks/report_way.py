@@ -48,17 +48,23 @@ def epoch(model: nn.Module, optimizer: torch.optim.Optimizer, train: Path, val: 
         loss.backward()
         optimizer.step()
         loss.item()
+    found = measure(model, DataLoader(BmpFolder(val), batch_size=32, num_workers=2))
+    return found["val_loss"], found["val_psnr_db"], found["val_ssim"]
+
+
+def measure(model: nn.Module, loader: DataLoader) -> dict[str, float]:
+    """Mean loss of the batches, and PSNR and SSIM image by image with scikit-image."""
     model.eval()
-    losses, psnr, ssim = [], [], []
+    criterion, losses, psnr, ssim = nn.MSELoss(), [], [], []
     with torch.no_grad():
-        for x in DataLoader(BmpFolder(val), batch_size=32, num_workers=2):
+        for x in loader:
             output = model(x)
             losses.append(criterion(output, x).item())
             for original, recon in zip(x[:, 0].numpy(), output[:, 0].numpy(), strict=True):
                 psnr.append(peak_signal_noise_ratio(original, recon, data_range=original.max() - original.min()))
                 unit = [(image - image.min()) / (image.max() - image.min()) for image in (original, recon)]
                 ssim.append(structural_similarity(*unit, win_size=5, data_range=1.0))
-    return tuple(float(np.mean(values)) for values in (losses, psnr, ssim))
+    return {"val_loss": float(np.mean(losses)), "val_psnr_db": float(np.mean(psnr)), "val_ssim": float(np.mean(ssim))}
 
 
 def make_model() -> tuple[nn.Module, torch.optim.Optimizer]:

@@ -174,8 +174,7 @@ def test_what_prints_the_errors_of_workers_is_silenced(monkeypatch, capsys):
 
 @pytest.mark.usefixtures("shared_ray")
 def test_trials_run_in_workers_that_were_there():
-    there = {worker["pid"] for worker in ray_internals.state.workers().values()}
-    assert len(there) == ray_internals.started_workers() >= 1
+    assert ray_internals.started_workers() >= 1
 
     class Trainable:
         def pid(self):
