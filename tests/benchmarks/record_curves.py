@@ -15,7 +15,7 @@ import csv
 import json
 import multiprocessing
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -84,11 +84,11 @@ def train(job: tuple[Request, int, Configuration, float]) -> list[object] | None
     return [request.space, request.seed, number, json.dumps(dict(settings)), *values]
 
 
-def ask(space: str, seed: int, fixed: str = "") -> Request:
+def ask(space: str, seed: int, fixed: Sequence[str] = ()) -> Request:
     """What `deepdlt sweep --space SPACE --seed SEED --set FIXED` asks for."""
     parser = Parser("deepdlt sweep")
     add_options(parser)
-    words = ["--space", space, "--seed", str(seed), *(["--set", fixed] if fixed else [])]
+    words = ["--space", space, "--seed", str(seed), *(word for text in fixed for word in ("--set", text))]
     return make_request(parser.parse_args(words))
 
 

@@ -246,28 +246,25 @@ def recorded(path: Path) -> dict[tuple[str, int], Rows]:
     return found
 
 
-def make_grid(space: str, fixed: str, rows: Rows) -> Grid:
-    """The full grid of a space, or its part with this value of a field (`KEY=VALUE`, as run.py's --set).
+def make_grid(space: str, fixed: Sequence[str], rows: Rows) -> Grid:
+    """The full grid of a space, or its part with these values of fields (`KEY=VALUE`, as run.py's --set).
 
     Raises:
         LookupError: the curve of a configuration is not recorded.
     """
-    asked, field = ask(space, 42, fixed), fixed.partition("=")[0]
-    known = {settings.without(field): curve for settings, *curve in rows.values() if _has(settings, fixed)}
+    asked, values = ask(space, 42, fixed), parse_settings(fixed)
+    there = [(settings, curve) for settings, *curve in rows.values() if values.items() <= dict(settings).items()]
+    known = {settings.without(*values): curve for settings, curve in there}
     settings = tuple(asked.tune_space.grid() or ())
     if missing := [each for each in settings if each not in known]:
-        raise LookupError(f"{space} {fixed}: no curves of {len(missing)} of {len(settings)} configurations")
-    values, losses = (np.array([known[each][part] for each in settings]) for part in (0, 1))
-    return Grid(asked, settings, values, losses)
-
-
-def _has(settings: Configuration, fixed: str) -> bool:
-    return not fixed or parse_settings([fixed]).items() <= dict(settings).items()
+        raise LookupError(f"{space} {' '.join(fixed)}: no curves of {len(missing)} of {len(settings)} configurations")
+    psnr_db, losses = (np.array([known[each][part] for each in settings]) for part in (0, 1))
+    return Grid(asked, settings, psnr_db, losses)
 
 
 @dataclass(frozen=True)
 class Noise:
-    """Differences of the curves of two seeds, of configurations with final values `at`."""
+    """Differences of the curves of two seeds, of configurations with final values `at`; none where all is empty."""
 
     at: np.ndarray
     values: np.ndarray
@@ -277,12 +274,16 @@ class Noise:
     def between(cls, one: Any, other: Any) -> "Noise":
         """Of the configurations that both have; what all of them have in common is the split's, and no noise."""
         both = sorted(set(one) & set(other))
+        if not both:
+            return cls(*np.empty((3, 0)))
         values, losses = (np.array([np.subtract(one[k][part], other[k][part]) for k in both]) for part in (1, 2))
         at = np.array([one[k][1][-1] for k in both])
         return cls(at, (values - np.median(values, 0)) / 2**0.5, (losses - np.median(losses, 0)) / 2**0.5)
 
     def onto(self, grid: Grid, rng: np.random.Generator, near: int = 12) -> Grid:
         """The grid of another seed: each curve with the noise of one that ends about as high."""
+        if not self.at.size:
+            return grid
         nearest = np.argsort(abs(grid.values[:, -1:] - self.at), axis=1)[:, :near]
         drawn = nearest[np.arange(len(nearest)), rng.integers(nearest.shape[1], size=len(nearest))]
         sign = rng.choice([-1.0, 1.0], (len(drawn), 1))

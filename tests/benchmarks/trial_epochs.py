@@ -6,8 +6,8 @@
 Replays searches over stored learning curves (curves.csv, made by record_curves.py). The schedulers and searches are
 those of the sweep, or Ray Tune's and Optuna's own. Two trials run at a time, their events in the order of their times:
 a kernel of 5 pixels takes twice as long as one of 3. A seed is that of the order of the trials, of the sampler, of the
-durations, and of the curves: each replay has a grid, and so a winner, of its own, which is the measured grid with the
-noise of another training seed, resampled from the differences of two measured ones.
+durations. With curves of a second training seed (`record_curves.py --seeds 43`) it is that of the curves too: each
+replay then has a grid, and so a winner, of its own, the measured one with noise resampled from the differences of both.
 """
 
 import argparse
@@ -30,9 +30,11 @@ from sweeps.store import METRIC, MODE
 from sweeps.tuning.pruning import Asha, Median
 
 SEEDS = 10
-SETS = ("exp_grid", "exp_grid kernel_size=3", "exp_grid kernel_size=5", "res_grid")
-"""Space, and the value that one of its fields is set to."""
+SETS = ("exp_grid", "exp_grid lr=1e-3", "exp_grid lr=1e-3 dropout=0.2", "exp_grid lr=1e-3 kernel_size=3", "res_grid")
+"""Space, and the values that some of its fields are set to; those whose curves are all recorded are replayed."""
 NEAR_DB = 0.1
+STARTUP = 10
+"""Trials that Optuna's samplers draw at random first."""
 
 
 def asha(first: float, eta: float) -> Callable[[], Any]:
@@ -102,7 +104,7 @@ def table(name: str, grid: Grid, noise: Noise, args: argparse.Namespace) -> list
         "|---|---|---|---|---|",
     ]
     for candidate in CANDIDATES:
-        if args.only in candidate.name:
+        if args.only in candidate.name and not _is_empty(candidate, grid, noise):
             runs = [
                 play(candidate, *(noise.onto(grid, np.random.default_rng([part, seed])) for part in (1, 2)), seed)
                 for seed in range(args.seeds)
@@ -110,6 +112,12 @@ def table(name: str, grid: Grid, noise: Noise, args: argparse.Namespace) -> list
             lines.append(f"| {candidate.name} | {cells(runs)} |")
             print(lines[-1], file=sys.stderr)
     return [*lines, ""]
+
+
+def _is_empty(candidate: Candidate, grid: Grid, noise: Noise) -> bool:
+    """Whether it would show nothing: a sampler that draws at random to its end, an earlier sweep that is this one."""
+    sampled = candidate.search in ("tpe", "gp") and round(candidate.share * len(grid.settings)) <= STARTUP
+    return sampled or (candidate.search == "warm" and not noise.at.size)
 
 
 def main() -> None:
@@ -122,9 +130,9 @@ def main() -> None:
     args = parser.parse_args()
     torch.set_num_threads(1)  # of Optuna's Gaussian process, whose matrices are small
     rows, lines = recorded(args.curves), []
-    noise = Noise.between(rows["exp_grid", 42], rows["exp_grid", 43])
+    noise = Noise.between(rows.get(("exp_grid", 42), {}), rows.get(("exp_grid", 43), {}))
     for name in SETS:
-        space, _, fixed = name.partition(" ")
+        space, *fixed = name.split()
         try:
             grid = make_grid(space, fixed, rows.get((space, 42), {}))
         except LookupError as error:
