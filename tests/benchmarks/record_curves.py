@@ -27,7 +27,7 @@ from deepdlt.dataset import Split, batches
 from deepdlt.training import evaluate
 from deepdlt.training.fit import augmentation, train_step
 from deepdlt.training.state import TrainingData, epoch_seed, new_run, steps_per_epoch
-from sweeps.identity import SweepData, load
+from sweeps.identity import SweepData, cut, read
 from sweeps.request import Request, make_request
 from sweeps.request.options import add_options
 from sweeps.space import Configuration
@@ -138,7 +138,7 @@ def read_rows(path: Path) -> list[dict[str, str]]:
 def _data(request: Request) -> SweepData:
     """Crops and split of a seed, loaded once per process."""
     if request.seed not in _LOADED:
-        _LOADED[request.seed] = load(None, request)
+        _LOADED[request.seed] = cut(read(None, request), request, synthetic=True)
     return _LOADED[request.seed]
 
 
