@@ -3,6 +3,7 @@
 examples:
   deepdlt report ray_results/my-sweep
   deepdlt report ray_results/my-sweep --json
+  deepdlt report s3://bucket/sweeps/my-sweep
 """
 
 import argparse
@@ -16,7 +17,8 @@ if __name__ == "__main__":  # run from a checkout, installed or not
 from deepdlt.command_line import Parser, run_command
 from deepdlt.errors import DONE
 from deepdlt.terminal import leave
-from sweeps import reporting
+from sweeps import reporting, store
+from sweeps.objects import place
 
 EPILOG = "exit codes: 0 written, 2 not a sweep, 3 storage failed"
 
@@ -28,14 +30,17 @@ def main(argv: list[str] | None = None) -> int:
 
 def add_options(parser: Parser) -> None:
     """Which sweep, and what to print."""
-    parser.add_argument("sweep", type=Path, metavar="SWEEP", help="folder of a sweep; the report goes to report/ in it")
+    what = "folder or URL of a sweep; the report goes to report/ in it"
+    parser.add_argument("sweep", type=place, metavar="SWEEP", help=what)
     parser.add_argument("--json", action="store_true", help="print the summary as JSON instead of the report's path")
 
 
 def run(args: argparse.Namespace) -> int:
     """Write the report, print where it is."""
-    summary = reporting.write_report(args.sweep)
-    print(json.dumps(summary, indent=1) if args.json else Path(summary["report"]) / "report.html")
+    sweep = store.fetch(args.sweep)
+    summary = reporting.write_report(sweep)
+    summary["report"] = store.publish_report(sweep)
+    print(json.dumps(summary, indent=1) if args.json else f"{summary['report']}/report.html")
     return DONE
 
 

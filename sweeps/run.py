@@ -30,6 +30,7 @@ from deepdlt.terminal import leave, say, unread
 from sweeps import console, execution, identity, planning, reporting, spaces, stopping, store
 from sweeps import request as requests
 from sweeps.errors import RayFailed, SweepRefused
+from sweeps.objects import is_url
 from sweeps.request import options
 
 if TYPE_CHECKING:
@@ -64,11 +65,11 @@ def run(args: Namespace) -> int:
     requests.check_effects(args, request)
     resources = requests.check_resources(args.cpus_per_trial, args.gpus_per_trial, args.max_concurrent, args.address)
     requests.check_address(args.address)
+    storage = store.reach(args.storage)
     source = identity.read(args.data, request)
-    storage = args.storage.expanduser().resolve()
     with execution.RaySession(args.address, args.verbose, _ray_lost, preload=True) as session:
         if args.address is None and not args.plan and _is_new(args, storage):  # else nothing may be left to run
-            requests.check_storage(storage)
+            requests.check_storage(Path(storage))
             execution.check_ray()
             session.begin()
         data = identity.cut(source, request, synthetic=args.data is None)
@@ -80,16 +81,16 @@ def _run(
     request: "Request",
     resources: "Resources",
     data: "SweepData",
-    storage: Path,
+    storage: Path | str,
     session: "execution.RaySession",
 ) -> int:
     sweep_file = identity.make_sweep_file(request, data, typed())
     name = args.name or identity.default_name(request.space, data.name, sweep_file)
-    sweep = storage / name
+    sweep = store.locate(storage, name)
     store.check_sweep(sweep, sweep_file, identity.data_changes)
     plan = planning.describe(request, resources, sweep_file, sweep, args.retry_failed)
-    requests.check_storage(sweep, plan.missing_mb)
-    notes = _option_notes(plan, args)
+    requests.check_storage(sweep, plan.missing_mb, request.scheduler)
+    notes = [*store.mount_notes(sweep), *_option_notes(plan, args)]
     if not plan.is_done:
         identity.check_code(sweep, sweep_file.code["files"], args.allow_code_change)
         notes += [*data.notes, *request.unusual(), *requests.space_notes(args, request)]
@@ -133,9 +134,9 @@ def _due_later(request: "Request", data: "SweepData", sweep: Path) -> Iterator[o
     yield reporting.make_report(sweep)
 
 
-def _is_new(args: Namespace, storage: Path) -> bool:
-    """Whether no sweep is there that this command could go on with."""
-    return not any(storage.glob(f"{args.name or f'{args.space}-*'}/sweep.json"))
+def _is_new(args: Namespace, storage: Path | str) -> bool:
+    """Whether no sweep is there that this command could go on with; of an object store it is not asked."""
+    return isinstance(storage, Path) and not any(storage.glob(f"{args.name or f'{args.space}-*'}/sweep.json"))
 
 
 def _option_notes(plan: "Plan", args: Namespace) -> list[str]:
@@ -172,7 +173,9 @@ def _check_space(name: str | None) -> None:
 
 def _finish(request: "Request", sweep_file: "SweepFile", sweep: Path, args: Namespace) -> int:
     """Write the report, print the summary on stdout, return the exit code."""
-    report = reporting.make_report(sweep) / "report.html"
+    store.refresh(sweep)
+    reporting.make_report(sweep)
+    report = store.publish_report(sweep) + "/report.html"
     retry = args.retry_failed and bool(stopping.reason())  # a run that came to its end has repeated them
     tally = planning.tally(request, store.read_records(sweep), sweep_file.data_fingerprint, retry)
     with unread(sys.stdout):
@@ -180,7 +183,7 @@ def _finish(request: "Request", sweep_file: "SweepFile", sweep: Path, args: Name
             print(console.summary_json(sweep, report))
         else:
             console.show_summary(sweep, sys.stdout, tally)
-            print(f"report: {short_path(report)}\ncompare: {_compare(sweep.parent)}")
+            print(f"report: {_short(report)}\ncompare: {_compare(store.compared_at(sweep))}")
     left = sum(tally.to_run)
     if stopping.reason() and left:
         say(f"{stopping.reason()}; trials left: {left}. {_resume()}")
@@ -191,11 +194,15 @@ def _finish(request: "Request", sweep_file: "SweepFile", sweep: Path, args: Name
     return FAILED if any(tally.failed) else DONE
 
 
-def _compare(storage: Path) -> str:
+def _short(place: str) -> str:
+    return place if is_url(place) else str(short_path(Path(place)))
+
+
+def _compare(storage: str) -> str:
     """The command that shows the curves of all sweeps there."""
     board = Path(sys.executable).with_name("tensorboard")
     start = [str(short_path(board))] if board.exists() else [sys.executable, "-m", "tensorboard.main"]
-    return shlex.join([*start, "--logdir", str(short_path(storage))])
+    return shlex.join([*start, "--logdir", storage])
 
 
 def _resume() -> str:

@@ -32,6 +32,7 @@ FLOORS = {
     ],
     "sweeps": [
         "space",
+        "objects",
         "store",
         "folds",
         "tuning",

@@ -10,6 +10,7 @@ from deepdlt.errors import many
 from sweeps.console.plain import console_to
 from sweeps.folds import groups_text, leakage_text
 from sweeps.planning import Plan, span
+from sweeps.store import address
 
 
 def show_plan(plan: Plan, as_json: bool = False, file: TextIO | None = None) -> None:
@@ -33,7 +34,7 @@ def show_plan(plan: Plan, as_json: bool = False, file: TextIO | None = None) -> 
         "resources": f"{resources.cpus_per_trial:g} CPU + {resources.gpus_per_trial:g} GPU per trial,"
         f" {resources.max_concurrent} at a time",
         "time": _time(plan),
-        "disk": f"about {plan.disk_mb} MB in {plan.sweep}",
+        "disk": f"about {plan.disk_mb} MB in {address(plan.sweep)}",
     }
     for name, text in rows.items():
         if text:

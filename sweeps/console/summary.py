@@ -7,7 +7,6 @@ from typing import Any, TextIO
 
 from rich.table import Table
 
-from deepdlt.command_line import short_path
 from sweeps.console.next_command import next_command
 from sweeps.console.plain import console_to
 from sweeps.console.train_command import train_command
@@ -29,9 +28,11 @@ from sweeps.store import (
     SweepFile,
     Tally,
     TrialRecord,
+    address,
     best_first,
     read_records,
     read_sweep,
+    shown,
     tally_of,
 )
 
@@ -67,7 +68,7 @@ def show_summary(sweep: Path, file: TextIO, tally: Tally | None = None) -> None:
         console.print(f"smallest of the tied configurations: {texts[smallest.configuration]}, {sizes}")
     console.print(counts_text(*([r.status for r in records if r.is_fold == kind] for kind in (False, True))))
     if ranked:
-        console.print(f"weights of the best: {short_path(sweep / ranked[0].name / 'best.pt')}", soft_wrap=True)
+        console.print(f"weights of the best: {shown(sweep / ranked[0].name / 'best.pt')}", soft_wrap=True)
     if ranked and (again := train_command(sweep_file, ranked[0])):
         console.print(f"train the best again: {again}", soft_wrap=True)
     command = next_command(sweep_file.command, tally or tally_of(sweep_file, records))
@@ -75,13 +76,13 @@ def show_summary(sweep: Path, file: TextIO, tally: Tally | None = None) -> None:
         console.print(f"next: {command}", soft_wrap=True)
 
 
-def summary_json(sweep: Path, report: Path) -> str:
+def summary_json(sweep: Path, report: str) -> str:
     """The same for scripts."""
     sweep_file, records = read_sweep(sweep) or SweepFile(), list(read_records(sweep).values())
     searched = _ranked(records, sweep_file)
     content = {
-        "sweep": str(sweep),
-        "report": str(report),
+        "sweep": address(sweep),
+        "report": report,
         "trials": _counts(records),
         "best": searched[0].to_json() if searched else None,
         **folds_json(_findings(sweep_file, records)),

@@ -16,6 +16,7 @@ from deepdlt.terminal import say
 from sweeps.errors import RayNotStarted, SweepRefused
 from sweeps.execution.ray_needs import ROOT, prepare_ray, shared_elsewhere
 from sweeps.execution.watchdog import HANG
+from sweeps.store import environment
 
 # Tune reads these when it is imported.
 os.environ.update(
@@ -39,6 +40,7 @@ WORKER_ENV = {
     "RAY_CHDIR_TO_TRIAL_DIR": "0",
     "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")])),
     **{name: os.environ[name] for name in (HANG,) if name in os.environ},
+    **environment(),
 }
 PRELOADED = "torch._dynamo,sweeps.execution.trainable"
 """What a trial needs; an optimizer imports torch._dynamo."""

@@ -41,10 +41,12 @@ from sweeps.store import (
     TrialLog,
     TrialRecord,
     TuneConfig,
+    address,
     best_first,
     read_record,
     read_records,
     read_trial,
+    remove,
     trial_config,
     trial_name,
     update_sweep,
@@ -83,7 +85,8 @@ class SweepRun:
         self.kept = (COMPLETE, PRUNED) if retry_failed else (COMPLETE, PRUNED, FAILED)
         self.made_by = provenance()
         amounts = resources.cpus_per_trial, resources.gpus_per_trial
-        self.job = Job(sweep, data.splits, data.patches.image_id, *amounts, self.made_by)
+        pruned = request.scheduler != "none"
+        self.job = Job(address(sweep), data.splits, data.patches.image_id, *amounts, pruned, self.made_by)
 
     def run_search(self) -> None:
         """Run the search trials that are missing; those of an edited space's former choices do not count."""
@@ -239,7 +242,7 @@ def run_sweep(
         session: begun when the first trial is run, if not before.
     """
     for stale in sweep.glob("events.out.tfevents.*"):  # TensorBoard takes the first declaration: keep one
-        stale.unlink()
+        remove(stale)
     with TrialLog(sweep) as log:
         log.hparams_experiment(*_hparam_domains(request), HPARAMS_METRICS | (VAE_METRICS if _has_vae(request) else {}))
     cache = sweep / ".ray"

@@ -29,14 +29,18 @@ from sweeps.execution.begun_trials import begin
 from sweeps.execution.watchdog import pause, watchdog
 from sweeps.identity import Provenance
 from sweeps.identity import code as code_identity
+from sweeps.objects import StoreError
 from sweeps.store import (
     COMPLETE,
     FAILED,
+    SEARCH,
     TrialLog,
     TuneConfig,
+    after_epoch,
     forget_failure,
     read_record,
     trial_cell,
+    trial_folder,
     trial_name,
     write_record,
 )
@@ -51,13 +55,16 @@ NOT_LOGGED = ("epoch", "finished", "best_epoch")
 class Job:
     """Data that all trials of a sweep share; the arrays come through Ray's object store, once per node."""
 
-    sweep: Path
+    sweep: str
+    """Its address: on other nodes its folder may be another one."""
     splits: dict[tuple[str, int], Split]
     """(label, fold) -> split; fold 0 is the plain one."""
     image_id: np.ndarray
     """(n_crops,) image of each crop."""
     cpus: float
     gpus: float
+    is_pruned: bool
+    """Whether a scheduler may stop a trial after any epoch."""
     made_by: Provenance
     """For the record of each trial."""
 
@@ -71,7 +78,12 @@ def train_cell(config: TuneConfig, crops: np.ndarray, job: Job) -> None:
     Args:
         crops: (n, 1, size, size) uint8, read-only.
     """
-    cell, directory = trial_cell(config), job.sweep / trial_name(config)
+    with trial_folder(job.sweep, trial_name(config)) as directory:
+        _train_in(directory, config, crops, job)
+
+
+def _train_in(directory: Path, config: TuneConfig, crops: np.ndarray, job: Job) -> None:
+    cell = trial_cell(config)
     here = code_identity.digest(code_identity.code_files())
     job = replace(job, made_by=replace(job.made_by, code=here))
     forget_failure(directory)
@@ -81,7 +93,10 @@ def train_cell(config: TuneConfig, crops: np.ndarray, job: Job) -> None:
             place: dict[str, Any] = {"kind": cell.kind, "label": cell.label, "fold": cell.fold, "n_folds": cell.n_folds}
             log.session_start(directory.name, {**cell.config, **place})
             log.flush()  # a trial that ends in its first epoch is still known by its settings
+            after_epoch(directory, may_end=True)
             _train(config, crops, job, directory, log, alive)
+    except StoreError:  # no fault of the trial: Tune tries it again
+        raise
     except Exception as error:  # committed here, where the reason is known
         record = read_record(directory)
         if record is None or not record.is_complete:
@@ -134,7 +149,8 @@ def _train(
         if epoch > told or metrics["finished"]:
             numbers = {name: float(value) for name, value in metrics.items()} | {"epoch": epoch}
             mark = population.checkpoint(config, directory, metrics)
-            pause()  # a member of a population may wait for the others here
+            pause()  # the store may be slow, and a member of a population waits for the others here
+            after_epoch(directory, may_end=job.is_pruned and cell.kind == SEARCH)
             tune.report(numbers | {"parameters": parameters}, checkpoint=mark)  # may stop the trial
             alive(now=True)
     return None

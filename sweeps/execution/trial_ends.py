@@ -26,14 +26,14 @@ from sweeps.store import (
     SEARCH,
     TrialLog,
     TrialRecord,
-    read_record,
+    address,
+    ended_record,
     trial_cell,
     trial_name,
     write_record,
 )
 
 FULL_DISK = 10_000_000  # bytes; a trial's checkpoints and logs need about as many
-SHARED_WITHIN_S = 10.0  # until a file written on one node is seen on another
 RETRIES = 3  # of a trial whose process died
 
 
@@ -164,9 +164,7 @@ class SweepProgress(tune.Callback):
 
     def _complete(self, trial: Any) -> None:
         directory, cell = self.sweep / _name(trial), trial_cell(trial.config)
-        record = read_record(directory)
-        if record is None and trial.last_result and trial.last_result.get("finished"):
-            record = self._finished_elsewhere(directory)
+        record = ended_record(directory, bool(trial.last_result and trial.last_result.get("finished")))
         if record is None and stopping.reason():
             self._left(trial)
             return
@@ -178,7 +176,7 @@ class SweepProgress(tune.Callback):
 
     def _error(self, trial: Any) -> None:
         directory = self.sweep / _name(trial)
-        record = read_record(directory)
+        record = ended_record(directory, finished=False)
         if record is None and trial.num_failures <= RETRIES:  # Tune retries no trial that had not begun in this process
             self.running.discard(trial.trial_id)
             self._say(f"{_name(trial)}: {self._how_died(trial)} before it began; run the command again to repeat it")
@@ -189,16 +187,6 @@ class SweepProgress(tune.Callback):
         self._finish(trial, record)
         self._check_disk(record)
 
-    def _finished_elsewhere(self, directory: Path) -> TrialRecord:
-        """The record of a trial that has finished on another node, whose file may come late here."""
-        deadline = time.monotonic() + SHARED_WITHIN_S
-        while (record := read_record(directory)) is None:
-            if time.monotonic() > deadline:
-                problem = "the record of a finished trial is not visible here: --storage must be shared by all nodes"
-                raise OSError(errno.ENOENT, problem, str(directory))
-            time.sleep(0.2)
-        return record
-
     def _how_died(self, trial: Any) -> str:
         hang = self.sweep / _name(trial) / HANG_FILE
         if hang.is_file() and hang.stat().st_size:
@@ -208,7 +196,7 @@ class SweepProgress(tune.Callback):
     def _check_disk(self, record: TrialRecord) -> None:
         free = shutil.disk_usage(self.sweep).free
         if record.status == FAILED and free < FULL_DISK:  # every further trial would fail the same way
-            raise OSError(errno.ENOSPC, f"only {free / 1e6:.0f} MB left", str(self.sweep))
+            raise OSError(errno.ENOSPC, f"only {free / 1e6:.0f} MB left", address(self.sweep))
 
     def _left(self, trial: Any) -> None:
         """A trial that ended with the run: no record, so that the next run resumes it."""

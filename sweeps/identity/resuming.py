@@ -16,7 +16,7 @@ from sweeps.identity import code as code_identity
 from sweeps.identity.images import changed, of_labels
 from sweeps.request import Request, Resources
 from sweeps.space import Axis
-from sweeps.store import CODE_FILE, SweepFile, TrialRecord, read_record, read_records, read_sweep
+from sweeps.store import CODE_FILE, SweepFile, TrialRecord, address, read_record, read_records, read_sweep
 from sweeps.tuning import population_members as population
 from sweeps.tuning import schedulers
 
@@ -44,8 +44,9 @@ def check_code(sweep: Path, files: Mapping[str, str], allowed: bool) -> None:
         lines += code_identity.changed_files(known[code], files) if code in known else ["(files not on record)"]
     listed = "\n".join(f"  {line}" for line in _first(list(dict.fromkeys(lines))))
     raise SweepRefused(
-        f"{sum(others.values())} trials of {sweep} were made by other code, so new ones would not be comparable:\n"
-        f"{listed}\nchoose another --name, undo the change, or add --allow-code-change (the report marks them)"
+        f"{sum(others.values())} trials of {address(sweep)} were made by other code, so new ones would not be"
+        f" comparable:\n{listed}\nchoose another --name, undo the change, or add --allow-code-change (the report marks"
+        " them)"
     )
 
 

@@ -11,7 +11,7 @@ from sweeps.folds import race_outcome
 from sweeps.planning.eta import Forecast, trial_mb
 from sweeps.request import Request, Resources, fold_cells, grid_cells, ranked_configurations
 from sweeps.space import Axis, Configuration
-from sweeps.store import COMPLETE, FAILED, PRUNED, Cell, Pair, SweepFile, Tally, TrialRecord, read_records
+from sweeps.store import COMPLETE, FAILED, PRUNED, Cell, Pair, SweepFile, Tally, TrialRecord, address, read_records
 
 Records = Mapping[str, TrialRecord]
 """Identity -> record."""
@@ -56,7 +56,7 @@ class Plan:
         n_search, n_cv = self.tally.planned
         data = self.sweep_file.data
         return {
-            "sweep": str(self.sweep),
+            "sweep": address(self.sweep),
             "space": self.request.space,
             "question": self.request.question,
             "axes": {name: axis.to_json() for name, axis in self.axes.items()},

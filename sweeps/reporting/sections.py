@@ -18,7 +18,7 @@ from sweeps.reporting.standings import leaderboard
 from sweeps.reporting.surfaces import RESAMPLES, ClassResult, ImageResult
 from sweeps.reporting.trial_notes import FROM_RECORD, TrialNotes, trial_notes
 from sweeps.space import describe, show
-from sweeps.store import FAILED, PRUNED, DataSummary, SweepFile
+from sweeps.store import FAILED, PRUNED, DataSummary, SweepFile, address
 
 LEADERS = 10
 LISTED = 20  # trials without a result
@@ -259,7 +259,10 @@ def _how_made(logs: SweepLogs, sweep: Path) -> Table:
     seconds = [record.seconds for record in records if record.seconds is not None]
     if seconds:
         values["time"] = f"{_duration(sum(seconds))} (sum over trials), {_duration(float(np.median(seconds)))} (median)"
-    commands = {"command": sweep_file.command, "compare trials": shlex.join(["tensorboard", "--logdir", str(sweep)])}
+    commands = {
+        "command": sweep_file.command,
+        "compare trials": shlex.join(["tensorboard", "--logdir", address(sweep)]),
+    }
     rows = [Row((name, str(value))) for name, value in values.items() if value not in (None, "")]
     rows += [Row((name, blocks.Entry(text, look="code"))) for name, text in commands.items() if text]
     return Table(("", ""), rows, width="keys")

@@ -21,7 +21,7 @@ from sweeps.reporting.logs import NUMBERS, OPTIONAL, TESTS, Trial, read_logs
 from sweeps.reporting.markdown import as_markdown
 from sweeps.reporting.sections import compose
 from sweeps.reporting.standings import standing_rows
-from sweeps.store import DataSummary
+from sweeps.store import DataSummary, address
 
 OF_TRIALS = ("trial", "kind", "status", "label", "fold", "n_folds", *NUMBERS, *TESTS, "seconds", "from_record")
 """Columns of trials.csv where there is no trial."""
@@ -39,7 +39,8 @@ def make_report(sweep: Path) -> Path:
         NotASweep: the folder holds neither sweep.json nor trials.
         OSError: the report cannot be written.
     """
-    return Path(write_report(sweep)["report"])
+    write_report(sweep)
+    return sweep / "report"
 
 
 def check_sweep_folder(sweep: Path) -> None:
@@ -170,8 +171,8 @@ def _summary(found: Findings, sweep: Path) -> Cells:
     logs, trade, data = found.logs, found.trade_off, found.logs.sweep_file.data
     known = {name: value for name, value in vars(data).items() if value not in (None, "", ())}
     summary: Cells = {
-        "sweep": str(sweep),
-        "report": str(sweep / "report"),
+        "sweep": address(sweep),
+        "report": address(sweep / "report"),
         "protocol": logs.sweep_file.protocol or None,
         "data": None if data == DataSummary() else known,
         "trials": found.counts,

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import search_spaces
 from deepdlt.command_line import Parser, add_data_options
+from sweeps.objects import place
 
 EPILOG = """exit codes: 0 all done, 1 some trials failed, 2 refused input, 3 storage failed, 75 the sweep is running
 elsewhere, 130 ended early (Ctrl-C, SIGTERM, --time-budget, or Ray itself died): the same command resumes"""
@@ -80,8 +81,8 @@ def _resuming(parser: argparse.ArgumentParser) -> None:
 
 def _output(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument_group("output").add_argument
-    add("--storage", type=Path, default=Path("ray_results"), metavar="FOLDER",
-        help="folder that receives the sweep's folder (default %(default)s)")  # fmt: skip
+    add("--storage", type=place, default=Path("ray_results"), metavar="PLACE",
+        help="folder that receives the sweep's folder, or a URL, s3://BUCKET/FOLDER (default %(default)s)")  # fmt: skip
     add("--name", metavar="NAME", help="name of the sweep's folder (default: made from space, data and settings)")
     add("--plan", action="store_true", help="show what would run and exit; writes nothing but cached data")
     add("--json", action="store_true", help="print plan or summary as JSON on stdout")

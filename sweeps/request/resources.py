@@ -10,8 +10,9 @@ from tempfile import TemporaryDirectory
 
 from deepdlt.atomic import write_atomic
 from deepdlt.machine import cpu_count, gpus
+from sweeps import tuning
 from sweeps.errors import SweepRefused
-from sweeps.store import check_locks
+from sweeps.store import check_locks, mirror_of
 
 CLUSTER_CONCURRENCY = 1000  # trials at a time, before the cluster's size is known
 
@@ -90,15 +91,23 @@ def fit_to(resources: Resources, cpus: float, gpus: float) -> Resources:
     return replace(resources, max_concurrent=max(1, int(min(fitting, resources.max_concurrent))))
 
 
-def check_storage(sweep: Path, needed_mb: float = 0.0) -> None:
+def check_storage(sweep: Path, needed_mb: float = 0.0, scheduler: str = "none") -> None:
     """Refuse a place where a sweep cannot be kept, before anything is started: its own ways of writing are tried.
 
     Args:
         needed_mb: by the trials that are still to run.
+        scheduler: populations copy weights from trial to trial, which needs a folder.
 
     Raises:
         SweepRefused: not a folder, not writable, without locks, or less free than is needed.
     """
+    if mirror_of(sweep) is not None:
+        if scheduler in tuning.schedulers.POPULATIONS:
+            raise SweepRefused(
+                f"--scheduler {scheduler} needs a folder as --storage: its trials take weights from each other's"
+                " folders; choose another --scheduler or a shared folder"
+            )
+        return  # `sweeps.store.reach` has tried it
     there = existing(sweep)
     if not there.is_dir():
         raise SweepRefused(f"--storage: {there} is a file; name a folder")

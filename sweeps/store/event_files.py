@@ -24,6 +24,7 @@ from tensorboard.plugins.hparams import api_pb2, metadata, plugin_data_pb2, summ
 from tensorboard.summary.writer.record_writer import RecordWriter
 
 from deepdlt.atomic import sync
+from sweeps.store.mirror import published
 
 HPARAMS_METRICS = {
     "best/val_loss": "val loss",
@@ -67,7 +68,7 @@ class TrialLog:
         directory.mkdir(parents=True, exist_ok=True)
         self._opened = time.monotonic()
         self._begun, file = _next_file(directory)
-        self._file, self._writer = file, RecordWriter(file)
+        self._file, self._writer, self._path = file, RecordWriter(file), Path(file.name)
         self._event(file_version="brain.Event:2")  # from which on TensorBoard heeds `restart`
         file.flush()
 
@@ -76,6 +77,7 @@ class TrialLog:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
         self._writer.close()
+        published(self._path)
 
     def hparams_experiment(
         self,

@@ -13,6 +13,7 @@ from typing import IO, Any
 
 from deepdlt.machine import SYSTEMS, WSL2
 from sweeps.errors import AlreadyRunning, SweepRefused
+from sweeps.store.mirror import mirror_of
 
 try:
     import fcntl
@@ -47,12 +48,21 @@ def check_locks(folder: Path) -> None:
 def sweep_lock(sweep: Path) -> Iterator[None]:
     """Hold the sweep for this process; the lock goes with the process, however it ends.
 
+    In an object store it is a hold with a heartbeat (`sweeps.objects.lease`), of a process that was killed elsewhere it
+    ends after two minutes.
+
     Raises:
         AlreadyRunning: another process holds it; the message has its number, host and start.
         SweepRefused: this system knows no locks, or the folder's file system.
         OSError: the folder cannot be written to.
     """
     check_system()
+    if (mirror := mirror_of(sweep)) is not None:
+        from sweeps.store.location import held  # late: what object stores need is imported for them alone
+
+        with held(mirror):
+            yield
+        return
     sweep.mkdir(parents=True, exist_ok=True)
     path = sweep / ".lock"
     with path.open("a", encoding="utf-8") as file:

@@ -11,6 +11,7 @@ from deepdlt.config import PROTOCOLS, TrainConfig, make_config
 from sweeps.errors import SweepRefused
 from sweeps.space import Axis, Conditions, Configuration, Space
 from sweeps.store.cell import GridCell
+from sweeps.store.mirror import address, published
 
 SWEEP_FILE = "sweep.json"
 FIXED = ("space", "protocol", "epochs", "seed", "settings", "search_label", "data_fingerprint")
@@ -176,7 +177,8 @@ def update_sweep(sweep: Path, **content: Any) -> None:
     """Replace fields of sweep.json by what is only known while the sweep runs."""
     before = read_sweep(sweep)
     if before is None:
-        raise SweepRefused(f"{sweep}/{SWEEP_FILE} was removed or damaged while the sweep ran; run the command again")
+        lost = f"{address(sweep / SWEEP_FILE)} was removed or damaged while the sweep ran"
+        raise SweepRefused(f"{lost}; run the command again")
     _write(sweep, replace(before, **content))
 
 
@@ -188,7 +190,8 @@ def check_sweep(sweep: Path, now: SweepFile, explain: Explain | None = None) -> 
     """
     before = read_sweep(sweep)
     if before is None and (sweep / SWEEP_FILE).exists():
-        raise SweepRefused(f"{sweep}/{SWEEP_FILE} is damaged; delete it and run the command again: it is written anew")
+        damaged = f"{address(sweep / SWEEP_FILE)} is damaged"
+        raise SweepRefused(f"{damaged}; delete it and run the command again: it is written anew")
     if before is None:
         return
     if different := differences(before, now):
@@ -200,7 +203,7 @@ def check_sweep(sweep: Path, now: SweepFile, explain: Explain | None = None) -> 
         ]
         lines += [f"  {line}" for line in (explain(before, now) if explain else [])]
         raise SweepRefused(
-            f"the sweep {sweep} was made with other settings; choose another --name\n" + "\n".join(lines)
+            f"the sweep {address(sweep)} was made with other settings; choose another --name\n" + "\n".join(lines)
         )
 
 
@@ -227,6 +230,7 @@ def read_sweep(sweep: Path) -> SweepFile | None:
 
 def _write(sweep: Path, content: SweepFile) -> None:
     write_atomic(sweep / SWEEP_FILE, json.dumps(content.to_json(), indent=1).encode())
+    published(sweep / SWEEP_FILE)
 
 
 def _is_edited(before: SweepFile, now: SweepFile) -> bool:

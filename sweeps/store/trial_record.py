@@ -3,18 +3,22 @@
 A trial is complete if and only if its trial.json verifies. It is written last, whole or not at all.
 """
 
+import errno
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from deepdlt.atomic import write_atomic
 from sweeps.space import Configuration
 from sweeps.store.cell import CV, SEARCH, Cell, GridCell
-from sweeps.store.sealed import read_sealed, write_sealed
+from sweeps.store.mirror import RECORD, address, mirror_of, remove
+from sweeps.store.sealed import read_sealed, sealed, unsealed
 
 COMPLETE, PRUNED, FAILED = "complete", "pruned", "failed"
-CODE_FILE = "code.txt"  # in a trial's folder: the digest of the code that began it
-RECORD = "trial.json"
+SHARED_WITHIN_S = 75.0
+"""Until a file written on one node is seen on another: NFS may keep the absence of a name for 60 s."""
 OF_A_SCHEDULE = ("epoch", "from")  # beside the settings
 
 
@@ -119,34 +123,81 @@ class TrialRecord:
 
 
 def write_record(directory: Path, cell: Cell, status: str, **content: Any) -> TrialRecord:
-    """Commit a trial: `trial.json` with the cell, its status and results, and a sha256 over all of it."""
+    """Commit a trial: `trial.json` with the cell, its status and results, and a sha256 over all of it.
+
+    Returns:
+        The record that is there now: in an object store perhaps another worker's of the same trial.
+    """
     content["schedule"] = tuple(content.get("schedule", ()))
     record = TrialRecord(name=directory.name, status=status, cell=cell, identity=cell.identity, **content)
     directory.mkdir(parents=True, exist_ok=True)
-    write_sealed(directory / RECORD, record.to_json())
-    return record
+    return _commit(directory, record)
 
 
 def read_record(directory: Path) -> TrialRecord | None:
     """The trial's commit record; None when there is none or it does not verify (the trial is then run again)."""
-    content = read_sealed(directory / RECORD)
-    try:
-        return None if content is None else TrialRecord.from_json(content)
-    except (KeyError, TypeError, ValueError):
-        return None
+    return _record(read_sealed(directory / RECORD))
+
+
+def ended_record(directory: Path, finished: bool) -> TrialRecord | None:
+    """The record of a trial that has just ended, perhaps on another node, whose file may come late here.
+
+    Args:
+        finished: the trial has said that it wrote one: it is waited for.
+
+    Raises:
+        OSError: it has not come.
+    """
+    if (mirror := mirror_of(directory)) is not None:
+        mirror.pull(directory.name)
+    deadline = time.monotonic() + (SHARED_WITHIN_S if mirror is None else 0.0)
+    while (record := read_record(directory)) is None and finished:
+        if time.monotonic() > deadline:
+            problem = "the record of a finished trial is not visible here: --storage must be shared by all nodes"
+            raise OSError(errno.ENOENT, problem, address(directory))
+        time.sleep(0.2)
+        if directory.is_dir():
+            sum(1 for _ in directory.iterdir())  # lets NFS look again for names that were not there
+    return record
 
 
 def forget_failure(directory: Path) -> None:
     """Remove the record of a failed trial, which is about to be tried again."""
     record = read_record(directory)
     if record is not None and record.status == FAILED:
-        (directory / RECORD).unlink()
+        remove(directory / RECORD)
 
 
 def read_records(sweep: Path) -> dict[str, TrialRecord]:
     """All verified records of a sweep by identity, in the order of their names."""
     found = (read_record(path.parent) for path in sorted(sweep.glob(f"*/{RECORD}")))
     return {record.identity: record for record in found if record}
+
+
+def _record(content: Mapping[str, Any] | None) -> TrialRecord | None:
+    try:
+        return None if content is None else TrialRecord.from_json(content)
+    except (KeyError, TypeError, ValueError):
+        return None
+
+
+def _commit(directory: Path, record: TrialRecord) -> TrialRecord:
+    """Write the record last of all, in an object store only where none is of the same trial and end."""
+    path, data, mirror = directory / RECORD, sealed(record.to_json()), mirror_of(directory)
+    if mirror is not None:
+        mirror.before_record()
+        there = mirror.create(path, data)
+        found = None if there is None else _record(unsealed(there))
+        if there is not None and found is not None and _is_of_same_end(found, record):
+            record, data = found, there
+        elif there is not None:
+            mirror.objects.write(mirror.key(path), data)
+    write_atomic(path, data)
+    return record
+
+
+def _is_of_same_end(found: TrialRecord, record: TrialRecord) -> bool:
+    return found.identity == record.identity and (found.is_complete or found.status == record.status)
 
 
 def _says(value: Any) -> bool:

@@ -20,7 +20,7 @@ from sweeps.store import (
     GridCell,
     TrialRecord,
     TuneConfig,
-    read_record,
+    ended_record,
     read_records,
     trial_cell,
     trial_name,
@@ -95,7 +95,11 @@ class RaceSearch(ListedSearch):
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
         """Look at the race again."""
         name, cell = self._running.pop(trial_id)
-        record = read_record(self._sweep / name)
+        try:
+            record = ended_record(self._sweep / name, bool(result and result.get("finished")))
+        except OSError as problem:  # Tune would make a TuneError of it
+            stopping.storage_failed(problem)
+            return
         if record is None and error:  # its process died for good; Tune tells us before the record is written
             record = TrialRecord(name=name, status=FAILED, cell=cell, identity=cell.identity)
         if record is not None:

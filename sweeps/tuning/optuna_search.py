@@ -15,7 +15,7 @@ from ray.tune.search import Searcher
 
 from sweeps import stopping
 from sweeps.space import Configuration, TuneSpace, distinct, distribution, nearest, suggest
-from sweeps.store import COMPLETE, FAILED, METRIC, MODE, PRUNED, TrialRecord, TuneConfig, read_record, trial_name
+from sweeps.store import COMPLETE, FAILED, METRIC, MODE, PRUNED, TrialRecord, TuneConfig, ended_record, trial_name
 
 DRAWS = 1000
 STATES = {COMPLETE: TrialState.COMPLETE, PRUNED: TrialState.PRUNED, FAILED: TrialState.FAIL}
@@ -154,7 +154,8 @@ class DistinctOptunaSearch(Searcher):
 
     def _tell(self, trial_id: str, result: dict[str, Any] | None, error: bool) -> None:
         """`on_trial_complete` while the study can be written."""
-        trial, record = self._trials[trial_id], read_record(self._sweep / self._names[trial_id])
+        finished = bool(result and result.get("finished"))
+        trial, record = self._trials[trial_id], ended_record(self._sweep / self._names[trial_id], finished)
         if record is not None and record.is_complete:
             self._study.tell(trial, self._values(record))
         elif error or record is not None or not (trial_id in self._epochs or (result and METRIC in result)):

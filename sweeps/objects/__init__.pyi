@@ -1,0 +1,12 @@
+from .address import PACKAGES as PACKAGES
+from .address import is_url as is_url
+from .address import place as place
+from .client import FIRST_PATIENCE_S as FIRST_PATIENCE_S
+from .client import PATIENCE_S as PATIENCE_S
+from .client import Listed as Listed
+from .client import Objects as Objects
+from .client import StoreError as StoreError
+from .faults import Fault as Fault
+from .lease import Lease as Lease
+from .lease import LeaseLost as LeaseLost
+from .scratch import Scratch as Scratch
