@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from moto_server import S3, lead_to, s3_server
 
 from sweeps.execution.session import ray_session  # isort: skip  (before ray: it sets what Tune reads when it is imported)
 
@@ -61,6 +62,20 @@ def shared_ray() -> Iterator[None]:
     with ray_session(None, False, _ray_died):
         signal.signal(signal.SIGTERM, before)
         yield
+
+
+@pytest.fixture(scope="session")
+def s3_of_this_process() -> Iterator[S3]:
+    """An S3 on this machine, moto's."""
+    with s3_server() as server:
+        yield server
+
+
+@pytest.fixture
+def s3(s3_of_this_process: S3, monkeypatch: pytest.MonkeyPatch) -> S3:
+    """The same, and this process and those that it starts know it."""
+    lead_to(s3_of_this_process, monkeypatch)
+    return s3_of_this_process
 
 
 @pytest.fixture(scope="session")

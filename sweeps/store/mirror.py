@@ -143,7 +143,8 @@ class TrialMirror(Mirror):
         Args:
             weights: checkpoints too, not only the event files.
         """
-        gone = [key for key in self._same if key.endswith((WEIGHTS, ".json")) and not (self.folder / key).exists()]
+        of_training = [key for key in self._same if key.endswith((WEIGHTS, ".json")) and key != RECORD]
+        gone = [key for key in of_training if not (self.folder / key).exists()]
         for key in gone:  # first: a training that was begun anew never meets what another left
             self.remove(self.folder / key)
         for beginning in IN_ORDER:

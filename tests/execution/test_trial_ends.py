@@ -13,6 +13,7 @@ from sweeps.execution.trial_ends import Phase
 from sweeps.execution.watchdog import HANG_FILE
 from sweeps.identity.description import Provenance
 from sweeps.space.configuration import Configuration
+from sweeps.store import trial_record
 from sweeps.store.cell import Cell, trial_config
 from sweeps.store.ranking import METRIC
 from sweeps.store.trial_record import COMPLETE, FAILED, PRUNED, TrialRecord, read_record, write_record
@@ -52,7 +53,7 @@ def test_a_trial_that_ended_with_the_run_gets_no_record(shown, tmp_path, capsys)
 
 
 def test_a_finished_trial_whose_record_does_not_come_is_never_called_pruned(shown, tmp_path, monkeypatch):
-    monkeypatch.setattr(progress, "SHARED_WITHIN_S", 0.0)
+    monkeypatch.setattr(trial_record, "SHARED_WITHIN_S", 0.0)
     shown.on_trial_complete(1, [], trial(**METRICS, finished=1.0))
     assert read_record(tmp_path / CELL.name(1)) is None
     with pytest.raises(OSError, match="must be shared by all nodes"):

@@ -38,7 +38,7 @@ def run(tmp_path, patches, split, monkeypatch):
     reported = []
     monkeypatch.setattr(tune, "get_checkpoint", lambda: None)
     monkeypatch.setattr(tune, "report", lambda metrics, checkpoint=None: reported.append(metrics["epoch"]))
-    job = Job(tmp_path, {("PP1", 0): split}, patches.image_id, 1, 0, Provenance(NOW, {}, None))
+    job = Job(str(tmp_path), {("PP1", 0): split}, patches.image_id, 1, 0, False, Provenance(NOW, {}, None))
 
     def train(config):
         reported.clear()
