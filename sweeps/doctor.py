@@ -16,8 +16,10 @@ from pathlib import Path
 from deepdlt import machine
 from deepdlt.command_line import Parser
 from deepdlt.errors import DONE, FAILED
+from sweeps import store
 from sweeps.errors import SweepRefused
 from sweeps.execution import check_ray, sockets_folder
+from sweeps.objects import place
 from sweeps.request import check_storage, existing
 
 PACKAGES = ("torch", "torchvision", "ray", "optuna", "tensorboard")
@@ -39,8 +41,8 @@ class Check:
 
 def add_options(parser: Parser) -> None:
     """There are none but where sweeps are kept."""
-    parser.add_argument("--storage", type=Path, default=Path("ray_results"), metavar="FOLDER",
-        help="folder whose disk is looked at (default %(default)s)")  # fmt: skip
+    parser.add_argument("--storage", type=place, default=Path("ray_results"), metavar="PLACE",
+        help="folder whose disk is looked at, or a URL that is tried (default %(default)s)")  # fmt: skip
 
 
 def run(args: argparse.Namespace) -> int:
@@ -108,8 +110,10 @@ def _shared() -> Check:
     return Check("shared memory", f"{found.free / GB:.1f} GB free of {found.total / GB:.1f} GB in /dev/shm", problem)
 
 
-def _disk(storage: Path) -> Check:
+def _disk(storage: Path | str) -> Check:
     """Whether sweeps can be kept there, as a sweep itself tries it."""
+    if isinstance(storage, str):
+        return _object_store(storage)
     folder = storage.expanduser().resolve()
     there = existing(folder)
     try:
@@ -119,6 +123,14 @@ def _disk(storage: Path) -> Check:
     free = shutil.disk_usage(there).free / GB
     problem = "" if free >= LEAST_DISK_GB else "free some, or choose another --storage: a sweep takes 0.1 to 2 GB"
     return Check("disk", f"{free:.0f} GB free at {there}", problem)
+
+
+def _object_store(url: str) -> Check:
+    try:
+        store.try_out(store.locate(url, "tried-by-doctor"))
+    except SweepRefused as error:
+        return Check("storage", f"{url} cannot be used", str(error), needed=True)
+    return Check("storage", f"{url} can be listed, read and written")
 
 
 def _ray() -> Check:

@@ -52,7 +52,7 @@ EFFECTS = {
         "--address": "where trials run; refused where no cluster answers",
         "--retry-failed": "failed trials run again; a note where there are none",
         "--allow-code-change": "trials of other code are kept; a note where there are none",
-        "--storage": "where the sweep's folder is",
+        "--storage": "where the sweep's folder is; refused where nothing can be kept",
         "--name": "the folder's name",
         "--plan": "nothing runs",
         "--json": "JSON on stdout, of the plan or of the summary",
@@ -61,7 +61,7 @@ EFFECTS = {
     },
     "report": {"--json": "JSON on stdout instead of the path"},
     "spaces": {},
-    "doctor": {"--storage": "which disk is looked at"},
+    "doctor": {"--storage": "which disk is looked at, or which store is tried"},
     "check": {**DATA, "--verify": "every image is decoded", "--audit": "the audit is printed too"},
     "audit": {
         **DATA,

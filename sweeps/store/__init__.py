@@ -1,4 +1,4 @@
-"""Files of a sweep: sweep.json, trial.json, event files, the lock; and the count of what is done."""
+"""Where a sweep is and what it keeps there: sweep.json, trial.json, event files, the lock; how much of it is done."""
 
 from deepdlt.faces import face
 

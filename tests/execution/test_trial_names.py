@@ -17,7 +17,8 @@ from sweeps.identity.description import Provenance
 from sweeps.space.configuration import Configuration
 from sweeps.store.cell import Cell, trial_name
 from sweeps.store.event_files import read_trial
-from sweeps.store.trial_record import CODE_FILE, COMPLETE, read_record
+from sweeps.store.mirror import CODE_FILE
+from sweeps.store.trial_record import COMPLETE, read_record
 from sweeps.tuning import population_members as population
 
 CONFIG = TrainConfig(epochs=2, lr=1e-3, batch_size=16, kernel_size=3)
