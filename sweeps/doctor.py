@@ -127,7 +127,7 @@ def _disk(storage: Path | str) -> Check:
 
 def _object_store(url: str) -> Check:
     try:
-        store.try_out(store.locate(url, "tried-by-doctor"))
+        store.reach(url)
     except SweepRefused as error:
         return Check("storage", f"{url} cannot be used", str(error), needed=True)
     return Check("storage", f"{url} can be listed, read and written")

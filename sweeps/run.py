@@ -60,12 +60,12 @@ def run(args: Namespace) -> int:
         return spaces.run(args)
     _check_space(args.space)
     store.check_system()
+    storage = store.reach(args.storage)
     stopping.set_deadline(_budget(args.time_budget))
     request = requests.make_request(args)
     requests.check_effects(args, request)
     resources = requests.check_resources(args.cpus_per_trial, args.gpus_per_trial, args.max_concurrent, args.address)
     requests.check_address(args.address)
-    storage = store.reach(args.storage)
     source = identity.read(args.data, request)
     with execution.RaySession(args.address, args.verbose, _ray_lost, preload=True) as session:
         if args.address is None and not args.plan and _is_new(args, storage):  # else nothing may be left to run

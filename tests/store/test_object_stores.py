@@ -14,6 +14,7 @@ from deepdlt.models import BEST, LAST
 from sweeps import store
 from sweeps.errors import AlreadyRunning, NotASweep, SweepRefused
 from sweeps.objects import Objects, StoreError, client
+from sweeps.request import check_storage
 from sweeps.space.configuration import Configuration
 from sweeps.store import location, mirror
 from sweeps.store.cell import Cell
@@ -334,9 +335,9 @@ def test_a_store_that_ignores_conditions_is_refused(s3, monkeypatch):
     real = client.Objects.create
     monkeypatch.setattr(client.Objects, "create", lambda self, key, data: self.write(key, data) or True)
     with pytest.raises(SweepRefused, match="creates an object though there is one"):
-        store.try_out(store.locate(f"s3://{bucket}", "sweep"))
+        store.reach(f"s3://{bucket}/sweeps")
     monkeypatch.setattr(client.Objects, "create", real)
-    store.try_out(store.locate(f"s3://{bucket}", "sweep"))
+    store.reach(f"s3://{bucket}/sweeps")
     assert s3.keys(bucket) == set()
 
 
@@ -347,8 +348,14 @@ def test_no_right_to_write_is_refused_before_anything_runs(s3, monkeypatch, requ
     proxy = FaultyS3(s3, lambda head, number: denied if head.startswith(request_kind) else None)
     lead_to(proxy, monkeypatch)
     with pytest.raises(SweepRefused, match=r"--storage: s3://denied.*not allowed.*credentials that may list, read"):
-        store.try_out(store.locate(f"s3://{bucket}", "sweep"))
+        store.reach(f"s3://{bucket}/sweeps")
     proxy.close()
+
+
+def test_populations_are_refused_for_their_trials_read_each_others_folders(url):
+    with pytest.raises(SweepRefused, match="pbt needs a folder as --storage"):
+        check_storage(driver(url), 0.0, "pbt")
+    check_storage(driver(url), 0.0, "asha")
 
 
 def test_two_processes_and_one_store_see_what_the_other_has_just_written(s3):
