@@ -27,6 +27,7 @@ from deepdlt.errors import DONE, FAILED, INTERRUPTED, Interrupted, hint
 from deepdlt.terminal import leave, say, unread
 
 # Faces: each imports its modules, and with them PyTorch and Ray, when one of its names is first used.
+from sweeps import cluster as clusters
 from sweeps import console, execution, identity, planning, reporting, spaces, stopping, store
 from sweeps import request as requests
 from sweeps.errors import RayFailed, SweepRefused
@@ -62,13 +63,16 @@ def run(args: Namespace) -> int:
     store.check_system()
     storage = store.reach(args.storage)
     stopping.set_deadline(_budget(args.time_budget))
+    cluster = _cluster(args)
     request = requests.make_request(args)
     requests.check_effects(args, request)
-    resources = requests.check_resources(args.cpus_per_trial, args.gpus_per_trial, args.max_concurrent, args.address)
-    requests.check_address(args.address)
+    rooms = None if cluster is None else [requests.Room(node.cpus, node.gpus) for node in cluster.nodes]
+    resources = requests.check_resources(args.cpus_per_trial, args.gpus_per_trial, args.max_concurrent, rooms)
+    requests.check_room(resources, rooms or ())
     source = identity.read(args.data, request)
-    with execution.RaySession(args.address, args.verbose, _ray_lost, preload=True) as session:
-        if args.address is None and not args.plan and _is_new(args, storage):  # else nothing may be left to run
+    clusters.check_place(storage)
+    with execution.RaySession(cluster, args.verbose, _ray_lost, preload=True) as session:
+        if cluster is None and not args.plan and _is_new(args, storage):  # else nothing may be left to run
             requests.check_storage(Path(storage))
             execution.check_ray()
             session.begin()
@@ -94,10 +98,10 @@ def _run(
     if not plan.is_done:
         identity.check_code(sweep, sweep_file.code["files"], args.allow_code_change)
         notes += [*data.notes, *request.unusual(), *requests.space_notes(args, request)]
-        notes += execution.check_ray() if args.address is None else []
-        notes += identity.notes(request, resources, sweep, sweep_file, args.address is not None)
+        notes += execution.check_ray() if session.cluster is None else session.cluster.notes
+        notes += identity.notes(request, resources, sweep, sweep_file, session.cluster is not None)
         notes += identity.extendable(sweep, sweep_file) if args.name is None else []
-    plan = replace(plan, notes=tuple(notes))
+    plan = replace(plan, notes=tuple(notes), cluster=session.cluster)
     if args.plan or not (plan.is_done or args.quiet):
         listed = planning.searched_settings(request) if plan.tally.to_run[0] else None
         known = list(store.read_records(sweep).values())
@@ -126,6 +130,16 @@ def _run(
         code = _finish(request, sweep_file, sweep, args)
         session.close()  # members of a population train until then
         return code
+
+
+def _cluster(args: Namespace) -> "clusters.Cluster | None":
+    """The cluster to use, which was asked and lets this process in; None for a Ray of this machine.
+
+    Its address takes the place of what was asked for.
+    """
+    args.address = clusters.cluster_address(args.address)
+    clusters.prepare_environment(args.address)  # before anything imports Ray
+    return None if args.address is None else clusters.look_at(args.address)
 
 
 def _due_later(request: "Request", data: "SweepData", sweep: Path) -> Iterator[object]:

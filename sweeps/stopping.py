@@ -14,6 +14,7 @@ from deepdlt.terminal import say
 
 INTERRUPTED, OUT_OF_TIME = "interrupted", "the time budget is used up"
 STORAGE_FAILED = "storage failed"
+BEGIN_AGAIN = "a node of the cluster is unfit"
 _state: dict[str, Any] = {"reason": None, "deadline": None, "error": None}
 
 
@@ -27,6 +28,20 @@ def reason() -> str | None:
     if _state["reason"] is None and _state["deadline"] is not None and time.monotonic() >= _state["deadline"]:
         _state["reason"] = OUT_OF_TIME
     return _state["reason"]
+
+
+def begin_again() -> None:
+    """Let running trials finish their epoch, and then begin what is left again; unless the run ends anyway."""
+    if reason() is None:
+        _state["reason"] = BEGIN_AGAIN
+
+
+def takes_up_again() -> bool:
+    """Whether `begin_again` was called and nothing else asks for the end; once."""
+    if _state["reason"] != BEGIN_AGAIN:
+        return False
+    _state["reason"] = None
+    return True
 
 
 def storage_failed(error: OSError) -> None:

@@ -10,6 +10,7 @@ import pytest
 import torch
 from moto_server import S3, lead_to, s3_server
 
+import loopback  # noqa: F401  isort: skip  (before ray)
 from sweeps.execution.session import ray_session  # isort: skip  (before ray: it sets what Tune reads when it is imported)
 
 from deepdlt.dataset.create_dataset import CropOptions, create_dataset, load_patches

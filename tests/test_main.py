@@ -112,7 +112,7 @@ def test_every_option_has_a_help_text_that_begins_with_no_of(name):
         ("sweep", ["--space", "smoke", "--storage", ""], "--storage: must name a folder or file, got ''"),
         ("sweep", ["--space", "smoke", "--storage", "s3://bucket/runs"], "got the address 's3://bucket/runs'"),
         ("sweep", ["--space", "smoke", "--storage", "~no-such-user/runs"], "'~no-such-user/runs' leads nowhere"),
-        ("sweep", ["--space", "smoke", "--address", ""], "or auto, got ''"),
+        ("sweep", ["--space", "smoke", "--address", ""], "auto or local, got ''"),
         ("check", ["--data", " "], "--data: must name a folder or file, got ' '"),
         ("sweep", ["--space", "smoke", "--cv-top", "2", "--race-margin", "inf"], "must be >= 0 dB, got inf"),
         ("sweep", ["--xyz"], "unknown option --xyz; `deepdlt sweep --help` lists the options"),

@@ -38,6 +38,7 @@ FLOORS = {
         "tuning",
         "request",
         "identity",
+        "cluster",
         "planning",
         "console",
         "reporting",

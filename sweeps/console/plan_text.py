@@ -10,6 +10,7 @@ from deepdlt.errors import many
 from sweeps.console.plain import console_to
 from sweeps.folds import groups_text, leakage_text
 from sweeps.planning import Plan, span
+from sweeps.request import Room, fitting
 from sweeps.store import address
 
 
@@ -31,8 +32,9 @@ def show_plan(plan: Plan, as_json: bool = False, file: TextIO | None = None) -> 
         "leakage": leakage_text(plan.sweep_file.leakage),
         "trials": f"{many(n_search, 'search trial')} + {many(n_cv, 'fold run')},"
         f" {many(plan.request.epochs, 'epoch')} each; {_left(plan)}",
+        "cluster": plan.cluster.text if plan.cluster else "",
         "resources": f"{resources.cpus_per_trial:g} CPU + {resources.gpus_per_trial:g} GPU per trial,"
-        f" {resources.max_concurrent} at a time",
+        f" {resources.max_concurrent} at a time{_for_more(plan)}",
         "time": _time(plan),
         "disk": f"about {plan.disk_mb} MB in {address(plan.sweep)}",
     }
@@ -42,6 +44,14 @@ def show_plan(plan: Plan, as_json: bool = False, file: TextIO | None = None) -> 
     console.print(table)
     for note in plan.notes:
         console.print(f"note: {note}", soft_wrap=True)  # commands in it can be copied
+
+
+def _for_more(plan: Plan) -> str:
+    """` (room for 2 now; the others wait for nodes)`, where more were asked for than a cluster has room for."""
+    if plan.cluster is None or not plan.resources.grows:
+        return ""
+    now = fitting(plan.resources, [Room(node.cpus, node.gpus) for node in plan.cluster.nodes])
+    return f" (room for {now} now; the others wait for nodes)" if now < plan.resources.max_concurrent else ""
 
 
 def _left(plan: Plan) -> str:

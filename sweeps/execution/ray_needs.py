@@ -14,6 +14,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from sweeps.cluster import find_token, token_problem
 from sweeps.errors import SweepRefused
 
 try:
@@ -60,7 +61,7 @@ def prepare_ray() -> dict[str, Any]:
     folder, note = sockets_folder()
     if note:
         os.environ["RAY_TMPDIR"] = str(folder)
-    if not {"RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"} & set(os.environ) and not _has_token():
+    if not find_token() or token_problem():
         os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)  # else Ray writes one to the home folder
     python = shlex.quote(sys.executable)
     return {"py_executable": python} if python != sys.executable else {}  # Ray itself does not quote it
@@ -155,11 +156,3 @@ def _check_files(*, raised: bool = False) -> None:
     if raised and now != resource.RLIM_INFINITY and now < FILES:
         enough = FILES if most == resource.RLIM_INFINITY else min(FILES, most)
         resource.setrlimit(resource.RLIMIT_NOFILE, (enough, most))
-
-
-def _has_token() -> bool:
-    """Whether Ray has written its token before, and this process may read it."""
-    try:
-        return bool((Path.home() / ".ray" / "auth_token").read_text(encoding="utf-8").strip())
-    except (OSError, RuntimeError, ValueError):  # no home at all is a RuntimeError
-        return False

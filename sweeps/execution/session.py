@@ -13,6 +13,7 @@ from typing import Any
 
 from deepdlt.machine import cpu_count
 from deepdlt.terminal import say
+from sweeps.cluster import Cluster, join_options, watch_head
 from sweeps.errors import RayNotStarted, SweepRefused
 from sweeps.execution.ray_needs import ROOT, prepare_ray, shared_elsewhere
 from sweeps.execution.watchdog import HANG
@@ -35,13 +36,13 @@ import ray
 
 from sweeps.tuning import session_folder, silence_errors, started_workers, use_started_workers
 
-WORKER_ENV = {
+TRIAL_ENV = {  # of the driver's environment nothing else goes to the nodes of a cluster: it may hold secrets
     "TUNE_FUNCTION_THREAD_TIMEOUT_S": "600",  # a reused actor waits for its last trial to end (else Tune hangs)
     "RAY_CHDIR_TO_TRIAL_DIR": "0",
-    "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")])),
     **{name: os.environ[name] for name in (HANG,) if name in os.environ},
     **environment(),
 }
+WORKER_ENV = {**TRIAL_ENV, "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))}
 PRELOADED = "torch._dynamo,sweeps.execution.trainable"
 """What a trial needs; an optimizer imports torch._dynamo."""
 WATCHED = ("gcs_server", "raylet")
@@ -57,7 +58,7 @@ NEEDS = {  # of the system, errno -> what to do; with these the same command fai
 
 
 class RaySession:
-    """Ray on this machine, or the cluster at an address, for one run: it starts and ends beside other work.
+    """Ray on this machine, or a cluster, for one run: it starts and ends beside other work.
 
     A thread starts it, lives as long as it does, and ends it: the kernel ends Ray's processes together with the thread
     that started them. As a context manager it is ended whatever happens.
@@ -69,9 +70,9 @@ class RaySession:
     """
 
     def __init__(
-        self, address: str | None, verbose: bool, lost: Callable[[str], None], *, preload: bool = False
+        self, cluster: Cluster | None, verbose: bool, lost: Callable[[str], None], *, preload: bool = False
     ) -> None:
-        self._address, self._verbose, self._lost, self._preload = address, verbose, lost, preload
+        self.cluster, self._verbose, self._lost, self._preload = cluster, verbose, lost, preload
         self._thread: threading.Thread | None = None
         self._ready, self._over = threading.Event(), threading.Event()
         self._error: BaseException | None = None
@@ -104,7 +105,7 @@ class RaySession:
         self._ready.wait()
         if self._error is not None:
             raise self._error
-        if self._address is None:
+        if self.cluster is None:
             _wait_for_worker()
 
     def afterwards(self, call: Callable[[], object]) -> None:
@@ -136,8 +137,10 @@ class RaySession:
     def _start(self) -> None:
         verbose = self._verbose
         options: dict[str, Any] = {"log_to_driver": verbose, "logging_level": "INFO" if verbose else "CRITICAL"}
-        if self._address is not None:
-            _start(address=self._address, runtime_env={"env_vars": WORKER_ENV}, **options)
+        if self.cluster is not None:
+            _start(**join_options(self.cluster, TRIAL_ENV), **options)
+            head = self.cluster.address, self._lost, self._over
+            threading.Thread(target=watch_head, args=head, daemon=True).start()
             return
         needed = prepare_ray()
         use_started_workers()
@@ -149,9 +152,9 @@ class RaySession:
 
 
 @contextmanager
-def ray_session(address: str | None, verbose: bool, lost: Callable[[str], None]) -> Iterator[None]:
+def ray_session(cluster: Cluster | None, verbose: bool, lost: Callable[[str], None]) -> Iterator[None]:
     """A `RaySession` that is ready; for its arguments and errors see there."""
-    with RaySession(address, verbose, lost) as session:
+    with RaySession(cluster, verbose, lost) as session:
         session.wait()
         yield
 

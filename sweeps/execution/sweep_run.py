@@ -3,6 +3,7 @@
 import shutil
 from argparse import Namespace
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,9 @@ from ray.tune import TuneError
 
 from deepdlt.config import VAES
 from sweeps import stopping
-from sweeps.errors import RayFailed, SweepRefused
+from sweeps.cluster import forget_nodes
+from sweeps.errors import RayFailed
+from sweeps.execution.node_watch import ClusterNodes, NodeWatch
 from sweeps.execution.trainable import Job, train_cell
 from sweeps.execution.trial_ends import RETRIES, Phase, Silence, SweepProgress
 from sweeps.execution.trial_names import TrialNames
@@ -25,6 +28,8 @@ from sweeps.request import (
     LABELS,
     Request,
     Resources,
+    Room,
+    check_room,
     chosen_configurations,
     fit_to,
     fold_cells,
@@ -77,11 +82,12 @@ class SweepRun:
         *,
         quiet: bool = False,
         retry_failed: bool = False,
+        nodes: ClusterNodes | None = None,
     ) -> None:
         self.request, self.resources, self.data, self.sweep = request, resources, data, sweep
         self.fingerprint = data.patches.fingerprint
         self.label = search_label(data.patches.images)
-        self.quiet, self.wait_for_ray = quiet, wait_for_ray
+        self.quiet, self.wait_for_ray, self.nodes = quiet, wait_for_ray, nodes
         self.kept = (COMPLETE, PRUNED) if retry_failed else (COMPLETE, PRUNED, FAILED)
         self.made_by = provenance()
         amounts = resources.cpus_per_trial, resources.gpus_per_trial
@@ -90,6 +96,11 @@ class SweepRun:
 
     def run_search(self) -> None:
         """Run the search trials that are missing; those of an edited space's former choices do not count."""
+        self._search()
+        while stopping.takes_up_again():
+            self._search()
+
+    def _search(self) -> None:
         records = [r for r in read_records(self.sweep).values() if r.is_search]
         done = {r.identity: r for r in records if r.status in self.kept and not self.request.outside(r.config)}
         total, _ = plan.planned_trials(self.request)
@@ -124,7 +135,12 @@ class SweepRun:
         A race may have ended before a configuration that had stopped others failed: their cells are run then.
         """
         kept = self.kept
-        while self._run_cells(kept) and self.request.race is not None and not stopping.reason():
+        while True:
+            ran = self._run_cells(kept)
+            if stopping.takes_up_again():
+                continue
+            if not ran or self.request.race is None or stopping.reason():
+                return
             kept = (COMPLETE, PRUNED, FAILED)
 
     def _run_cells(self, kept: tuple[str, ...]) -> bool:
@@ -178,30 +194,39 @@ class SweepRun:
         amount = Phase(name, total, total - missing, then)
         return SweepProgress(self.sweep, amount, self.made_by, quiet=self.quiet, best=next(iter(ranked), None))
 
+    def _rooms(self) -> list[Room]:
+        """What the nodes have on which trials may run."""
+        if self.nodes is not None:
+            self.nodes.check()
+            return self.nodes.rooms()
+        there = {"CPU": 0.0, "GPU": 0.0} | ray.cluster_resources()
+        return [Room(there["CPU"], there["GPU"])]
+
     def _run(self, phase: str, searcher: Any, total: int, missing: int) -> None:
         """Let Tune ask a searcher at most `missing` times."""
         self.wait_for_ray()
-        there = {"CPU": 0.0, "GPU": 0.0} | ray.cluster_resources()
-        resources = fit_to(self.resources, there["CPU"], there["GPU"])
-        # Ray would wait for ever.
-        if resources.cpus_per_trial > there["CPU"] or resources.gpus_per_trial > there["GPU"]:
-            needed = f"{resources.cpus_per_trial:g} CPU and {resources.gpus_per_trial:g} GPU"
-            raise SweepRefused(f"a trial needs {needed}; the cluster has {there['CPU']:g} and {there['GPU']:g} in all")
+        rooms, job = self._rooms(), self.job
+        resources = fit_to(self.resources, rooms)
+        check_room(resources, rooms)  # Ray would wait for ever
         progress = self._progress(phase, total, missing)
         amounts = {"cpu": resources.cpus_per_trial, "gpu": resources.gpus_per_trial}
-        trainable = tune.with_parameters(train_cell, crops=self.data.patches.crops, job=self.job)
-        scheduler, at_a_time = None, resources.max_concurrent
+        callbacks: list[tune.Callback] = [progress, Silence()]
+        if self.nodes is not None:
+            callbacks, job = [*callbacks, NodeWatch(self.nodes)], replace(job, expected=self.nodes.expected)
+        trainable = tune.with_parameters(train_cell, crops=self.data.patches.crops, job=job)
+        scheduler, at_a_time = schedulers.InTurn(), resources.max_concurrent
         if phase == "search":
             name, domains = self.request.scheduler, self.request.tune_space.domains
             known = reached(self.sweep, self._comparable()) if name in schedulers.ANYTIME else NOTHING
             epochs, seed = self.request.epochs, self.request.seed
             scheduler = schedulers.make_scheduler(name, epochs, missing, domains, seed, known=known)
             at_a_time = schedulers.max_concurrent_trials(name, missing, at_a_time)
+            cpus = [room.cpus for room in rooms]
             amounts["cpu"] = schedulers.cpus_per_trial(
-                name, amounts["cpu"], resources.max_concurrent, there["CPU"], _largest()
+                name, amounts["cpu"], resources.max_concurrent, sum(cpus), max(cpus)
             )
         tuner = tune.Tuner(
-            tune.with_resources(trainable, amounts),
+            tune.with_resources(trainable, self.nodes.placement(amounts) if self.nodes else amounts),
             tune_config=tune.TuneConfig(
                 search_alg=searcher,
                 num_samples=missing,
@@ -213,7 +238,7 @@ class SweepRun:
             run_config=tune.RunConfig(
                 name=phase,
                 storage_path=str(self.sweep / ".ray"),  # Ray's own state: a cache that nobody reads
-                callbacks=[progress, Silence()],
+                callbacks=callbacks,
                 stop=AtNextEpoch(),
                 failure_config=tune.FailureConfig(max_failures=RETRIES),
                 verbose=0,
@@ -238,7 +263,7 @@ def run_sweep(
     """Search, then cross-validate if asked.
 
     Args:
-        options: `quiet` and `retry_failed` of the command line.
+        options: `quiet`, `retry_failed` and `allow_code_change` of the command line.
         session: begun when the first trial is run, if not before.
     """
     for stale in sweep.glob("events.out.tfevents.*"):  # TensorBoard takes the first declaration: keep one
@@ -249,9 +274,12 @@ def run_sweep(
     session.afterwards(partial(shutil.rmtree, cache, ignore_errors=True))
     session.afterwards(partial(forget_generations, sweep))  # a member that trains until Ray has ended may need them
     shutil.rmtree(cache, ignore_errors=True)  # of a run that was killed
-    run = SweepRun(
-        request, resources, data, sweep, session.wait, quiet=options.quiet, retry_failed=options.retry_failed
-    )
+    nodes = None
+    if session.cluster is not None:
+        nodes = ClusterNodes(sweep, resources, other_code=options.allow_code_change)
+        session.afterwards(partial(forget_nodes, sweep))
+    settings = {"quiet": options.quiet, "retry_failed": options.retry_failed, "nodes": nodes}
+    run = SweepRun(request, resources, data, sweep, session.wait, **settings)
     if not request.cv_only:
         run.run_search()
     if request.cv and not stopping.reason():
@@ -261,11 +289,6 @@ def run_sweep(
 def _suggested(names: TrialNames, request: Request, label: str, data: str, settings: Configuration) -> TuneConfig:
     """What Tune runs for a suggestion; a function of plain values, because Tune pickles its searcher."""
     return names.trial(search_cell(request, settings, label, data))
-
-
-def _largest() -> float:
-    """CPUs of the node that has most of them."""
-    return max(node["Resources"].get("CPU", 0.0) for node in ray.nodes() if node["Alive"])
 
 
 def _has_vae(request: Request) -> bool:

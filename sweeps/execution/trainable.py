@@ -25,6 +25,7 @@ from deepdlt.models import (
 )
 from deepdlt.training import evaluate
 from deepdlt.training.fit import fit
+from sweeps.cluster import Expected, require_fit
 from sweeps.execution.begun_trials import begin
 from sweeps.execution.watchdog import pause, watchdog
 from sweeps.identity import Provenance
@@ -67,6 +68,8 @@ class Job:
     """Whether a scheduler may stop a trial after any epoch."""
     made_by: Provenance
     """For the record of each trial."""
+    expected: Expected | None = None
+    """What the node must have, on a cluster."""
 
 
 def train_cell(config: TuneConfig, crops: np.ndarray, job: Job) -> None:
@@ -78,6 +81,7 @@ def train_cell(config: TuneConfig, crops: np.ndarray, job: Job) -> None:
     Args:
         crops: (n, 1, size, size) uint8, read-only.
     """
+    require_fit(job.expected)
     with trial_folder(job.sweep, trial_name(config)) as directory:
         _train_in(directory, config, crops, job)
 

@@ -82,6 +82,7 @@ class SweepProgress(tune.Callback):
         self.counts = {COMPLETE: phase.done, PRUNED: 0, FAILED: 0}
         self.epochs: list[int] = []  # of the trials that finished in this run
         self.running: set[str] = set()
+        self.died_at: dict[str, int] = {}  # trial -> epoch
         self.best: tuple[float, str] | None = (float(best.metrics[METRIC]), best.name) if best else None
         self.started = time.monotonic()
         self._live: Any = None
@@ -117,7 +118,11 @@ class SweepProgress(tune.Callback):
 
     def on_trial_recover(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """Tune hook: a trial's process died and gets another one, in which it resumes after its last epoch."""
-        retry = f"retry {trial.num_failures} of {RETRIES} from epoch {_epoch(trial)}"
+        epoch = _epoch(trial)
+        if epoch > self.died_at.get(trial.trial_id, 0):  # it got on since: nodes that come and go may kill it often
+            trial.run_metadata.num_failures = 1
+        self.died_at[trial.trial_id] = epoch
+        retry = f"retry {trial.num_failures} of {RETRIES} from epoch {epoch}"
         self._say(f"{_name(trial)}: {self._how_died(trial)}; {retry}")
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
@@ -177,6 +182,9 @@ class SweepProgress(tune.Callback):
     def _error(self, trial: Any) -> None:
         directory = self.sweep / _name(trial)
         record = ended_record(directory, finished=False)
+        if record is None and stopping.reason():
+            self._left(trial)
+            return
         if record is None and trial.num_failures <= RETRIES:  # Tune retries no trial that had not begun in this process
             self.running.discard(trial.trial_id)
             self._say(f"{_name(trial)}: {self._how_died(trial)} before it began; run the command again to repeat it")

@@ -21,7 +21,7 @@ from deepdlt.dataset import Split
 from deepdlt.machine import cpu_count, load_per_cpu
 from deepdlt.training.step_time import StepTime, step_time
 from sweeps.identity import SweepData
-from sweeps.request import CLUSTER_CONCURRENCY, Request, Resources, chosen_configurations
+from sweeps.request import Request, Resources, chosen_configurations
 from sweeps.space import Configuration
 from sweeps.store import FAILED, Pair, TrialRecord
 
@@ -88,8 +88,8 @@ def estimate(
     unknown = Forecast(None, "", trial_epochs=sum(to_run) * request.epochs)
     if not any(to_run):
         return replace(unknown, eta_s=REPORT_S, basis="nothing is left to train")
-    if resources.max_concurrent >= CLUSTER_CONCURRENCY or (resources.gpus_per_trial and not torch.cuda.is_available()):
-        return replace(unknown, basis="unknown until Ray has connected to the cluster")
+    if resources.gpus_per_trial and not torch.cuda.is_available():
+        return replace(unknown, basis="unknown: no GPU here, on which a step could be timed")
     coming = _coming(request, listed, records) if n_search else chosen_configurations(request, records)
     if not coming:
         return replace(unknown, basis="unknown: no search trial is complete")

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from sweeps.cluster import Cluster
 from sweeps.folds import race_outcome
 from sweeps.planning.eta import Forecast, trial_mb
 from sweeps.request import Request, Resources, fold_cells, grid_cells, ranked_configurations
@@ -30,6 +31,8 @@ class Plan:
     retry_failed: bool
     forecast: Forecast | None = None
     notes: tuple[str, ...] = ()
+    cluster: Cluster | None = None
+    """None for this machine."""
 
     @property
     def axes(self) -> Mapping[str, Axis]:
@@ -78,6 +81,7 @@ class Plan:
             "grouped_by": list(self.sweep_file.grouped_by or ()),
             "leakage": self.sweep_file.leakage,
             "resources": asdict(self.resources),
+            **({"cluster": asdict(self.cluster)} if self.cluster else {}),
             "disk_mb": self.disk_mb,
             **(self.forecast.to_json() if self.forecast else {}),
             "notes": list(self.notes),

@@ -15,10 +15,11 @@ from .options import seconds as seconds
 from .request import LABELS as LABELS
 from .request import Request as Request
 from .request import make_request as make_request
-from .resources import CLUSTER_CONCURRENCY as CLUSTER_CONCURRENCY
 from .resources import Resources as Resources
-from .resources import check_address as check_address
+from .resources import Room as Room
 from .resources import check_resources as check_resources
+from .resources import check_room as check_room
 from .resources import check_storage as check_storage
 from .resources import existing as existing
 from .resources import fit_to as fit_to
+from .resources import fitting as fitting

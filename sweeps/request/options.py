@@ -66,10 +66,14 @@ def _resources(parser: argparse.ArgumentParser) -> None:
     add("--cpus-per-trial", type=float, default=1, metavar="X",
         help="CPUs and threads per trial (default %(default)s)")  # fmt: skip
     add("--gpus-per-trial", type=float, metavar="X", help="share of a GPU per trial (default: 0.25 with a GPU, else 0)")
-    add("--max-concurrent", type=int, metavar="N", help="trials at a time (default: what the resources allow)")
+    add("--max-concurrent", type=int, metavar="N",
+        help="trials at a time (default: as many as have room); on a"
+        " cluster more are demand, for nodes that come")  # fmt: skip
     add("--time-budget", metavar="T",
         help="end after 90s, 10min or 2h: running epochs are finished, a report is written")  # fmt: skip
-    add("--address", metavar="ADDRESS", help="Ray cluster to use (default: start Ray on this machine)")
+    add("--address", metavar="ADDRESS",
+        help="Ray cluster to use: auto, host:port, or local for none (default: RAY_ADDRESS, or the cluster of the job"
+        " that this runs in, else this machine)")  # fmt: skip
 
 
 def _resuming(parser: argparse.ArgumentParser) -> None:

@@ -3,7 +3,7 @@
 import errno
 import math
 import shutil
-import socket
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -14,7 +14,7 @@ from sweeps import tuning
 from sweeps.errors import SweepRefused
 from sweeps.store import check_locks, mirror_of
 
-CLUSTER_CONCURRENCY = 1000  # trials at a time, before the cluster's size is known
+UNLIMITED = 1_000_000  # trials at a time
 
 
 @dataclass(frozen=True)
@@ -24,22 +24,32 @@ class Resources:
     cpus_per_trial: float
     gpus_per_trial: float
     max_concurrent: int
+    grows: bool = False
+    """On a cluster, where `max_concurrent` was asked for: it may be more than fit, for nodes that come."""
+
+
+@dataclass(frozen=True)
+class Room:
+    """What one node has."""
+
+    cpus: float
+    gpus: float
 
 
 def check_resources(
-    cpus_per_trial: float, gpus_per_trial: float | None, max_concurrent: int | None, address: str | None = None
+    cpus_per_trial: float, gpus_per_trial: float | None, max_concurrent: int | None, rooms: Sequence[Room] | None = None
 ) -> Resources:
     """Resources per trial against what this machine has; a quarter of a GPU each when there is one.
 
-    With an address the cluster's resources count; they are known when Ray has connected (`fit_to`).
+    Args:
+        rooms: the nodes of a cluster, in the place of this machine. What none of them has may come: see `check_room`.
 
     Raises:
         SweepRefused: more than there is, or not positive.
     """
-    here = address is None
-    seen = gpus() if here else None
+    seen = gpus() if rooms is None else None
     cpus, n_gpus = (float(cpu_count()), float(seen.count)) if seen else (math.inf, math.inf)
-    where = f"this machine has {cpus:g} CPUs and {n_gpus:g} GPUs" if here else "the cluster decides how many there are"
+    where = f"this machine has {cpus:g} CPUs and {n_gpus:g} GPUs" if seen else "the cluster decides how many there are"
     problems = []
     if not 0 < cpus_per_trial <= cpus:
         problems.append(f"--cpus-per-trial must be in (0, {cpus:g}], {where}; got {cpus_per_trial:g}")
@@ -54,41 +64,44 @@ def check_resources(
         problems.append(f"--max-concurrent must be >= 1, got {max_concurrent}")
     if problems:
         raise SweepRefused("\n".join(problems))
-    share = gpus_per_trial if gpus_per_trial is not None else 0.25 if seen and seen.count else 0.0
-    resources = Resources(cpus_per_trial, share, max_concurrent or CLUSTER_CONCURRENCY)
-    return fit_to(resources, cpus, n_gpus) if here else resources
+    has_gpu = seen.count if seen else any(room.gpus for room in rooms or ())
+    share = gpus_per_trial if gpus_per_trial is not None else 0.25 if has_gpu else 0.0
+    grows = rooms is not None and max_concurrent is not None
+    resources = Resources(cpus_per_trial, share, max_concurrent or UNLIMITED, grows)
+    return fit_to(resources, [Room(cpus, n_gpus)] if rooms is None else rooms)
 
 
-RAYS_OWN = ("auto", "local")
-"""Addresses for which Ray looks itself."""
+def fit_to(resources: Resources, rooms: Sequence[Room]) -> Resources:
+    """The same with no more trials at a time than fit, but one at least; where it `grows`, as it is."""
+    if resources.grows:
+        return resources
+    return replace(resources, max_concurrent=max(1, min(fitting(resources, rooms), resources.max_concurrent)))
 
 
-def check_address(address: str | None) -> None:
-    """Ask a host:port for a connection first: Ray itself goes on trying for minutes.
+def check_room(resources: Resources, rooms: Sequence[Room]) -> None:
+    """Refuse trials that have room on no node of a cluster, which would wait for ever, unless nodes are to come.
 
     Raises:
-        SweepRefused: it is none, or nothing answers there.
+        SweepRefused: as said.
     """
-    if address is None or address in RAYS_OWN:
+    if resources.grows or not any(room.cpus for room in rooms) or fitting(resources, rooms):
         return
-    if address.startswith("ray://"):
-        raise SweepRefused(f"--address {address}: Ray Client runs Tune elsewhere; give the head's own host:port (6379)")
-    host, _, port = address.rpartition(":")
-    if not host or not (port.isascii() and port.isdigit() and int(port) < 2**16):
-        raise SweepRefused(f"--address must be host:port of a Ray cluster's head, or auto, got {address!r}")
-    try:
-        socket.create_connection((host, int(port)), timeout=5).close()
-    except OSError as error:
-        raise SweepRefused(f"no Ray cluster answers at --address {address} ({error}); is its head running?") from error
+    needed = f"{resources.cpus_per_trial:g} CPU and {resources.gpus_per_trial:g} GPU"
+    most = max(rooms, key=lambda room: (room.gpus, room.cpus))
+    raise SweepRefused(
+        f"a trial needs {needed}, and no node has as much (the largest: {most.cpus:g} CPU, {most.gpus:g} GPU); if nodes"
+        " come when there is work for them, say with --max-concurrent for how many trials"
+    )
 
 
-def fit_to(resources: Resources, cpus: float, gpus: float) -> Resources:
-    """The same with no more trials at a time than fit; on one GPU 1/share of them, however many GPUs there are."""
-    share = resources.gpus_per_trial
-    fitting = cpus / resources.cpus_per_trial
-    if share:
-        fitting = min(fitting, gpus / share if share >= 1 else gpus * int(1 / share))
-    return replace(resources, max_concurrent=max(1, int(min(fitting, resources.max_concurrent))))
+def fitting(resources: Resources, rooms: Sequence[Room]) -> int:
+    """How many trials have room; on one GPU 1/share of them, however many GPUs there are."""
+    share, found = resources.gpus_per_trial, 0
+    for room in rooms:
+        of_cpus = room.cpus / resources.cpus_per_trial
+        of_gpus = room.gpus / share if share >= 1 else room.gpus * int(1 / share) if share else of_cpus
+        found += int(min(of_cpus, of_gpus))
+    return found
 
 
 def check_storage(sweep: Path, needed_mb: float = 0.0, scheduler: str = "none") -> None:

@@ -15,6 +15,7 @@ from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 
 from sweeps.store import METRIC, read_trial, trial_name
 from sweeps.tuning.ray_internals import RULES, MedianRule
+from sweeps.tuning.run_end import EndsWithTheRun
 
 REDUCTION = 3
 """About one trial in this many gets past a rung, and trains to the next one, which is this many times as far."""
@@ -39,7 +40,7 @@ def reached(sweep: Path, names: Iterable[str]) -> dict[str, dict[int, float]]:
     }
 
 
-class Asha(FIFOScheduler):
+class Asha(EndsWithTheRun, FIFOScheduler):
     """Asynchronous successive halving (Li et al. 2020) with the cutoffs of Ray's.
 
     After epochs 1, 3, 9, ... a trial is compared with all that were there before it, of this run or an earlier one, and
@@ -81,7 +82,7 @@ class Asha(FIFOScheduler):
         return TrialScheduler.STOP if stops else TrialScheduler.CONTINUE
 
 
-class Median(MedianRule):
+class Median(EndsWithTheRun, MedianRule):
     """Ray's median stopping rule, for which every epoch counts once, however often it is reported.
 
     Args:

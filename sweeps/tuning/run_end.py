@@ -4,6 +4,7 @@ from collections.abc import Collection
 from typing import Any
 
 from ray.tune.experiment import Trial
+from ray.tune.schedulers import FIFOScheduler
 from ray.tune.stopper import Stopper
 
 from sweeps.stopping import reason
@@ -19,6 +20,21 @@ class AtNextEpoch(Stopper):
     def stop_all(self) -> bool:
         """Never: Tune would not wait for the epochs."""
         return False
+
+
+class EndsWithTheRun:
+    """For schedulers, in front of Tune's among the bases: trials that wait, for a node perhaps, end with the run."""
+
+    def choose_trial_to_run(self, tune_controller: Any) -> Trial | None:
+        """Tune hook, many times a second."""
+        if end_with_the_run(tune_controller):
+            return None
+        tune_s: Any = super()
+        return tune_s.choose_trial_to_run(tune_controller)
+
+
+class InTurn(EndsWithTheRun, FIFOScheduler):
+    """Tune's scheduler that stops no trial and lets each begin in its turn."""
 
 
 def end_with_the_run(tune_controller: Any, held: Collection[Trial] = ()) -> bool:

@@ -8,6 +8,7 @@ from ray.tune.search.sample import Categorical, Domain
 
 from deepdlt.config import CHANGEABLE, TrainConfig
 from sweeps.tuning.pruning import NOTHING, Asha, Known, Median
+from sweeps.tuning.run_end import InTurn
 
 NAMES = ("none", "asha", "median", "hyperband", "pbt", "pb2")
 ANYTIME = ("asha", "median")
@@ -23,7 +24,7 @@ RAY_UNITS = 10_000  # per CPU, in Ray's accounts
 def make_scheduler(
     name: str, epochs: int, trials: int, domains: Mapping[str, Domain], seed: int, *, known: Known = NOTHING
 ) -> Any:
-    """Tune's scheduler of that name; None for `none`.
+    """Tune's scheduler of that name.
 
     Args:
         epochs: of a trial that is not stopped.
@@ -44,7 +45,7 @@ def make_scheduler(
         from sweeps.tuning.population_schedulers import Bandit, Mutations  # late: seconds, for this scheduler alone
 
         return {"pbt": Mutations, "pb2": Bandit}[name](epochs, changeable(domains), seed)
-    return None
+    return InTurn()
 
 
 def max_concurrent_trials(name: str, trials: int, concurrent: int) -> int:

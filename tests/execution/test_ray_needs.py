@@ -226,9 +226,19 @@ def test_a_token_that_is_there_is_the_one(tmp_path, monkeypatch):
     monkeypatch.setattr(Path, "home", lambda: tmp_path)
     (tmp_path / ".ray").mkdir()
     (tmp_path / ".ray" / "auth_token").write_text("abc")
+    (tmp_path / ".ray" / "auth_token").chmod(0o600)
     prepare_ray()
     assert not {*TOKENS} & set(os.environ)
-    (tmp_path / ".ray" / "auth_token").unlink()
-    os.environ["RAY_AUTH_TOKEN_PATH"] = "elsewhere"
+    (tmp_path / ".ray" / "auth_token").rename(tmp_path / "elsewhere")
+    os.environ["RAY_AUTH_TOKEN_PATH"] = str(tmp_path / "elsewhere")
     prepare_ray()
     assert "RAY_AUTH_TOKEN" not in os.environ
+
+
+def test_a_token_that_others_can_read_is_not_the_one(tmp_path, monkeypatch):
+    monkeypatch.setattr(Path, "home", lambda: tmp_path)
+    (tmp_path / ".ray").mkdir()
+    (tmp_path / ".ray" / "auth_token").write_text("abc")
+    (tmp_path / ".ray" / "auth_token").chmod(0o644)
+    prepare_ray()
+    assert os.environ["RAY_AUTH_TOKEN"] != "abc"

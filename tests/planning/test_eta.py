@@ -19,7 +19,7 @@ from sweeps.planning import eta
 from sweeps.planning.eta import MOST_TIMED, REPORT_S, START_S, estimate, span, trial_mb
 from sweeps.planning.plan import planned_trials, searched_settings
 from sweeps.request.request import make_request
-from sweeps.request.resources import CLUSTER_CONCURRENCY, Resources
+from sweeps.request.resources import Resources
 from sweeps.space.configuration import Configuration
 from sweeps.store.cell import CV, SEARCH, Cell
 from sweeps.store.trial_record import COMPLETE, PRUNED, TrialRecord
@@ -247,14 +247,13 @@ def test_nothing_left_is_nothing_but_the_report(patches, told):
     assert set(said.to_json()) == {"eta_s", "eta_basis", "epoch_s", "trial_epochs", "memory"}
 
 
-def test_a_cluster_is_not_guessed(patches, told, monkeypatch):
+def test_gpus_that_are_not_here_are_not_guessed(patches, told, monkeypatch):
     asked = request("--space", "smoke")
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    for unknown in (Resources(1, 0, CLUSTER_CONCURRENCY), Resources(1, 1, 2)):
-        said = forecast(asked, patches, unknown)
-        assert (said.eta_s, told, said.trial_epochs) == (None, [], 2)
-        assert "cluster" in said.basis
-        assert said.to_json()["eta_s"] is None
+    said = forecast(asked, patches, Resources(1, 1, 2))
+    assert (said.eta_s, told, said.trial_epochs) == (None, [], 2)
+    assert "no GPU here" in said.basis
+    assert said.to_json()["eta_s"] is None
 
 
 def test_ray_has_to_start_first_and_takes_longer_on_a_busy_machine(patches, monkeypatch):

@@ -8,7 +8,7 @@ import pytest
 from calling import command
 
 from sweeps.errors import SweepRefused
-from sweeps.request.resources import Resources, check_resources, check_storage, fit_to
+from sweeps.request.resources import Resources, Room, check_resources, check_room, check_storage, fit_to
 
 
 @pytest.mark.parametrize(
@@ -25,24 +25,74 @@ from sweeps.request.resources import Resources, check_resources, check_storage, 
 )
 def test_as_many_trials_at_a_time_as_fit(cpus, gpus, per_cpu, per_gpu, expected):
     resources = Resources(per_cpu, per_gpu, max_concurrent=100)
-    assert fit_to(resources, cpus, gpus).max_concurrent == expected
+    assert fit_to(resources, [Room(cpus, gpus)]).max_concurrent == expected
 
 
 def test_fewer_at_a_time_are_respected():
-    assert fit_to(Resources(1, 0, max_concurrent=2), 16, 0).max_concurrent == 2
+    assert fit_to(Resources(1, 0, max_concurrent=2), [Room(16, 0)]).max_concurrent == 2
 
 
 def test_a_cluster_is_not_measured_by_this_machine():
-    resources = check_resources(512, 4, None, address="auto")
-    assert (resources.cpus_per_trial, resources.gpus_per_trial) == (512, 4)
+    resources = check_resources(512, 4, None, [Room(1024, 8)])
+    assert (resources.cpus_per_trial, resources.gpus_per_trial, resources.max_concurrent) == (512, 4, 2)
     with pytest.raises(SweepRefused, match="--cpus-per-trial must be in"):
-        check_resources(-1, None, None, address="auto")
+        check_resources(-1, None, None, [Room(1024, 8)])
+
+
+def test_trials_fit_node_by_node():
+    """3 CPUs on each of two nodes are room for one trial of 2 CPUs each, not for three in all."""
+    assert check_resources(2, 0, None, [Room(3, 0), Room(3, 0)]).max_concurrent == 2
+
+
+def test_a_gpu_of_a_cluster_is_shared_as_one_here():
+    assert check_resources(1, None, None, [Room(4, 0), Room(8, 2)]).gpus_per_trial == 0.25
+    assert check_resources(1, None, None, [Room(4, 0)]).gpus_per_trial == 0
+
+
+def test_more_at_a_time_than_a_cluster_has_room_for_is_demand():
+    asked = check_resources(1, 0, 16, [Room(2, 0)])
+    assert (asked.max_concurrent, asked.grows) == (16, True)
+    assert fit_to(asked, [Room(1, 0)]).max_concurrent == 16
+    assert check_resources(1, 0, None, [Room(2, 0)]).max_concurrent == 2
+    assert check_resources(1, 0, None, [Room(0, 0)]).max_concurrent == 1  # a head alone, so far
+
+
+@pytest.mark.parametrize(
+    ("resources", "rooms"),
+    [
+        (Resources(4, 0, 1), []),
+        (Resources(4, 0, 1), [Room(0, 0)]),  # nodes may come
+        (Resources(4, 0, 1), [Room(2, 0), Room(4, 0)]),
+        (Resources(4, 0, 8, grows=True), [Room(2, 0)]),
+        (Resources(1, 0.25, 1), [Room(2, 0), Room(4, 1)]),
+    ],
+)
+def test_trials_that_may_have_room_are_not_refused(resources, rooms):
+    check_room(resources, rooms)
+
+
+@pytest.mark.parametrize(
+    ("resources", "rooms", "said"),
+    [
+        (
+            Resources(4, 0, 1),
+            [Room(2, 0), Room(3, 0)],
+            "needs 4 CPU and 0 GPU, and no node has as much (the largest",
+        ),
+        (Resources(1, 1, 1), [Room(64, 0)], "needs 1 CPU and 1 GPU, and no node has as much (the largest: 64 CPU, 0"),
+    ],
+)
+def test_trials_that_would_wait_for_ever_are_refused_with_the_way_to_wait(resources, rooms, said):
+    with pytest.raises(SweepRefused) as refusal:
+        check_room(resources, rooms)
+    assert said in str(refusal.value)
+    assert "say with --max-concurrent for how many trials" in str(refusal.value)
 
 
 def test_shares_are_of_one_gpu():
-    assert check_resources(1, 0.5, None, address="auto").gpus_per_trial == 0.5
+    assert check_resources(1, 0.5, None, [Room(2, 2)]).gpus_per_trial == 0.5
     with pytest.raises(SweepRefused, match=r"a share of one GPU or a whole number, got 1\.5"):
-        check_resources(1, 1.5, None, address="auto")
+        check_resources(1, 1.5, None, [Room(2, 2)])
 
 
 def test_a_place_that_cannot_hold_the_sweep_is_refused(tmp_path):
