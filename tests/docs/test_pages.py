@@ -31,13 +31,17 @@ ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "data" / "README.md", *sorted(ROOT.glob("docs/*.md"))]
 TEXTS = {str(path.relative_to(ROOT)): path.read_text(encoding="utf-8") for path in PAGES}
 TUTORIALS = ("docs/first-sweep.md", "docs/your-data.md")
-NOT_RUN = {"pip", "uv", "conda", "tensorboard", "git", "cd", ".", "pytest", "wsl", "nvidia-smi", "docker"}
+NOT_RUN = {
+    *("pip", "uv", "conda", "tensorboard", "git", "cd", ".", "pytest", "wsl", "nvidia-smi", "docker"),
+    *("ray", "kubectl", "sbatch", "export"),
+}
 """Programs of others: named on pages, not run."""
 OWN = {"deepdlt", "python", "python3", "make", ".venv/bin/python", ".venv/bin/deepdlt"}
 PREPARE = {"report": "a sweep", "latents": "a checkpoint", "download": "the network"}
 """Commands of which only the options are checked, since they need something that is not here."""
 FOREIGN = {"--constraint", "--editable", "--index-url", "--torch-backend", "--force-reinstall", "--python", "--install",
-           "--shm-size", "--gpus", "--logdir", "--randomly-seed"}  # fmt: skip
+           "--shm-size", "--gpus", "--logdir", "--randomly-seed",
+           "--head", "--port", "--generate", "--working-dir", "--from-literal", "--nodes"}  # fmt: skip
 """Options of other programs."""
 SMALL = ["--epochs", "1", "--set", "model=res_ae", "--set", "width=8", "--set", "latent_channels=4"]
 FEW = ["--trials", "2", "--folds", "2"]
@@ -189,6 +193,9 @@ def test_the_command_runs_and_says_what_the_page_shows(command, here, capsys, re
     if set(words) & set(spaces_of_pages()):
         request.getfixturevalue("spaces")
     if words[0] in PREPARE:
+        make_parser(load_command(words[0]), "deepdlt").parse_args(words[1:])
+        return
+    if "--address" in words:  # a cluster's: options alone
         make_parser(load_command(words[0]), "deepdlt").parse_args(words[1:])
         return
     words = ["tiny" if word == "full" else word for word in words]
