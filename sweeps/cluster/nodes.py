@@ -8,8 +8,10 @@ import platform
 import secrets
 import shutil
 import socket
+import tempfile
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -22,6 +24,8 @@ from deepdlt.machine import DISTRIBUTION, package_version
 from sweeps.cluster import ray_core
 from sweeps.errors import SweepRefused
 from sweeps.identity import code_files, digest
+from sweeps.objects import Objects, StoreError
+from sweeps.store import address, mirror_of
 
 NODES = ".nodes"
 """Folder in the sweep's, while it runs."""
@@ -43,7 +47,7 @@ class Expected:
     """What a node must have, pickled to it."""
 
     folder: Path
-    """`.nodes` of the sweep."""
+    """`.nodes` of the sweep, or of its mirror on the driver."""
     nonce: str
     code: str
     """Digest."""
@@ -52,6 +56,8 @@ class Expected:
     """That a trial takes."""
     other_code: bool = False
     """Nodes with other code or packages are noted, not left out."""
+    url: str = ""
+    """The folder's, where the sweep is in an object store."""
 
 
 @dataclass(frozen=True)
@@ -76,17 +82,23 @@ class NodeReport:
 
 def expected_of(sweep: Path, gpus: float, other_code: bool) -> Expected:
     """Write the number, and say what nodes must have: what the driver has."""
-    folder = sweep / NODES
+    folder, nonce = sweep / NODES, secrets.token_hex(16)
     forget_nodes(sweep)  # of a run that was killed
     folder.mkdir(parents=True)
-    nonce = secrets.token_hex(16)
-    (folder / f"{DRIVER}-{nonce}").write_text(nonce, encoding="utf-8")
-    return Expected(folder, nonce, digest(code_files()), _versions(), gpus, other_code)
+    url = "" if mirror_of(sweep) is None else address(folder)
+    expected = Expected(folder, nonce, digest(code_files()), _versions(), gpus, other_code, url)
+    _leave(expected, DRIVER)
+    return expected
 
 
 def forget_nodes(sweep: Path) -> None:
     """Remove what nodes have written."""
     shutil.rmtree(sweep / NODES, ignore_errors=True)
+    if mirror_of(sweep) is not None:
+        with suppress(StoreError):  # a few bytes may stay
+            left = Objects(address(sweep / NODES))
+            for key in left.listed():
+                left.delete(key)
 
 
 def visit(expected: Expected, nodes: Mapping[str, str]) -> dict[str, NodeReport]:
@@ -111,10 +123,8 @@ def visit(expected: Expected, nodes: Mapping[str, str]) -> dict[str, NodeReport]
 
 def inspect(expected: Expected, node_id: str) -> NodeReport:
     """Look at the node that this runs on, and leave its answer in the storage."""
-    seen = _read(expected.folder / f"{DRIVER}-{expected.nonce}") == expected.nonce
-    if seen:
-        (expected.folder / f"{node_id}-{expected.nonce}").write_text(expected.nonce, encoding="utf-8")
-    free = f", {shutil.disk_usage(expected.folder).free / 1e9:.1f} GB free" if seen else ""
+    seen = _sees(expected, DRIVER) and _leave(expected, node_id)
+    free = f", {_free(expected) / 1e9:.1f} GB free" if seen else ""
     own = {"Python": platform.python_version(), "ray": ray.__version__, **_versions()}
     about = ", ".join(f"{name} {version}" for name, version in own.items()) + free
     different, lacking = tuple(_different(expected)), tuple(_lacking(expected, seen))
@@ -156,7 +166,7 @@ def _answer(expected: Expected, node: str, task: "ray.ObjectRef") -> NodeReport:
     except RayError as error:  # no such package there, or the code did not arrive
         cause = error.cause if hasattr(error, "cause") else error
         return NodeReport(node, lacking=(f"the check failed there ({str(cause).strip().splitlines()[-1][:200]})",))
-    if report.sees_storage and _read(expected.folder / f"{node}-{expected.nonce}") != expected.nonce:
+    if report.sees_storage and not _sees(expected, node):
         return replace(report, sees_storage=False)
     return report
 
@@ -179,17 +189,46 @@ def _different(expected: Expected) -> Iterator[str]:
 def _lacking(expected: Expected, seen: bool) -> Iterator[str]:
     if expected.gpus and package_version("torch").endswith("+cpu"):
         yield "its PyTorch is for CPUs alone"
-    if seen and (free := shutil.disk_usage(expected.folder).free / 1e6) < LEAST_MB:
-        yield f"only {free:.0f} MB are free in the storage"
+    if seen and (free := _free(expected) / 1e6) < LEAST_MB:
+        yield f"only {free:.0f} MB are free {'on its disk' if expected.url else 'in the storage'}"
 
 
-def _read(path: Path) -> str:
-    """Its text; "" where it does not come to be seen."""
+def _free(expected: Expected) -> int:
+    """Bytes where trials write: in the storage, or on this machine where that is an object store."""
+    return shutil.disk_usage(tempfile.gettempdir() if expected.url else expected.folder).free
+
+
+def _leave(expected: Expected, who: str) -> bool:
+    """Write the number in somebody's name; whether that can be done."""
+    name = f"{who}-{expected.nonce}"
+    try:
+        if expected.url:
+            Objects(expected.url).write(name, expected.nonce.encode())
+        else:
+            (expected.folder / name).write_text(expected.nonce, encoding="utf-8")
+    except OSError:
+        if who == DRIVER:
+            raise
+        return False
+    return True
+
+
+def _sees(expected: Expected, who: str) -> bool:
+    """Whether the number that somebody has written is seen here, within `SEEN_WITHIN_S`."""
     deadline = time.monotonic() + SEEN_WITHIN_S
     while True:
-        try:
-            return path.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError):
-            if time.monotonic() > deadline:
-                return ""
-            time.sleep(0.2)
+        if _read(expected, f"{who}-{expected.nonce}") == expected.nonce:
+            return True
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.2)
+
+
+def _read(expected: Expected, name: str) -> str:
+    """A file's text; "" where it cannot be read."""
+    try:
+        if expected.url:
+            return (Objects(expected.url).read(name) or b"").decode()
+        return (expected.folder / name).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return ""

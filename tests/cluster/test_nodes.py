@@ -65,7 +65,7 @@ def test_a_node_whose_answer_does_not_arrive_does_not_share_the_storage(node, ex
     """It reads what the driver wrote, perhaps a copy, and what it writes goes elsewhere."""
     monkeypatch.setattr(nodes, "SEEN_WITHIN_S", 0.0)
     read = nodes._read
-    monkeypatch.setattr(nodes, "_read", lambda path: "" if path.name.startswith(node) else read(path))
+    monkeypatch.setattr(nodes, "_read", lambda expected, name: "" if name.startswith(node) else read(expected, name))
     assert not visit(expected, {node: "here"})[node].sees_storage
 
 
@@ -130,3 +130,38 @@ def test_in_a_trial_a_node_is_looked_at_once(shared_ray, expected, tmp_path):
 def test_problems_are_one_line():
     report = NodeReport("n", sees_storage=False, different=("it has torch 1, the driver 2",), lacking=("it is full",))
     assert report.problem(False) == "it does not see the sweep's storage, it is full and it has torch 1, the driver 2"
+
+
+def test_in_an_object_store_the_number_goes_through_the_store(monkeypatch, tmp_path):
+    """The driver's folder is a mirror that no other node has."""
+    there = {}
+
+    class Bucket:
+        def __init__(self, url):
+            assert url == "s3://bucket/sweep/.nodes"
+
+        def write(self, key, data):
+            there[key] = data
+
+        def read(self, key):
+            return there.get(key)
+
+        def listed(self):
+            return dict.fromkeys(there)
+
+        def delete(self, key):
+            del there[key]
+
+    monkeypatch.setattr(nodes, "Objects", Bucket)
+    monkeypatch.setattr(nodes, "mirror_of", lambda path: object())
+    monkeypatch.setattr(nodes, "address", lambda path: f"s3://bucket/sweep/{path.name}")
+    monkeypatch.setattr(nodes, "SEEN_WITHIN_S", 0.0)
+    expected = expected_of(tmp_path, 0.0, False)
+    elsewhere = replace(expected, folder=tmp_path / "not on this node")
+    assert inspect(elsewhere, "n1").problem(other_code=False) == ""
+    assert set(there) == {f"driver-{expected.nonce}", f"n1-{expected.nonce}"}
+    there.clear()
+    assert not inspect(elsewhere, "n1").sees_storage
+    there["left"] = b""
+    forget_nodes(tmp_path)
+    assert not there
