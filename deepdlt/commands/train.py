@@ -27,7 +27,7 @@ from deepdlt.dataset import CACHE, Split, crop_options, cut_patches, fold_splits
 from deepdlt.errors import DONE, FAILED, CommandError, DataError, Interrupted
 from deepdlt.images import read_labelled
 from deepdlt.in_use import without_effect
-from deepdlt.models import DamagedCheckpoint
+from deepdlt.models import DamagedCheckpoint, slow_precision
 from deepdlt.synthetic import make_synthetic
 from deepdlt.terminal import progress_bar, say
 from deepdlt.training import is_extendable
@@ -116,6 +116,8 @@ def _prepare(args: argparse.Namespace) -> Training:
         split = single_split(config, patches, label, args.split_seed)
     device = ("cuda" if torch.cuda.is_available() else "cpu") if args.device == "auto" else args.device
     default = CACHE / "runs" / _run_name(config, patches.fingerprint, label, split)
+    for note in slow_precision(config, torch.device(device)):
+        say(f"note: {note}")
     return Training(config, patches, split, source, args.out or default, device)
 
 

@@ -17,6 +17,7 @@ from .inference import reconstruction as reconstruction
 from .inference import resolve_precision as resolve_precision
 from .inference import scale as scale
 from .inference import shown as shown
+from .inference import slow_precision as slow_precision
 from .inference import unscale as unscale
 from .residual import ResidualAutoencoder as ResidualAutoencoder
 from .residual import ResidualVariationalAutoencoder as ResidualVariationalAutoencoder

@@ -7,6 +7,8 @@ from torch import Tensor, nn
 
 from deepdlt.config import TrainConfig
 
+EMULATED = "6 to 16 times as slow as fp32 on an AMD EPYC with AVX2"
+
 
 @torch.inference_mode()
 def reconstruct(model: nn.Module, config: TrainConfig, crops: Tensor) -> Tensor:
@@ -57,10 +59,19 @@ def resolve_precision(config: TrainConfig, device: torch.device) -> torch.dtype:
     """bfloat16 if the configuration allows it and the processor has it (avx512_bf16, amx, Ampere); else float32."""
     if config.precision == "fp32":
         return torch.float32
-    if config.precision == "bf16":
-        return torch.bfloat16
+    return torch.bfloat16 if config.precision == "bf16" or has_bfloat16(device) else torch.float32
+
+
+def has_bfloat16(device: torch.device) -> bool:
+    """Whether the processor, or the GPU, computes bfloat16 natively."""
     if device.type == "cuda":
-        native = torch.cuda.is_bf16_supported(including_emulation=False)
-    else:
-        native = torch.ops.mkldnn._is_mkldnn_bf16_supported() and torch.cpu._is_avx512_bf16_supported()
-    return torch.bfloat16 if native else torch.float32
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported() and torch.cpu._is_avx512_bf16_supported())
+
+
+def slow_precision(config: TrainConfig, device: torch.device) -> list[str]:
+    """A note for people where the configuration asks for a precision that this device only emulates."""
+    if config.precision != "bf16" or has_bfloat16(device):
+        return []
+    what = "GPU" if device.type == "cuda" else "processor"
+    return [f"`precision` bf16: this {what} has no bfloat16 and emulates it, {EMULATED}; `auto` takes fp32 here"]

@@ -5,12 +5,13 @@ Other data are refused by sweep.json's fixed keys (`check_sweep`); here it is sa
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 
 from deepdlt.errors import some_words
-from deepdlt.models import resolve_precision
+from deepdlt.models import resolve_precision, slow_precision
 from sweeps.errors import SweepRefused
 from sweeps.identity import code as code_identity
 from sweeps.identity.images import changed, of_labels
@@ -97,7 +98,15 @@ def notes(request: Request, resources: Resources, sweep: Path, sweep_file: Sweep
         *(f"{name}: a population changed its settings; it starts again" for name in _former_members(request, sweep)),
         *(_space_changes(before, sweep_file, request, records) if before is not None else []),
         *([] if on_cluster else _machine_changes(request, resources, records)),
+        *([] if on_cluster else _slow_precision(request, resources)),
     ]
+
+
+def _slow_precision(request: Request, resources: Resources) -> list[str]:
+    device = torch.device("cuda" if resources.gpus_per_trial else "cpu")
+    swept = request.tune_space.axes.get("precision")
+    choices = [{"precision": value} for value in swept.choices] if swept else [{}]
+    return [note for each in choices for note in slow_precision(replace(request.config(), **each), device)]
 
 
 def _first(lines: list[str]) -> list[str]:

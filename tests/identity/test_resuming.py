@@ -9,6 +9,7 @@ import torch
 from calling import parse
 from ray import tune
 
+from deepdlt.models import inference
 from deepdlt.models.checkpoint import save_checkpoint
 from deepdlt.models.inference import resolve_precision
 from sweeps.errors import SweepRefused
@@ -129,3 +130,20 @@ def test_a_damaged_record_is_named(tmp_path, asked):
     (tmp_path / "s0001-abc" / "trial.json").write_text("{")
     [line] = resuming.notes(asked, Resources(1, 0, 1), tmp_path, SweepFile(), on_cluster=True)
     assert line == "s0001-abc: trial.json is damaged; the trial is repeated"
+
+
+@pytest.mark.parametrize(
+    ("options", "native", "said"),
+    [
+        (("--set", "precision=bf16"), False, 1),
+        (("--set", "precision=bf16"), True, 0),
+        (("--set", "precision=fp32"), False, 0),
+        ((), False, 0),
+    ],
+)
+def test_a_precision_that_this_machine_only_emulates_is_noted(tmp_path, monkeypatch, options, native, said):
+    monkeypatch.setattr(inference, "has_bfloat16", lambda device: native)
+    request = make_request(parse(["--space", "exp_grid", *options]))
+    notes = resuming.notes(request, Resources(1, 0, 1), tmp_path, SweepFile(), False)
+    assert len([note for note in notes if "no bfloat16" in note and "times as slow" in note]) == said
+    assert resuming.notes(request, Resources(1, 0, 1), tmp_path, SweepFile(), True) == []  # other nodes have others
