@@ -58,6 +58,7 @@ test-lowest:  ## the fast tests with the oldest versions that pyproject.toml all
 
 bench: setup-dev  ## measure this machine
 	$(PY) tests/benchmarks/waiting_times.py
+	$(PY) tests/benchmarks/plain_tune.py --out docs/performance.md
 	$(PY) tests/benchmarks/training_speed.py --out docs/performance.md
 
 clean:  ## what can be made again; sweeps in ray_results/ are kept

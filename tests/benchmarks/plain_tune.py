@@ -165,7 +165,7 @@ def main() -> None:
     ]
     print("\n".join(lines))
     if args.out:
-        replace_part(args.out, "plain-tune", "\n".join(lines))
+        replace_part(args.out, "plain", "\n".join(lines))
 
 
 if __name__ == "__main__":
