@@ -9,7 +9,7 @@ from typing import Any
 import ray
 from ray import tune
 
-from deepdlt.errors import some_words
+from deepdlt.errors import many, some_words
 from deepdlt.terminal import say
 from sweeps import stopping
 from sweeps.cluster import Expected, NodeReport, Unfit, expected_of, refuse_unshared, visit
@@ -138,10 +138,10 @@ class NodeWatch(tune.Callback):
 
 
 def waiting_for(resources: Resources, rooms: Sequence[Room]) -> str:
-    """`a trial needs 1 CPU and 0.25 GPU; the nodes have 8 CPU and 0 GPU`."""
+    """`a trial needs 1 CPU and 0.25 GPU; 2 nodes with 8 CPU and 0 GPU, ...`."""
     there = f"{sum(room.cpus for room in rooms):g} CPU and {sum(room.gpus for room in rooms):g} GPU"
     needed = f"{resources.cpus_per_trial:g} CPU and {resources.gpus_per_trial:g} GPU"
-    return f"a trial needs {needed}; the cluster's {len(rooms)} nodes have {there}, used by others or too small"
+    return f"a trial needs {needed}; {many(len(rooms), 'node')} with {there}, used by others or too small"
 
 
 def was_unfit(trial: Any) -> bool:

@@ -77,7 +77,7 @@ def test_trials_are_kept_off_unfit_nodes_by_ray_itself(nodes, node):
     assert nodes.rooms() == []
     for unfit, there in (({node: "no"}, False), ({"b" * 56: "no"}, True)):
         nodes.unfit = unfit
-        group = nodes.placement({"cpu": 0.5, "gpu": 0})()
+        group = nodes.placement({"cpu": 0.5, "gpu": 0}).to_placement_group()
         assert group.wait(60 if there else 3) == there
         ray.util.remove_placement_group(group)
 
@@ -125,12 +125,12 @@ def test_waiting_is_said_and_said_again_later(nodes, monkeypatch, capsys):
         watch.on_step_end(1, trials)
         if err := capsys.readouterr().err:
             said.append(at)
-            assert err.startswith("waiting for nodes: a trial needs 4 CPU and 0.25 GPU; the cluster's 1 nodes have ")
+            assert err.startswith("waiting for nodes: a trial needs 4 CPU and 0.25 GPU; 1 node with ")
     assert said == [61, 662]
 
 
 def test_what_is_missing_is_said_in_numbers():
-    assert waiting_for(ONE, []).startswith("a trial needs 1 CPU and 0 GPU; the cluster's 0 nodes have 0 CPU and 0 GPU")
+    assert waiting_for(ONE, []).startswith("a trial needs 1 CPU and 0 GPU; 0 nodes with 0 CPU and 0 GPU")
 
 
 def test_tune_can_pickle_it(nodes):
