@@ -39,8 +39,8 @@ dlip: setup  ## the 208 published micrographs into data/dlip (152 MB)
 report: setup  ## of the newest sweep, or SWEEP=ray_results/<sweep>
 	$(PY) sweeps/report.py $(SWEEP)
 
-board: setup  ## TensorBoard on http://localhost:6006
-	.venv/bin/tensorboard --logdir ray_results
+board: setup  ## TensorBoard of the newest sweep, or SWEEP=ray_results/<sweep>, on http://localhost:6006
+	.venv/bin/tensorboard --logdir $(or $(SWEEP),ray_results)
 
 docs: setup  ## write the generated pages: hyperparameters, command line, files and columns
 	$(PY) docs/generate.py

@@ -86,15 +86,15 @@ TABLES: Mapping[str, tuple[str, Mapping[str, Column]]] = {
             "place": ("", "place on the leaderboard"),
             "title": ("", "settings in which the configurations differ"),
             "psnr_db": ("dB", "test PSNR, mean over images (or conditions)"),
-            "low": ("dB", "lower end of its 95 % CI, for other test images"),
-            "high": ("dB", "upper end of its 95 % CI"),
-            "difference": ("dB", "`psnr_db` minus that of the best"),
-            "difference_low": ("dB", "lower end of the 95 % CI of the difference"),
-            "difference_high": ("dB", "upper end of the 95 % CI of the difference"),
+            "low_db": ("dB", "lower end of its 95 % CI, for other test images"),
+            "high_db": ("dB", "upper end of its 95 % CI"),
+            "difference_db": ("dB", "`psnr_db` minus that of the best"),
+            "difference_low_db": ("dB", "lower end of the 95 % CI of the difference"),
+            "difference_high_db": ("dB", "upper end of the 95 % CI of the difference"),
             "p_holm": ("", "p-value of the paired permutation test against the best, with Holm's correction"),
-            "over_folds": ("dB", "Δ across folds: mean difference to the best over the folds"),
-            "over_folds_low": ("dB", "lower end of its corrected 95 % CI, for other training images"),
-            "over_folds_high": ("dB", "upper end of its corrected 95 % CI"),
+            "over_folds_db": ("dB", "Δ across folds: mean difference to the best over the folds"),
+            "over_folds_low_db": ("dB", "lower end of its corrected 95 % CI, for other training images"),
+            "over_folds_high_db": ("dB", "upper end of its corrected 95 % CI"),
             "tied": ("", "true: not significantly worse than the best"),
             "mark": ("", "standing in words: best, tied with the best, or not"),
             "parameters": ("", "number of trained weights"),
@@ -113,8 +113,8 @@ TABLES: Mapping[str, tuple[str, Mapping[str, Column]]] = {
             "psnr_db": ("dB", "test PSNR, mean over the images"),
             "ssim": ("", "test SSIM, mean over the images"),
             "spectrum_db": ("dB", "log-spectral distance, mean over the images"),
-            "low": ("dB", "lower end of the 95 % CI of `psnr_db`"),
-            "high": ("dB", "upper end of the 95 % CI of `psnr_db`"),
+            "low_db": ("dB", "lower end of the 95 % CI of `psnr_db`"),
+            "high_db": ("dB", "upper end of the 95 % CI of `psnr_db`"),
             "p_harder": ("", "one-sided p-value that the class has a lower PSNR than the others (Welch), not"
                          " corrected for the number of classes"),
         },
@@ -271,12 +271,16 @@ TRIAL_JSON: Mapping[str, str] = {
 TREE = """\
 ray_results/SWEEP/
   sweep.json                    what was asked for: space, options, data, versions
-  events.out.tfevents...        TensorBoard: the columns of the HPARAMS tab
+  events.out.tfevents...        TensorBoard: columns of the HPARAMS tab, charts of CUSTOM SCALARS
+  shown_crops.json              the crops whose reconstructions every trial shows
+  bands/*/events...             TensorBoard: mean, lowest and highest value of the folds, per epoch
   baselines.json                results of the baselines on each split
-  optuna.journal                Optuna's study (--search optuna)
+  optuna.journal                Optuna's study (--search optuna); optuna-dashboard opens it
+  .curves.json                  what the report has read from the event files; it can be deleted
   s0001-3fa2c1/                 search trial 1; the last six characters are from its identity
     trial.json                  result, written last and sealed: a trial is complete only with it
-    events.out.tfevents...      TensorBoard: hyperparameters, curves, test results, reconstructions
+    events.out.tfevents...      TensorBoard: hyperparameters, curves, test results, pictures, text
+    projector_config.pbtxt, latents.*   best three trials: latents of up to 1,024 crops for the PROJECTOR tab
     best.pt                     checkpoint of the lowest validation loss: the weights to use
     last.pt, previous.pt        checkpoints of the last two epochs: where the training resumes
     code.txt                    hash of the code that began the trial
@@ -303,7 +307,13 @@ data/
     figures/*.png               curves, reconstructions, error maps, latent map"""
 TAGS: Mapping[str, str] = {
     "train_loss, val_loss, val_psnr_db, val_ssim, ...": "values of each epoch, as in [metrics.csv](#metricscsv)",
-    "best/val_loss, best/val_psnr_db, best/val_ssim": "best validation values so far",
+    "best/val_loss, last/val_loss, ...": "search trials: best validation values so far; last ones",
     "test/loss, test/psnr_db, test/ssim, test/spectrum_db, ...": "test results, once at the end",
-    "reconstruction/val, reconstruction/test": "8 crops (upper row) and their reconstructions (lower row)",
+    "folds/test_loss, folds/test_psnr_db, ...": "fold runs: the same, which the HPARAMS tab averages",
+    "pruned/epoch": "pruned trials: their last epoch",
+    "within_folds/CURVE/mean, lowest, highest": "runs `bands/...`: a curve over the folds of a configuration",
+    "crops/original over reconstruction over error": "the crops of `shown_crops.json`, up to 5 times in a training",
+    "reconstruction/val, reconstruction/test": "8 crops of the trial's split (upper row), reconstructed (lower row)",
+    "vae/samples, vae/traversals": "VAEs: images from random latents, and along the 8 most active dimensions, -3 to 3",
+    "trial": "page of text: configuration, command, environment, how the trial ended",
 }

@@ -42,6 +42,7 @@ FLOORS = {
         "planning",
         "console",
         "reporting",
+        "board",
         "execution",
     ],
 }

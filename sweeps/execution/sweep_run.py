@@ -2,7 +2,7 @@
 
 import shutil
 from argparse import Namespace
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -10,12 +10,12 @@ from typing import Any
 
 from sweeps.execution.session import RaySession  # isort: skip  (sets what Tune reads when it is imported)
 
+import numpy as np
 import ray
 from ray import tune
 from ray.tune import TuneError
 
-from deepdlt.config import VAES
-from sweeps import stopping
+from sweeps import board, stopping
 from sweeps.cluster import forget_nodes
 from sweeps.errors import RayFailed
 from sweeps.execution.node_watch import ClusterNodes, NodeWatch
@@ -25,7 +25,6 @@ from sweeps.execution.trial_names import TrialNames
 from sweeps.identity import SweepData, provenance, search_label
 from sweeps.planning import longest_first, plan
 from sweeps.request import (
-    LABELS,
     Request,
     Resources,
     Room,
@@ -40,18 +39,16 @@ from sweeps.space import Configuration
 from sweeps.store import (
     COMPLETE,
     FAILED,
-    HPARAMS_METRICS,
     PRUNED,
-    VAE_METRICS,
-    TrialLog,
+    SweepFile,
     TrialRecord,
     TuneConfig,
     address,
     best_first,
     read_record,
     read_records,
+    read_sweep,
     read_trial,
-    remove,
     trial_config,
     trial_name,
     update_sweep,
@@ -91,8 +88,13 @@ class SweepRun:
         self.kept = (COMPLETE, PRUNED) if retry_failed else (COMPLETE, PRUNED, FAILED)
         self.made_by = provenance()
         amounts = resources.cpus_per_trial, resources.gpus_per_trial
+        sweep_file, image_id = read_sweep(sweep) or SweepFile(), data.patches.image_id
+        board.write_board(sweep, sweep_file)
+        unseen = np.concatenate([data.splits[self.label, 0].val, data.splits[self.label, 0].test])
+        crops = board.draw_crops(sweep, sweep_file, image_id, unseen, request.seed)
         pruned = request.scheduler != "none"
-        self.job = Job(address(sweep), data.splits, data.patches.image_id, *amounts, pruned, self.made_by)
+        where = address(sweep)
+        self.job = Job(where, data.splits, image_id, *amounts, pruned, self.made_by, sweep_file=sweep_file, shown=crops)
 
     def run_search(self) -> None:
         """Run the search trials that are missing; those of an edited space's former choices do not count."""
@@ -160,6 +162,12 @@ class SweepRun:
             return False
         self._run("cv", searcher, len(cells), len(trials))
         return any(read_record(self.sweep / trial_name(trial)) for trial in trials)
+
+    def show_results(self) -> None:
+        """Write what TensorBoard shows of trials together, or of the best of them."""
+        records = read_records(self.sweep).values()
+        board.write_bands(self.sweep, records)
+        board.write_latent_maps(self.sweep, records, self.data.patches, self.data.splits)
 
     def _member_axes(self) -> list[str]:
         """The swept fields, when trials are members of a population that may change some of them."""
@@ -266,10 +274,6 @@ def run_sweep(
         options: `quiet`, `retry_failed` and `allow_code_change` of the command line.
         session: begun when the first trial is run, if not before.
     """
-    for stale in sweep.glob("events.out.tfevents.*"):  # TensorBoard takes the first declaration: keep one
-        remove(stale)
-    with TrialLog(sweep) as log:
-        log.hparams_experiment(*_hparam_domains(request), HPARAMS_METRICS | (VAE_METRICS if _has_vae(request) else {}))
     cache = sweep / ".ray"
     session.afterwards(partial(shutil.rmtree, cache, ignore_errors=True))
     session.afterwards(partial(forget_generations, sweep))  # a member that trains until Ray has ended may need them
@@ -284,23 +288,10 @@ def run_sweep(
         run.run_search()
     if request.cv and not stopping.reason():
         run.run_folds()
+    if not stopping.reason():
+        run.show_results()
 
 
 def _suggested(names: TrialNames, request: Request, label: str, data: str, settings: Configuration) -> TuneConfig:
     """What Tune runs for a suggestion; a function of plain values, because Tune pickles its searcher."""
     return names.trial(search_cell(request, settings, label, data))
-
-
-def _has_vae(request: Request) -> bool:
-    swept = request.tune_space.axes.get("model")
-    return any(model in VAES for model in (swept.choices if swept else [request.config().model]))
-
-
-def _hparam_domains(request: Request) -> tuple[Mapping[str, Any], Mapping[str, Sequence[Any]]]:
-    """Columns of the HPARAMS tab: the swept fields, and what kind of trial it is."""
-    axes = request.tune_space.axes
-    return {name: list(axis.choices) or (axis.low, axis.high) for name, axis in axes.items()}, {
-        "kind": ["search", "cv"],
-        "label": [*LABELS, *request.labels],
-        "fold": list(range(request.folds + 1)),
-    }

@@ -3,7 +3,7 @@
 import time
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ from deepdlt.models import (
 )
 from deepdlt.training import evaluate
 from deepdlt.training.fit import fit
+from sweeps import board
 from sweeps.cluster import Expected, require_fit
 from sweeps.execution.begun_trials import begin
 from sweeps.execution.watchdog import pause, watchdog
@@ -35,9 +36,11 @@ from sweeps.store import (
     COMPLETE,
     FAILED,
     SEARCH,
+    SweepFile,
     TrialLog,
     TuneConfig,
     after_epoch,
+    forget_end,
     forget_failure,
     read_record,
     trial_cell,
@@ -48,8 +51,7 @@ from sweeps.store import (
 from sweeps.tuning import population_members as population
 
 SHOWN_CROPS = 8
-BEST_PREFIX = "best_val_"
-NOT_LOGGED = ("epoch", "finished", "best_epoch")
+PICTURES = 5  # of the same crops in a training, the last with the tested weights
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,9 @@ class Job:
     """For the record of each trial."""
     expected: Expected | None = None
     """What the node must have, on a cluster."""
+    sweep_file: SweepFile = field(default_factory=SweepFile)
+    shown: tuple[board.ShownCrop, ...] = ()
+    """Crops whose reconstructions all trials show."""
 
 
 def train_cell(config: TuneConfig, crops: np.ndarray, job: Job) -> None:
@@ -93,9 +98,11 @@ def _train_in(directory: Path, config: TuneConfig, crops: np.ndarray, job: Job) 
     forget_failure(directory)
     begin(config, directory, here)
     try:
+        forget_end(directory)
         with TrialLog(directory) as log, watchdog(directory) as alive:
-            place: dict[str, Any] = {"kind": cell.kind, "label": cell.label, "fold": cell.fold, "n_folds": cell.n_folds}
-            log.session_start(directory.name, {**cell.config, **place})
+            board.start_session(log, cell, job.sweep.rpartition("/")[2])
+            page = board.trial_page(cell, directory.name, job.sweep_file, vars(job.made_by), _device(job))
+            log.text(board.PAGE, page)
             log.flush()  # a trial that ends in its first epoch is still known by its settings
             after_epoch(directory, may_end=True)
             _train(config, crops, job, directory, log, alive)
@@ -124,7 +131,9 @@ def _train(
             log.restart(max(epoch, told + 1))
         epoch_s.append(metrics["epoch_s"])
         if epoch > told:  # what was taken over from another member is no epoch of this one
-            log.scalars(_epoch_scalars(metrics), epoch)
+            log.scalars(board.epoch_scalars(cell, metrics), epoch)
+            if epoch % -(-train_config.epochs // PICTURES) == 0 and not metrics["finished"]:
+                _show_crops(log, directory / LAST, crops, split, job, epoch)
         if metrics["finished"]:
             try:
                 outcome = _test(train_config, crops, split, directory, device)
@@ -132,7 +141,8 @@ def _train(
                 for name in (BEST, LAST, PREVIOUS):
                     (directory / name).unlink(missing_ok=True)
                 return _train(config, crops, job, directory, log, alive)
-            _log_outcome(log, outcome, crops, split, epoch)
+            _log_outcome(log, outcome, crops, split, epoch, job)
+            log.scalars(board.scalars_of_test(cell, outcome.test), epoch)
             log.flush()  # the record promises what the event file holds
             write_record(
                 directory,
@@ -189,17 +199,13 @@ def _prepare_worker(job: Job) -> str:
     """Threads and memory as allotted; the device to train on."""
     warnings.filterwarnings("ignore", message="The given NumPy array is not writable")  # shared, and only read
     torch.set_num_threads(max(1, int(job.cpus)))
-    if not job.gpus:
-        return "cpu"
-    if job.gpus < 1:
+    if 0 < job.gpus < 1:
         torch.cuda.set_per_process_memory_fraction(job.gpus)
-    return "cuda"
+    return _device(job)
 
 
-def _epoch_scalars(metrics: dict[str, float]) -> dict[str, float]:
-    best = {f"best/{name.removeprefix('best_')}": v for name, v in metrics.items() if name.startswith(BEST_PREFIX)}
-    plain = {n: v for n, v in metrics.items() if n not in NOT_LOGGED and not n.startswith(BEST_PREFIX)}
-    return plain | best
+def _device(job: Job) -> str:
+    return "cuda" if job.gpus else "cpu"
 
 
 def _test(config: TrainConfig, crops: np.ndarray, split: Split, directory: Path, device: str) -> _Outcome:
@@ -221,8 +227,20 @@ def _by_image(per_crop: dict[str, torch.Tensor], image_id: np.ndarray) -> dict[s
     return {str(i): {name: float(m[k]) for name, m in means.items()} for k, i in enumerate(images)}
 
 
-def _log_outcome(log: TrialLog, outcome: _Outcome, crops: np.ndarray, split: Split, epoch: int) -> None:
-    log.scalars({f"test/{name}": value for name, value in outcome.test.items()}, epoch)
+def _show_crops(log: TrialLog, weights: Path, crops: np.ndarray, split: Split, job: Job, epoch: int) -> None:
+    """Log what the network of this epoch makes of the crops that all trials show; no training fails for a picture."""
+    try:
+        model, config = load_model(weights)
+    except (DamagedCheckpoint, FileNotFoundError):
+        return
+    model.to(_device(job)).to(memory_format=torch.channels_last)
+    board.show_reconstructions(log, board.Trained(model, config, _device(job)), crops, job.shown, split, epoch)
+
+
+def _log_outcome(log: TrialLog, outcome: _Outcome, crops: np.ndarray, split: Split, epoch: int, job: Job) -> None:
+    trained = board.Trained(outcome.model, outcome.config, outcome.device)
+    board.show_reconstructions(log, trained, crops, job.shown, split, epoch)
+    board.show_generated(log, trained, crops[split.val], epoch)
     for name, indices in (("val", split.val), ("test", split.test)):
         chosen = indices[np.linspace(0, len(indices) - 1, SHOWN_CROPS).astype(int)]
         originals = torch.as_tensor(crops[chosen])

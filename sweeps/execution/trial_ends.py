@@ -15,6 +15,7 @@ from ray.tune.progress_reporter import TrialProgressCallback
 from deepdlt.terminal import say, unread
 from deepdlt.training import EPOCH_METRICS
 from sweeps import stopping
+from sweeps.board import end_session
 from sweeps.execution.watchdog import HANG_FILE
 from sweeps.identity import Provenance
 from sweeps.planning import span
@@ -24,7 +25,6 @@ from sweeps.store import (
     METRIC,
     PRUNED,
     SEARCH,
-    TrialLog,
     TrialRecord,
     address,
     ended_record,
@@ -214,8 +214,7 @@ class SweepProgress(tune.Callback):
 
     def _finish(self, trial: Any, record: TrialRecord) -> None:
         status = record.status
-        with TrialLog(self.sweep / record.name) as log:
-            log.session_end(status)
+        end_session(self.sweep / record.name, record)
         self.running.discard(trial.trial_id)
         self.counts[status] += 1
         self.epochs.append(int(record.metrics.get("epoch", 0)))

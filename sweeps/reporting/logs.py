@@ -5,7 +5,7 @@ are used and the difference is a warning, so that a damaged file never passes fo
 """
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -16,10 +16,19 @@ import numpy as np
 from sweeps import store
 from sweeps.console import with_option
 from sweeps.space import Configuration, describe, whole
-from sweeps.store import CV, SEARCH, Baselines, Cell, SweepFile, TrialEvents, TrialRecord
+from sweeps.store import (
+    CV,
+    EVENT_FILES,
+    SEARCH,
+    Baselines,
+    Cell,
+    EventCache,
+    SweepFile,
+    TrialEvents,
+    TrialRecord,
+)
 
 INTERRUPTED = "interrupted"
-EVENT_FILES = "events.out.tfevents.*"
 CURVES = ("train_loss", "val_loss", "val_psnr_db", "val_ssim")
 OPTIONAL_VALIDATION = ("val_bits_per_dim", "val_kl_nats", "val_active_units", "val_loss_floor")
 OPTIONAL_TESTS = ("test_spectrum_db", "test_bits_per_dim", "test_kl_nats", "test_active_units")
@@ -126,20 +135,31 @@ def read_logs(sweep: Path) -> SweepLogs:
         renew = "run the sweep's command again to renew it"
         logs.warnings.append(f"{store.BASELINES} is damaged or of another version; {renew}")
     seen: dict[str, str] = {}
+    cache = EventCache(sweep)
     for folder in sorted(path for path in sweep.iterdir() if is_trial(path)):
-        record, events = store.read_record(folder), read_events(folder)
+        record, events = store.read_record(folder), read_curves(folder, cache)
         if record and (first := seen.setdefault(record.identity, folder.name)) != folder.name:
             logs.warnings.append(f"{folder.name}: same trial as {first}; counted once")
             continue
         logs.trials.append(_trial(folder, record, events, logs.warnings))
+    cache.save()
     logs.axes = _swept(logs)
     return logs
 
 
+def read_curves(folder: Path, cache: EventCache) -> TrialEvents:
+    """A trial's event files without pictures; whatever cannot be read is `damaged`, never an exception."""
+    return _guarded(cache.read, folder)
+
+
 def read_events(folder: Path) -> TrialEvents:
-    """A trial's event files; whatever cannot be read is `damaged`, never an exception."""
+    """The same with pictures, always from the files."""
+    return _guarded(store.read_trial, folder)
+
+
+def _guarded(read: Callable[[Path], TrialEvents], folder: Path) -> TrialEvents:
     try:
-        return store.read_trial(folder)
+        return read(folder)
     except Exception:  # a foreign file under TensorBoard's name can fail in any way; it costs the trial's curves only
         return TrialEvents(damaged=[path.name for path in folder.glob(EVENT_FILES)])
 
@@ -172,12 +192,13 @@ def _interrupted(folder: Path, events: TrialEvents) -> TrialRecord:
 
 def _problem(record: TrialRecord | None, events: TrialEvents) -> str:
     """How the event files contradict the record, or ''."""
-    done = len(events.scalars.get("val_loss", {}))
+    readable = events.scalars.get("val_loss", {})
+    done, epochs = len(readable), int(record.metrics.get("epoch") or 0) if record else max(readable, default=0)
     if events.damaged:
-        return f"event file damaged ({', '.join(events.damaged)}), {done} readable epochs"
+        at_least = "" if record else "at least "
+        return f"event file damaged ({', '.join(events.damaged)}): {done} of {at_least}{epochs} epochs are readable"
     if record is None:
         return ""
-    epochs = int(record.metrics.get("epoch") or 0)
     if done < epochs:
         return f"the event file has {done} of {epochs} epochs"
     stated = {f"test/{name}": value for name, value in record.test.items()}

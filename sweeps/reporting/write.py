@@ -25,6 +25,12 @@ from sweeps.store import DataSummary, address
 
 OF_TRIALS = ("trial", "kind", "status", "label", "fold", "n_folds", *NUMBERS, *TESTS, "seconds", "from_record")
 """Columns of trials.csv where there is no trial."""
+DIFFERENCES = ("difference", "over_folds")
+IN_DB = {
+    name: f"{name}_db"
+    for name in ("low", "high", *DIFFERENCES, *(f"{d}_{end}" for d in DIFFERENCES for end in ("low", "high")))
+}
+"""Columns whose names do not say their unit -> their headings in the CSV files."""
 Cells = dict[str, Any]
 """Column -> what stands there, of a row of a table or of the summary."""
 
@@ -111,7 +117,7 @@ def _write_csv(found: Findings, folder: Path) -> None:
     tables_of = {"cv": folds, "leaderboard": places, "classes": classes, "baselines": csv_rows(found.logs)}
     for name, rows in tables_of.items():
         if rows:
-            _csv(pd.DataFrame(rows), folder / f"{name}.csv")
+            _csv(pd.DataFrame(rows).rename(columns=IN_DB), folder / f"{name}.csv")
 
 
 def _trials(found: Findings) -> pd.DataFrame:

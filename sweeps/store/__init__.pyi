@@ -12,10 +12,15 @@ from .cell import TuneConfig as TuneConfig
 from .cell import trial_cell as trial_cell
 from .cell import trial_config as trial_config
 from .cell import trial_name as trial_name
+from .event_cache import CACHE_FILE as CACHE_FILE
+from .event_cache import EventCache as EventCache
+from .event_files import END as END
+from .event_files import EVENT_FILES as EVENT_FILES
 from .event_files import HPARAMS_METRICS as HPARAMS_METRICS
 from .event_files import VAE_METRICS as VAE_METRICS
 from .event_files import TrialEvents as TrialEvents
 from .event_files import TrialLog as TrialLog
+from .event_files import forget_end as forget_end
 from .event_files import read_trial as read_trial
 from .location import after_epoch as after_epoch
 from .location import compared_at as compared_at
@@ -39,6 +44,8 @@ from .ranking import METRIC as METRIC
 from .ranking import MODE as MODE
 from .ranking import best_first as best_first
 from .ranking import place as place
+from .sealed import read_sealed as read_sealed
+from .sealed import write_sealed as write_sealed
 from .sweep_file import FIXED as FIXED
 from .sweep_file import DataSummary as DataSummary
 from .sweep_file import RaceRule as RaceRule

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from sweeps.store.event_files import HPARAMS_METRICS, VAE_METRICS, TrialLog, read_trial
+from sweeps.store.event_files import END, HPARAMS_METRICS, VAE_METRICS, TrialLog, forget_end, read_trial
 
 HPARAMS = {"lr": 1e-3, "activation": "relu", "kernel_size": 3}
 
@@ -144,16 +144,33 @@ def test_a_truncated_file_is_reported_and_read_up_to_there(tmp_path, share):
     assert 0 < len(trial.scalars["val_loss"]) <= 100
 
 
-def test_every_flipped_bit_is_reported(tmp_path):
-    write(tmp_path, range(1, 20))
-    path = next(tmp_path.glob("events*"))
-    raw = path.read_bytes()
-    rng = np.random.default_rng(0)
-    for position in rng.integers(0, len(raw), 100):
-        damaged = bytearray(raw)
-        damaged[position] ^= 1 << int(rng.integers(8))
-        path.write_bytes(damaged)
-        assert read_trial(tmp_path).damaged == [path.name]
+def test_what_distinguishes_the_sessions_of_a_group_is_read_with_the_hyperparameters(tmp_path):
+    place = {"kind": "cv", "label": "Δτ", "fold": 3, "n_folds": 5, "seed": 43}
+    with TrialLog(tmp_path) as log:
+        log.session_start("3fa2c1 sweep", HPARAMS, place)
+    assert read_trial(tmp_path).hparams == {**HPARAMS, **place}
+
+
+@pytest.mark.parametrize("status", ["complete", "pruned", "failed"])
+def test_how_a_trial_ended_is_read(tmp_path, status):
+    write(tmp_path, range(1, 4))
+    assert read_trial(tmp_path).status == ""
+    with TrialLog(tmp_path, END) as log:
+        if status == "pruned":
+            log.scalars({"pruned/epoch": 3}, 3)
+        log.session_end(status)
+    assert read_trial(tmp_path).status == status
+
+
+def test_a_trial_that_is_tried_again_has_not_ended(tmp_path):
+    write(tmp_path, range(1, 4))
+    with TrialLog(tmp_path, END) as log:
+        log.session_end("failed")
+    forget_end(tmp_path)
+    write(tmp_path, range(4, 6), restart=4)
+    trial = read_trial(tmp_path)
+    assert trial.status == ""
+    assert list(trial.scalars["val_loss"]) == [1, 2, 3, 4, 5]
 
 
 def test_hparams_of_all_trials_show_with_their_metrics(tmp_path):
@@ -170,7 +187,7 @@ def test_hparams_of_all_trials_show_with_their_metrics(tmp_path):
     for k, status in enumerate(("complete", "pruned", "failed")):
         with TrialLog(tmp_path / f"t{k}") as log:
             log.session_start(f"t{k}", {**HPARAMS, "lr": 10.0 ** -(k + 3)})
-            log.scalars({"best/val_psnr_db": 20.0 + k, "best/val_loss": 0.1 * k, "val_kl_nats": 7.0 + k}, 1)
+            log.scalars({"best/val_psnr_db": 20.0 + k, "best/val_loss": 0.1 * k, "last/val_kl_nats": 7.0 + k}, 1)
             log.session_end(status)
     multiplexer = EventMultiplexer().AddRunsFromDirectory(str(tmp_path))
     multiplexer.Reload()
@@ -201,5 +218,5 @@ def test_hparams_of_all_trials_show_with_their_metrics(tmp_path):
     assert set(found) == {"t0", "t1", "t2"}
     assert found["t1"][0] == 1e-4
     assert found["t1"][1]["best/val_psnr_db"] == 21.0
-    assert found["t1"][1]["val_kl_nats"] == 8.0
+    assert found["t1"][1]["last/val_kl_nats"] == 8.0
     assert found["t2"][2] == api_pb2.STATUS_FAILURE

@@ -1,0 +1,14 @@
+from .bands import write_bands as write_bands
+from .columns import PAGE as PAGE
+from .columns import end_session as end_session
+from .columns import epoch_scalars as epoch_scalars
+from .columns import scalars_of_test as scalars_of_test
+from .columns import start_session as start_session
+from .columns import write_board as write_board
+from .latent_maps import write_latent_maps as write_latent_maps
+from .page import trial_page as trial_page
+from .pictures import Trained as Trained
+from .pictures import show_generated as show_generated
+from .pictures import show_reconstructions as show_reconstructions
+from .shown_crops import ShownCrop as ShownCrop
+from .shown_crops import draw_crops as draw_crops
