@@ -219,7 +219,7 @@ SWEEP_JSON: Mapping[str, str] = {
     "labels": "labels of the cross-validation",
     "folds": "folds per label",
     "data_fingerprint": "hash of the crops, the conditions and the label of the search",
-    "data": "name, number of images and crops, crop size, files",
+    "data": "name, number of images and crops, crop size, usual pixel pitch in µm, files",
     "images": "labels of every image, and a hash of its bytes",
     "leakage": "leakage of the splits",
     "classes": "label -> class -> numbers of its images",
@@ -290,7 +290,7 @@ ray_results/SWEEP/
   report/
     report.html, report.md      the report
     trials.csv, cv.csv, leaderboard.csv, classes.csv, baselines.csv
-    figures/*.png               figures of the report"""
+    figures/*.{png,svg,pdf}     figures of the report, for slides and papers"""
 OTHER_FILES = """\
 data/
   synthetic/PRESET-HASH/        built-in images and their label table
@@ -316,4 +316,6 @@ TAGS: Mapping[str, str] = {
     "reconstruction/val, reconstruction/test": "8 crops of the trial's split (upper row), reconstructed (lower row)",
     "vae/samples, vae/traversals": "VAEs: images from random latents, and along the 8 most active dimensions, -3 to 3",
     "trial": "page of text: configuration, command, environment, how the trial ended",
+    "extremes/test, extremes/train": "a crop of the image with the highest, the median and the lowest PSNR (upper row),"
+    " and its reconstruction (lower row)",
 }

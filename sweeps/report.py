@@ -4,6 +4,7 @@ examples:
   deepdlt report ray_results/my-sweep
   deepdlt report ray_results/my-sweep --json
   deepdlt report s3://bucket/sweeps/my-sweep
+  deepdlt report ray_results/first ray_results/second         compare two sweeps
 """
 
 import argparse
@@ -18,6 +19,7 @@ from deepdlt.command_line import Parser, run_command
 from deepdlt.errors import DONE
 from deepdlt.terminal import leave
 from sweeps import reporting, store
+from sweeps.errors import SweepRefused
 from sweeps.objects import place
 
 EPILOG = "exit codes: 0 written, 2 not a sweep, 3 storage failed"
@@ -32,11 +34,20 @@ def add_options(parser: Parser) -> None:
     """Which sweep, and what to print."""
     what = "folder or URL of a sweep; the report goes to report/ in it"
     parser.add_argument("sweep", type=place, metavar="SWEEP", help=what)
+    parser.add_argument(
+        "other", type=place, nargs="?", metavar="OTHER", help="a second sweep, to compare with the first"
+    )
     parser.add_argument("--json", action="store_true", help="print the summary as JSON instead of the report's path")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Write the report, print where it is."""
+    """Write the report, or the comparison of two sweeps; print where it is."""
+    if args.other is not None:
+        folders = [each for each in (args.sweep, args.other) if isinstance(each, Path)]
+        if len(folders) < 2:
+            raise SweepRefused("sweeps are compared in folders: copy those of an object store to this machine first")
+        print(reporting.write_comparison(*folders))
+        return DONE
     sweep = store.fetch(args.sweep)
     summary = reporting.write_report(sweep)
     summary["report"] = store.publish_report(sweep)

@@ -7,9 +7,8 @@ from collections.abc import Callable, Iterable
 
 import numpy as np
 import torch
-from scipy import fft
 
-from deepdlt.metrics import losses
+from deepdlt.metrics import losses, lowpass_dct
 from deepdlt.metrics import similarity as metrics
 
 Reconstruct = Callable[[np.ndarray], np.ndarray]
@@ -44,25 +43,6 @@ def pca(train: np.ndarray, k: int, *, fit_crops: int = FIT_CROPS) -> Reconstruct
     Source: sklearn PCA(svd_solver="randomized"), within 0.02 dB of the exact components on the published images.
     """
     return _projection(*_fit_pca(train[_evenly(len(train), fit_crops)], k))
-
-
-def lowpass_dct(k: int) -> Reconstruct:
-    """Low-pass DCT with k coefficients: the k lowest frequencies of the orthonormal 2-D DCT-II.
-
-    The coefficients (i, j) of square crops are ordered by i^2 + j^2, ties by row i; those of other crops by
-    (i / h)^2 + (j / w)^2.
-    """
-
-    def reconstruct(x: np.ndarray) -> np.ndarray:
-        height, width = x.shape[-2:]
-        i, j = np.divmod(np.arange(height * width), width)
-        kept = np.argsort((i * width) ** 2 + (j * height) ** 2, kind="stable")[:k]  # integers, so that ties are exact
-        mask = np.zeros(height * width, x.dtype)
-        mask[kept] = 1
-        spectrum = fft.dctn(x, axes=(-2, -1), norm="ortho") * mask.reshape(height, width)
-        return fft.idctn(spectrum, axes=(-2, -1), norm="ortho")
-
-    return reconstruct
 
 
 def baseline_table(

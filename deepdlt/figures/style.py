@@ -5,6 +5,7 @@ import math
 import warnings
 from typing import Any
 
+from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -25,6 +26,30 @@ def png(figure: Figure, dpi: int = 144) -> bytes:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing")  # labels may be in any script
         figure.savefig(buffer, format="png", dpi=dpi, metadata={"Software": None})
+    return buffer.getvalue()
+
+
+def svg(figure: Figure) -> str:
+    """The figure as SVG, its letters as outlines, so that it looks the same everywhere."""
+    return _vector(figure, "svg").decode()
+
+
+def pdf(figure: Figure) -> bytes:
+    """The figure as PDF, its fonts embedded."""
+    return _vector(figure, "pdf")
+
+
+def _vector(figure: Figure, kind: str) -> bytes:
+    """The same figure gives the same bytes: no dates, no random names."""
+    if figure.get_layout_engine() is not None:  # once for all files: it takes as long as the drawing
+        figure.draw_without_rendering()
+        figure.set_layout_engine("none")
+    buffer = io.BytesIO()
+    fixed: Any = {"svg.fonttype": "path", "svg.hashsalt": "deepdlt", "pdf.fonttype": 42}
+    undated = {"Date": None} if kind == "svg" else {"CreationDate": None}
+    with warnings.catch_warnings(), rc_context(fixed):
+        warnings.filterwarnings("ignore", message="Glyph .* missing")  # labels may be in any script
+        figure.savefig(buffer, format=kind, dpi=300, metadata=undated)
     return buffer.getvalue()
 
 

@@ -18,6 +18,7 @@ WIDE = 10.0  # a cost that spans this factor gets a logarithmic axis
 TITLE_LENGTH = 60
 NAMED = 8  # largest Pareto front on which every point is named
 MEDIANS_UP_TO = 8  # distinct values of a hyperparameter; more are a continuous range
+FEWEST_FOR_MEDIAN = 3
 MAX_CLASSES = 24  # rows per panel that can still be read
 
 
@@ -108,7 +109,8 @@ def axis_effects(rows: Sequence[Mapping[str, Any]], axes: Sequence[str]) -> Figu
     """One panel per swept hyperparameter: every trial's validation PSNR by value, and the median of each value.
 
     Args:
-        rows: one per trial, with `val_psnr_db` and the hyperparameters.
+        rows: one per trial, with `val_psnr_db` and the hyperparameters; those that are `pruned` are hollow and no part
+            of a median. A value with fewer than 3 complete trials has no median.
         axes: names of the hyperparameters, at least one; numbers that span a factor of 10 get a logarithmic axis.
 
     Raises:
@@ -122,7 +124,7 @@ def axis_effects(rows: Sequence[Mapping[str, Any]], axes: Sequence[str]) -> Figu
     panels = figure.subplots(lines, columns, sharey=True, squeeze=False).ravel()
     for panel, name in zip(panels, axes, strict=False):
         known = [row for row in rows if given(row.get(name)) and given(row.get("val_psnr_db"))]
-        _strip(panel, [(row[name], row["val_psnr_db"]) for row in known])
+        _strip(panel, [(row[name], row["val_psnr_db"], bool(row.get("pruned"))) for row in known])
         style_axes(panel, plain_text(name), TITLES["val_psnr_db"] if panel in panels[::columns] else "")
     for panel in panels[len(axes) :]:
         panel.set_axis_off()
@@ -133,8 +135,8 @@ def class_errors(table: Sequence[Mapping[str, Any]], average: float | None = Non
     """Mean PSNR of each class of each label over images, with its interval.
 
     Args:
-        table: rows with `label`, `class`, `n_images`, `psnr_db`, `low`, `high` (dB; the last two may be None). The
-            class with the lowest mean of each label is orange.
+        table: rows with `label`, `class`, `n_images`, `psnr_db`, `low`, `high` (dB; the last two may be None). Those
+            that are `significant` (significantly below the other images of their label) are orange.
         average: dB over all images, drawn as a line.
 
     Raises:
@@ -159,9 +161,8 @@ def class_errors(table: Sequence[Mapping[str, Any]], average: float | None = Non
 
 
 def _class_panel(axes: Axes, rows: Sequence[Mapping[str, Any]], average: float | None) -> None:
-    worst = min(rows, key=lambda row: row["psnr_db"])
     for y, row in enumerate(rows):
-        colour = COLOURS[1] if row is worst and len(rows) > 1 else COLOURS[0]
+        colour = COLOURS[1] if row.get("significant") else COLOURS[0]
         if given(row["low"]) and given(row["high"]):
             axes.plot([row["low"], row["high"]], [y, y], color=colour, linewidth=2.2, alpha=0.55, solid_capstyle="butt")
         axes.plot(row["psnr_db"], y, "o", color=colour, markersize=6)
@@ -178,32 +179,40 @@ def _shown_classes(rows: list[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     return [row for row in rows if row in lowest]
 
 
-def _strip(axes: Axes, points: Sequence[tuple[Any, float]]) -> None:
+def _strip(axes: Axes, points: Sequence[tuple[Any, float, bool]]) -> None:
     """Values as dots, side by side where they would cover each other, with the median of each value."""
-    numeric = all(isinstance(value, int | float) and not isinstance(value, bool) for value, _ in points)
-    distinct = sorted({value for value, _ in points}, key=None if numeric else str)
+    numeric = all(isinstance(value, int | float) and not isinstance(value, bool) for value, _, _ in points)
+    distinct = sorted({value for value, _, _ in points}, key=None if numeric else str)
     logarithmic = numeric and bool(distinct) and distinct[0] > 0 and distinct[-1] >= 10 * distinct[0]
-    if numeric and len(distinct) > 1:
+    if numeric and len(distinct) > MEDIANS_UP_TO:
         place = {value: math.log10(value) if logarithmic else float(value) for value in distinct}
     else:
         place = {value: float(number) for number, value in enumerate(distinct)}
+        logarithmic = False
     span = max(place.values(), default=0) - min(place.values(), default=0) or 1.0
     gap = min(np.diff(sorted(place.values())), default=span)  # between neighbours
     few, shuffle = len(distinct) <= MEDIANS_UP_TO, np.random.default_rng(0)
     for value in distinct:
-        found = sorted(metric for v, metric in points if v == value)
+        found = sorted((psnr, pruned) for v, psnr, pruned in points if v == value)
         spread = 0.18 * gap if few and len(found) > 1 else 0.0
-        x = place[value] + shuffle.permutation(np.linspace(-spread, spread, len(found)))  # sorted it looks like a trend
-        axes.plot(_back(x, logarithmic), found, "o", color=COLOURS[0], markersize=4.5, alpha=0.6, markeredgewidth=0)
-        if few:
+        xs = place[value] + shuffle.permutation(
+            np.linspace(-spread, spread, len(found))
+        )  # sorted it looks like a trend
+        for x, (psnr, pruned) in zip(_back(xs, logarithmic), found, strict=True):
+            face = "none" if pruned else COLOURS[0]
+            edge = GREY if pruned else COLOURS[0]
+            axes.plot(x, psnr, "o", markersize=4.5, alpha=0.75, markerfacecolor=face, markeredgecolor=edge)
+        complete = [psnr for psnr, pruned in found if not pruned]
+        if few and len(complete) >= FEWEST_FOR_MEDIAN:
             ends = place[value] + np.array([-0.3, 0.3]) * gap
-            axes.plot(_back(ends, logarithmic), [float(np.median(found))] * 2, color=COLOURS[1], linewidth=2.2)
+            axes.plot(_back(ends, logarithmic), [float(np.median(complete))] * 2, color=COLOURS[1], linewidth=2.2)
     if logarithmic:
         axes.set_xscale("log")
     margin = np.array([min(place.values(), default=0) - 0.5 * gap, max(place.values(), default=0) + 0.5 * gap])
     axes.set_xlim(*_back(margin, logarithmic))
     if few:
-        names = [f"{v:g}" if numeric else plain_text(v) for v in distinct]
+        counts = {v: sum(value == v for value, _, _ in points) for v in distinct}
+        names = [f"{f'{v:g}' if numeric else plain_text(v)}\nn = {counts[v]}" for v in distinct]
         axes.xaxis.set_major_locator(FixedLocator(list(_back(np.array([place[v] for v in distinct]), logarithmic))))
         axes.xaxis.set_minor_locator(NullLocator())
         axes.set_xticklabels(names)

@@ -1,4 +1,12 @@
+from . import train_command as train_command
 from .next_command import with_option as with_option
 from .plan_text import show_plan as show_plan
 from .summary import show_summary as show_summary
 from .summary import summary_json as summary_json
+from .verdict import LINEAR as LINEAR
+from .verdict import MEAN as MEAN
+from .verdict import Tested as Tested
+from .verdict import Verdict as Verdict
+from .verdict import judge as judge
+from .verdict import latent_size as latent_size
+from .verdict import tested_folds as tested_folds

@@ -5,11 +5,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
+from rich.console import Console
 from rich.table import Table
 
 from sweeps.console.next_command import next_command
 from sweeps.console.plain import console_to
 from sweeps.console.train_command import train_command
+from sweeps.console.verdict import judge, tested_folds, tested_once
 from sweeps.folds import (
     FoldFindings,
     average_text,
@@ -25,11 +27,13 @@ from sweeps.store import (
     COMPLETE,
     FAILED,
     PRUNED,
+    Baselines,
     SweepFile,
     Tally,
     TrialRecord,
     address,
     best_first,
+    read_baselines,
     read_records,
     read_sweep,
     shown,
@@ -37,6 +41,8 @@ from sweeps.store import (
 )
 
 LEADERS = 5
+COLOURS = {"above": "bold green", "below": "bold red", "tie": "bold yellow", "open": "yellow"}
+"""Of verdicts."""
 UNKNOWN = "a rival"
 NUMBERS = (("loss", 4), ("psnr_db", 2), ("ssim", 3))  # of a test, with digits
 
@@ -67,6 +73,7 @@ def show_summary(sweep: Path, file: TextIO, tally: Tally | None = None) -> None:
         sizes = f"{smallest.parameters:,} parameters instead of {found.places[0].parameters:,}"
         console.print(f"smallest of the tied configurations: {texts[smallest.configuration]}, {sizes}")
     console.print(counts_text(*([r.status for r in records if r.is_fold == kind] for kind in (False, True))))
+    _print_verdict(console, found, ranked, records, sweep_file, sweep)
     if ranked:
         console.print(f"weights of the best: {shown(sweep / ranked[0].name / 'best.pt')}", soft_wrap=True)
     if ranked and (again := train_command(sweep_file, ranked[0])):
@@ -74,6 +81,26 @@ def show_summary(sweep: Path, file: TextIO, tally: Tally | None = None) -> None:
     command = next_command(sweep_file.command, tally or tally_of(sweep_file, records))
     if command:
         console.print(f"next: {command}", soft_wrap=True)
+
+
+def _print_verdict(
+    console: Console,
+    found: FoldFindings,
+    ranked: Sequence[TrialRecord],
+    records: Sequence[TrialRecord],
+    sweep_file: SweepFile,
+    sweep: Path,
+) -> None:
+    """Whether the best beats the linear baselines, in colour on a terminal; nothing while there is no result."""
+    tested = tested_folds(found.leading, records)
+    if not found.places and ranked and (tested is None or tested.configuration != ranked[0].configuration):
+        tested = tested_once(ranked[0])
+    if tested is None:
+        return
+    judged = judge(tested, read_baselines(sweep) or Baselines(), sweep_file)
+    console.print(f"{judged.headline} {judged.detail}", style=COLOURS[judged.state], soft_wrap=True)
+    if judged.command:
+        console.print(f"  {judged.command}", soft_wrap=True)
 
 
 def summary_json(sweep: Path, report: str) -> str:
@@ -106,14 +133,13 @@ def _leader(ranked: Sequence[TrialRecord]) -> Configuration | None:
 
 def _leaders(ranked: Sequence[TrialRecord], sweep_file: SweepFile) -> Table:
     axes = list(sweep_file.axes)
-    table = _table("trial", *axes, "val PSNR dB", "val SSIM", "val loss", "test PSNR dB")
+    table = _table("trial", *axes, "val PSNR dB", "val SSIM", "val loss")
     for r in ranked[:LEADERS]:
         m, settings = r.metrics, sweep_file.current_space.shown(r.ended_with)
         numbers = (
             f"{m['best_val_psnr_db']:.2f}",
             f"{m['best_val_ssim']:.3f}",
-            f"{m['best_val_loss']:.4f}",
-            f"{r.test['psnr_db']:.2f}",
+            f"{m['best_val_loss']:.3g}",
         )
         table.add_row(r.name, *(_setting(settings.get(name)) for name in axes), *numbers)
     return table

@@ -13,7 +13,7 @@ DEFAULT_SPLIT_SEED = 42
 
 def train_command(sweep_file: SweepFile, record: TrialRecord) -> str:
     """`deepdlt train ...`; "" where sweep.json does not say how the sweep was started."""
-    if not sweep_file.command or sweep_file.seed is None:
+    if not sweep_file.command or sweep_file.seed is None or "epochs" not in record.ended_with:
         return ""
     words, cell = shlex.split(sweep_file.command), record.cell
     protocol = "report" if sweep_file.protocol == "report" else "corrected"

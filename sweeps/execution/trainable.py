@@ -28,6 +28,7 @@ from deepdlt.training.fit import fit
 from sweeps import board
 from sweeps.cluster import Expected, require_fit
 from sweeps.execution.begun_trials import begin
+from sweeps.execution.extremes import log_extremes
 from sweeps.execution.watchdog import pause, watchdog
 from sweeps.identity import Provenance
 from sweeps.identity import code as code_identity
@@ -143,6 +144,7 @@ def _train(
                 return _train(config, crops, job, directory, log, alive)
             _log_outcome(log, outcome, crops, split, epoch, job)
             log.scalars(board.scalars_of_test(cell, outcome.test), epoch)
+            log_extremes(log, outcome, crops, split, job.image_id, epoch)
             log.flush()  # the record promises what the event file holds
             write_record(
                 directory,

@@ -5,10 +5,12 @@ from .standings import FoldFindings as FoldFindings
 from .standings import Place as Place
 from .standings import current_tables as current_tables
 from .standings import fold_findings as fold_findings
+from .statistics import paired_image_test as paired_image_test
 from .tables import Average as Average
 from .tables import FoldResult as FoldResult
 from .tables import FoldRow as FoldRow
 from .tables import FoldTable as FoldTable
+from .tables import average_over as average_over
 from .tables import finite as finite
 from .tables import fold_results as fold_results
 from .tables import image_means as image_means

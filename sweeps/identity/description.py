@@ -10,6 +10,8 @@ from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+import pandas as pd
+
 from sweeps.folds import ALPHA
 from sweeps.identity import code as code_identity
 from sweeps.identity.data import SweepData
@@ -80,6 +82,7 @@ def make_sweep_file(request: Request, data: SweepData, command: str) -> SweepFil
             crop_size=data.patches.crops.shape[-1],
             fingerprint=data.patches.fingerprint,
             files=tuple(images["file"].tolist()),
+            pixel_um=_usual_pitch(images),
         ),
         images=data.images,
         label_digests=label_digests(data.images, request.labels),
@@ -108,6 +111,12 @@ class Provenance:
 def provenance() -> Provenance:
     """Code and software of this process."""
     return Provenance(code_identity.digest(code_identity.code_files()), versions(), git_commit())
+
+
+def _usual_pitch(images: pd.DataFrame) -> float | None:
+    """Pixel pitch that most images have, in micrometres; None where the table does not give it."""
+    known = images["pixel_um"].dropna() if "pixel_um" in images else pd.Series(dtype=float)
+    return float(known.mode().iloc[0]) if len(known) else None
 
 
 def versions() -> dict[str, str]:

@@ -2,15 +2,19 @@
 
 import math
 
+from deepdlt.errors import many
+from sweeps.console import Tested, Verdict, judge, tested_folds
 from sweeps.folds import FoldTable, current_tables, over_all_folds
-from sweeps.reporting.baselines import fold_baselines, latent_size, split_baselines, verdict
+from sweeps.reporting.baselines import fold_baselines
 from sweeps.reporting.blocks import Answer
 from sweeps.reporting.findings import Findings, count
 from sweeps.reporting.logs import SweepLogs, Trial
-from sweeps.store import FAILED
+from sweeps.reporting.surfaces import ENOUGH_IMAGES, HARD_AT
+from sweeps.store import COMPLETE, FAILED
 
-HARD_AT = 0.05  # significance level for the class with the lowest PSNR, after Bonferroni correction
-ENOUGH_IMAGES = 3  # classes with fewer images are left out while larger ones exist
+FEW_FOLDS = 5  # below, the SD that an interval is made of is hardly known itself
+FEW_RANKING = 10  # validation images
+NO_TRIALS = "no trials"
 
 BEST = "Which configuration is best?"
 QUALITY = "What quality can be expected on new surfaces?"
@@ -32,12 +36,14 @@ def which_autoencoder(found: Findings) -> Answer:
         return Answer(question, f"Not known yet: no trial {where}is complete", f"{_counted(found.counts)}; {failed}.")
     headline = found.logs.describe(best.configuration)
     if found.contested:
-        return Answer(question, headline, leaderboard_text(found) + _against(found, best).strip())
+        return Answer(question, headline, leaderboard_text(found).strip())
     if found.ranked:
         counts = count(trial for trial in found.logs.trials if trial.record.is_search)
-        detail = f"Validation: {_numbers(best, 'val')}. Test: {_numbers(best, 'test')}. {_against(found, best)}"
-        detail += f"This is trial {best.name}, first by validation PSNR. Search trials: {_counted(counts)}."
-        return Answer(question, headline, detail)
+        val_psnr, val_ssim = best.number("val_psnr_db"), best.number("val_ssim")
+        detail = f"Validation PSNR {_db(val_psnr)}, SSIM {val_ssim:.3f}{_ranked_on(found, best)}. "
+        detail += f"Trial {best.name}, first of {counts[COMPLETE]} complete search trials"
+        others = _counted({status: n for status, n in counts.items() if status != COMPLETE})
+        return Answer(question, headline, f"{detail}{'' if others == NO_TRIALS else f' ({others})'}.")
     complete = complete_tables(found)
     psnr, ssim = (over_all_folds(complete, f"test_{name}") for name in ("psnr_db", "ssim"))
     chosen = "the only configuration" if len(found.tables) == 1 else f"best of {len(found.tables)} configurations"
@@ -45,7 +51,7 @@ def which_autoencoder(found: Findings) -> Answer:
         done, of = sum(t.n_done for t in found.leading), sum(len(t.rows) for t in found.leading)
         return Answer(question, headline, f"No average yet: {done} of {of} fold runs are complete. This is {chosen}.")
     part = "" if len(complete) == len(found.leading) else f" ({', '.join(table.label for table in complete)})"
-    detail = f"Mean over folds{part}: test PSNR {_db(psnr.mean)}, SSIM {ssim.mean:.3f}. {_against(found, best)}"
+    detail = f"Mean over folds{part}: test PSNR {_db(psnr.mean)}, SSIM {ssim.mean:.3f}. "
     return Answer(question, headline, f"{detail}This is {chosen}, cross-validated without a search.")
 
 
@@ -92,8 +98,10 @@ def how_sure(found: Findings) -> Answer:
         text = f"The spread over folds is not known: {have}."
         return Answer(question, "Not known yet", f"{text} {how_to_cross_validate(found.logs)}")
     n = sum(table.n_folds for table in complete)
-    detail = f"Mean test PSNR over {n} folds. The 95 % CI is corrected for overlapping training sets. Fold-to-fold SD:"
-    detail += f" {_db(total.sd)}."
+    detail = f"Mean test PSNR over {many(n, 'fold')}{_tested_on(found)}; fold-to-fold SD {_db(total.sd)}."
+    detail += _below_mean(found, total.mean)
+    if n < FEW_FOLDS:
+        detail += f" Only {n} folds: this interval is a rough guess, use --folds 5 or more."
     missing = [f"{table.label} ({table.incomplete})" for table in tables if table not in complete]
     detail += f" Not included: {', '.join(missing)}." if missing else ""
     means = [table.averages["test_psnr_db"].mean for table in complete]
@@ -108,6 +116,14 @@ def how_sure(found: Findings) -> Answer:
         headline += f" for {other}"
         detail += f" The search's best configuration is not cross-validated yet. {how_to_cross_validate(found.logs)}"
     return Answer(question, headline, detail)
+
+
+def _tested_on(found: Findings) -> str:
+    """`, which tested 30 images of 15 process conditions`, as far as known."""
+    if not found.n_tested:
+        return ""
+    of = f" of {many(found.n_conditions, 'process condition')}" if found.n_conditions else ""
+    return f", which tested {many(found.n_tested, 'image')}{of}"
 
 
 def other_configuration(found: Findings) -> str:
@@ -172,29 +188,46 @@ def how_to_cross_validate(logs: SweepLogs) -> str:
     return f"Run: {logs.command_with('--cv')}"
 
 
-def _numbers(trial: Trial, part: str) -> str:
-    """`PSNR 25.84 dB, SSIM 0.796, loss 0.002608 (lowest possible ...)`."""
-    psnr, ssim, loss, floor = (trial.number(f"{part}_{name}") for name in ("psnr_db", "ssim", "loss", "loss_floor"))
-    note = f" (lowest possible loss for outputs in [0, 1]: {floor:.4g})" if math.isfinite(floor) else ""
-    return f"PSNR {_db(psnr)}, SSIM {ssim:.3f}, loss {loss:.4g}{note}" if math.isfinite(psnr) else "no result"
+def verdict(found: Findings) -> Verdict:
+    """Whether the best configuration beats the linear baselines: over its folds, else on the search's split."""
+    logs, best, tested = found.logs, found.best, None
+    if best is not None:
+        folds = tested_folds(found.leading, logs.records)
+        tested = folds if folds and folds.configuration == best.configuration else None
+        psnr = best.number("test_psnr_db")
+        if tested is None and best.record.is_search and math.isfinite(psnr):
+            split = {(best.record.label, 0, 0): psnr}
+            tested = Tested(best.configuration, split, n_train=best.record.n_train)
+    return judge(tested, logs.baselines, logs.sweep_file)
 
 
-def _against(found: Findings, best: Trial) -> str:
-    """The best configuration compared with a linear baseline on the same test crops, with a space behind, or ''."""
-    if found.ranked and not found.contested:
-        psnr, baselines = best.number("test_psnr_db"), [split_baselines(found.logs, best.record.label)]
-    else:
-        tables = complete_tables(found)
-        total = over_all_folds(tables)
-        psnr = total.mean if total else math.nan
-        baselines = [fold_baselines(found.logs, table) for table in tables]
-    known = math.isfinite(psnr)
-    sentence = verdict(found.logs, psnr, latent_size(best.configuration), baselines) if known else ""
-    return f"{sentence} " if sentence else ""
+def _ranked_on(found: Findings, best: Trial) -> str:
+    """`on 3 validation images: few, so the order may change`, as far as known."""
+    n_images, record = found.logs.sweep_file.data.images, best.record
+    if record.units != "images" or not (n_images and record.n_train and record.n_test):
+        return ""
+    n = n_images - record.n_train - record.n_test
+    few = "; so few images rank configurations poorly" if n < FEW_RANKING else ""
+    return f" on {many(n, 'validation image')}{few}" if n > 0 else ""
+
+
+def _below_mean(found: Findings, psnr: float) -> str:
+    """That the mean grey value alone does better, where it does."""
+    means = [
+        b.mean.get("test_psnr_db")
+        for t in complete_tables(found)
+        for b in fold_baselines(found.logs, t)
+        if b.method == "patch mean"
+    ]
+    known = [value for value in means if value is not None]
+    standard = {t.config.get("metrics", "standard") for t in found.logs.trials} == {"standard"}
+    if not known or not standard or psnr >= sum(known) / len(known):
+        return ""
+    return f" This is below the mean grey value of each crop alone ({_db(sum(known) / len(known))})."
 
 
 def _counted(counts: dict[str, int]) -> str:
-    return ", ".join(f"{n} {status}" for status, n in counts.items() if n) or "no trials"
+    return ", ".join(f"{n} {status}" for status, n in counts.items() if n) or NO_TRIALS
 
 
 def _db(value: float) -> str:

@@ -1,19 +1,19 @@
 """The baselines of a sweep (baselines.json) in the report: beside the ranking and below each fold table."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from deepdlt.config import FOR_AUTOENCODERS, REFERENCE_SIZE, VAES, ConfigError, TrainConfig
+from deepdlt.config import FOR_AUTOENCODERS, REFERENCE_SIZE, VAES
+from sweeps.console import LINEAR, MEAN, latent_size
 from sweeps.folds import FoldTable, finite
 from sweeps.reporting.blocks import DB, SSIM, Block, Row, Table, Text, shown
 from sweeps.reporting.logs import SweepLogs, Trial, settings
 from sweeps.space import Configuration
 from sweeps.store import COMPLETE
 
-LINEAR = {"PCA": "PCA", "low-pass DCT": "DCT"}  # the methods of any size, and their names in narrow tables
 SHORT_NAMES = (
     "PCA-k: the first k principal components of the training crops. DCT-k: the k lowest cosine frequencies. Both"
     " store k coefficients per crop and are evaluated on the same folds."
@@ -49,7 +49,7 @@ def split_baselines(logs: SweepLogs, label: str, fold: int = 0, n_folds: int = 0
 
 
 def fold_baselines(logs: SweepLogs, table: FoldTable) -> list[Baseline]:
-    """Constant, patch mean and baselines of the configuration's latent size, over the table's complete folds."""
+    """Patch mean and the linear baselines of the configuration's latent size, over the table's complete folds."""
     size, with_loss = shown_size(logs, latent_size(table.configuration)), same_loss(table.configuration)
     done = sorted({row.fold for row in table.rows if row.state == COMPLETE})
     of_folds = [split_baselines(logs, table.label, fold, table.n_folds) for fold in done]
@@ -58,17 +58,10 @@ def fold_baselines(logs: SweepLogs, table: FoldTable) -> list[Baseline]:
     averages = []
     for first in of_folds[0]:
         same = [b for found in of_folds for b in found if b.name == first.name]
-        if len(same) == len(done) and (first.method not in LINEAR or first.numbers == size):
+        known = first.numbers == size if first.method in LINEAR else first.method == MEAN
+        if len(same) == len(done) and known:
             averages.append(_average(same, with_loss))
     return averages
-
-
-def latent_size(configuration: Configuration) -> int | None:
-    """Latent dimensions per crop; None for settings that this version does not know."""
-    try:
-        return TrainConfig(**configuration.only(field.name for field in fields(TrainConfig))).latent_size
-    except ConfigError:
-        return None
 
 
 def shown_size(logs: SweepLogs, size: int | None) -> int:
@@ -85,39 +78,6 @@ def same_loss(configuration: Configuration) -> bool:
     """Whether the loss is the mean squared error of inputs in [0, 1], as that of the baselines."""
     plain = all(configuration.get(name, 0) in ("mse", 0) for name in FOR_AUTOENCODERS)
     return plain and configuration.get("input_range") == "unit" and configuration.get("model") not in VAES
-
-
-def verdict(logs: SweepLogs, psnr_db: float, size: int | None, found: Sequence[list[Baseline]]) -> str:
-    """`2.10 dB above PCA with 128 coefficients (22.50 dB); the latent code has 8,192 dimensions.`-like, or ''.
-
-    The better linear baseline of the two is named.
-
-    Args:
-        psnr_db: of the autoencoder, on the test crops of one split or averaged over several.
-        size: its latent size.
-        found: baselines of the same split or splits.
-    """
-    known = _mean_psnr(found)
-    shown = shown_size(logs, size)
-    codes = [name for name in (f"PCA-{shown}", f"DCT-{shown}") if name in known]
-    code = max(codes, key=lambda name: known[name], default=None)
-    if code is None or not is_standard(logs) or not np.isfinite(psnr_db):
-        return ""
-    linear = known[code]
-    method = "PCA" if code.startswith("PCA") else "DCT"
-    place = "above" if psnr_db > linear else "below"
-    gap = f"{abs(psnr_db - linear):.2f} dB {place} {method}"
-    if size == shown:
-        text = f"{gap} of equal size ({size:,} coefficients, {linear:.2f} dB)"
-        text += ": the linear baseline is better" if place == "below" else ""
-    else:
-        text = f"{gap} with {shown:,} coefficients ({linear:.2f} dB)"
-        text += "; " if place == "above" or not size else ", although "
-        text += f"the latent code has {size:,} dimensions" if size else "the latent size is not known"
-    mean = known.get("patch mean")
-    if mean is not None and psnr_db < mean:
-        text += f". Even the mean grey value of each crop reaches {mean:.2f} dB"
-    return f"{text[0].upper()}{text[1:]}."
 
 
 def contest(logs: SweepLogs, best: Trial | None) -> list[Block]:
@@ -163,12 +123,6 @@ def fold_notes(logs: SweepLogs, under: Iterable[list[Baseline]]) -> list[str]:
     return [SHORT_NAMES, *_size_notes(logs, found)] if found else [MISSING]
 
 
-def strongest(baselines: list[Baseline]) -> Baseline | None:
-    """The linear baseline with the lowest test loss; None where losses cannot be compared."""
-    codes = [b for b in baselines if b.method in LINEAR and b.mean.get("test_loss") is not None]
-    return min(codes, key=lambda b: b.mean["test_loss"] or 0, default=None)
-
-
 def csv_rows(logs: SweepLogs) -> list[dict[str, Any]]:
     """One row per split and baseline, full precision."""
     splits = logs.baselines.splits
@@ -190,15 +144,6 @@ def _size_notes(logs: SweepLogs, found: list[Baseline]) -> list[str]:
         listed = " or ".join(dict.fromkeys(few))
         notes.append(f"No PCA with {listed} components where the training set has fewer crops.")
     return notes
-
-
-def _mean_psnr(found: Sequence[list[Baseline]]) -> dict[str, float]:
-    """Name -> PSNR averaged over lists, of the baselines that all of them have."""
-    values: dict[str, list[float]] = {}
-    for baseline in (b for each in found for b in each):
-        psnr_db = baseline.mean.get("test_psnr_db")
-        values.setdefault(baseline.name, []).extend([] if psnr_db is None else [psnr_db])
-    return {name: float(np.mean(psnr)) for name, psnr in values.items() if psnr and len(psnr) == len(found)}
 
 
 def _average(same: list[Baseline], with_loss: bool) -> Baseline:

@@ -1,8 +1,8 @@
 """The blocks of a report, independent of HTML and Markdown, and the formats of their numbers."""
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
@@ -30,6 +30,11 @@ class Heading:
 
     text: str
     level: Literal[2, 3] = 2
+
+    @property
+    def anchor(self) -> str:
+        """For links to it."""
+        return "".join(c if c.isascii() and c.isalnum() else "-" for c in self.text.lower()).strip("-")
 
 
 @dataclass(frozen=True)
@@ -65,12 +70,71 @@ class Answers:
 
 
 @dataclass(frozen=True)
+class Verdict:
+    """Whether the best autoencoder beats the linear baselines."""
+
+    state: Literal["above", "below", "tie", "open"]
+    headline: str
+    detail: str
+    command: str = ""
+    """What to run next; '' where nothing is to be done."""
+
+
+@dataclass(frozen=True)
+class Code:
+    """A command or lines of a program, to copy."""
+
+    title: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Link:
+    """To a file beside the report, or to a heading (`#id`)."""
+
+    text: str
+    target: str
+
+
+@dataclass(frozen=True)
+class Links:
+    """Links beside each other."""
+
+    title: str
+    links: Sequence[Link]
+
+
+@dataclass(frozen=True)
 class Figure:
-    """A picture with its caption."""
+    """A picture with its caption; with a `spec` also a chart that answers to the pointer."""
 
     name: str
     caption: str
     png: bytes
+    svg: str = ""
+    pdf: bytes = b""
+    spec: Mapping[str, Any] | None = None
+    """`data` and `layout` of plotly.js."""
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A small picture with a scale bar."""
+
+    png: bytes
+    title: str
+    bar: float = 0.0
+    """Length of the scale bar, as a share of the width; 0 for none."""
+    bar_text: str = ""
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """Rows of small pictures, each row under its title."""
+
+    name: str
+    caption: str
+    rows: Sequence[tuple[str, Sequence[Tile]]]
 
 
 @dataclass(frozen=True)
@@ -136,7 +200,15 @@ class Beside:
     tables: Sequence[Table]
 
 
-Block = Heading | Text | Items | Answers | Figure | Table | Beside
+@dataclass(frozen=True)
+class Folded:
+    """Blocks that are shown when asked for."""
+
+    title: str
+    blocks: Sequence["Block"]
+
+
+Block = Heading | Text | Items | Answers | Verdict | Code | Links | Figure | Gallery | Table | Beside | Folded
 
 
 @dataclass(frozen=True)
@@ -146,6 +218,8 @@ class Report:
     title: str
     subtitle: str
     blocks: Sequence[Block]
+    trials: Mapping[str, str] = field(default_factory=dict)
+    """Trial -> its settings in words, for charts in which one can be picked."""
 
 
 def decimals(n: int) -> Write:
@@ -157,10 +231,10 @@ DB, SSIM, NATS, RATIO = decimals(2), decimals(3), decimals(1), decimals(1)
 
 
 def losses(typical: float) -> Write:
-    """As many decimals for all losses as show 4 significant digits of a typical one, and at least 4 below 100."""
+    """As many decimals for all losses as show 3 significant digits of a typical one, and at least 4 below 100."""
     if not math.isfinite(typical) or typical == 0:
         return decimals(4)
-    return decimals(1 if typical >= 100 else min(8, max(4, 3 - math.floor(math.log10(typical)))))
+    return decimals(1 if typical >= 100 else min(8, max(4, 2 - math.floor(math.log10(typical)))))
 
 
 def shown(value: Any) -> str:

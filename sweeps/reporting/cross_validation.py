@@ -1,30 +1,35 @@
 """Tables of every fold of every cross-validated configuration, with the baselines below."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
-from sweeps.folds import FoldTable, most_leaked
+import numpy as np
+
+from sweeps.folds import FoldTable, finite, most_leaked
 from sweeps.reporting import blocks
-from sweeps.reporting.baselines import OTHER_DEFINITION, Baseline, fold_baselines, fold_notes, is_standard, strongest
-from sweeps.reporting.blocks import DB, SSIM, UNKNOWN, Block, Entry, Heading, Name, Number, Row, Table, Text, Write
+from sweeps.reporting.baselines import OTHER_DEFINITION, Baseline, fold_baselines, fold_notes, is_standard
+from sweeps.reporting.blocks import DB, SSIM, Block, Entry, Heading, Name, Number, Row, Table, Text, Write
 from sweeps.reporting.findings import Findings
-from sweeps.reporting.logs import OPTIONAL, settings
+from sweeps.reporting.logs import OPTIONAL, SweepLogs, settings
+from sweeps.reporting.paper.study import TITLES, study_losses
 from sweeps.reporting.standings import race
 from sweeps.reporting.trial_notes import FROM_RECORD
 from sweeps.store import COMPLETE
 
 COLUMNS = {
+    "test_psnr_db": "PSNR (dB)",
+    "test_ssim": "SSIM",
     "train_loss": "Train loss",
     "val_loss": "Val loss",
     "test_loss": "Test loss",
-    "test_psnr_db": "PSNR (dB)",
-    "test_ssim": "SSIM",
-    "test_spectrum_db": "Log-spectral distance (dB)",
+    "test_spectrum_db": "LSD (dB)",
 }
 NOTES = {
-    "test_spectrum_db": "Log-spectral distance: difference between the radial power spectra of original and"
+    "test_spectrum_db": "LSD: log-spectral distance, the difference between the radial power spectra of original and"
     " reconstruction; lower is better.",
     "val_loss_floor": "Floor: the lowest validation loss that outputs in [0, 1] can reach.",
 }
+LOSS = blocks.decimals(4)  # as the study prints its losses
+Study = Sequence[tuple[float, float, float]]
 Writes = Mapping[str, Write]
 """Column -> format of its numbers."""
 
@@ -47,8 +52,10 @@ def fold_blocks(found: Findings, loss: Write, said: list[str]) -> list[Block]:
         if len(found.tables) > 1 or found.ranked or found.outside:
             parts.append(Heading(found.titles[configuration], 3))
         pairs = zip(tables, baselines, strict=True)
-        each = [_fold_table(table, own, writes, is_standard(logs)) for table, own in pairs]
-        parts += [_loss_table(tables, baselines, loss), blocks.Beside(each)]
+        each = [_fold_table(table, own, writes, logs) for table, own in pairs]
+        shown: Block = blocks.Beside(each)
+        leading = configuration == next(iter(found.tables))
+        parts += [shown if leading else blocks.Folded("Fold by fold", [shown])]
     notes = ["Losses of the tested checkpoint. ±: SD over folds (n − 1)."]
     notes += [_interval_note(found), *(note for name, note in NOTES.items() if logs.has(name))]
     more = [note for note in fold_notes(logs, under) if note not in said]
@@ -92,70 +99,65 @@ def _interval_note(found: Findings) -> str:
     return f"{note} A label with a missing or failed fold run has no average."
 
 
-def _loss_table(tables: list[FoldTable], baselines: list[list[Baseline]], loss: Write) -> Table:
-    """Test loss, label x fold, with the best linear baseline where losses can be compared."""
-    codes, rows = [strongest(own) for own in baselines], []
-    for table, code in zip(tables, codes, strict=True):
-        cells: list[Entry | str] = [
-            loss(value) if s == COMPLETE else _gap(s) for value, s in table.by_fold("test_loss")
-        ]
-        average = table.averages.get("test_loss")
-        if average:
-            sd = f" ± {loss(average.sd)}" if average.sd is not None else ""
-            cells += [
-                Entry(Number(loss(average.mean) + sd), look="bold"),
-                blocks.interval(average.low, average.high, loss),
-            ]
-        else:
-            cells += [Entry(UNKNOWN, span=2) if table.complete else _gap(table.incomplete, 2)]
-        linear = Number(f"{code.name}: {loss(code.mean['test_loss'])}") if code else ""
-        rows.append(Row((table.label, *cells, *([linear] if any(codes) else []))))
-    folds = (f"Fold {fold}" for fold in range(1, tables[0].n_folds + 1))
-    titles = ("Stratified by", *folds, "Mean ± SD", "95 % CI", *(["Linear baseline"] if any(codes) else []))
-    return Table(titles, rows, name="Test loss, label × fold")
-
-
-def _fold_table(table: FoldTable, baselines: list[Baseline], writes: Writes, standard: bool) -> Table:
-    """A label's folds, their averages, and the baselines."""
+def _fold_table(table: FoldTable, baselines: list[Baseline], all_writes: Writes, logs: SweepLogs) -> Table:
+    """A label's folds as in the study's Tables 3 to 6, their averages, the study's own numbers, and the baselines."""
+    writes = {name: write for name, write in all_writes.items() if _has(table, name)} or all_writes
+    study = study_losses(logs.sweep_file, table.label, table.n_folds)
     rows = []
     for row in table.rows:
         seed, sign = f"seed {row.seed}" if table.n_seeds > 1 else "", FROM_RECORD if row.from_record else ""
         name = Entry(Name(f"{row.fold}/{table.n_folds}"), " ".join(filter(None, (seed, sign))))
         numbers = [write(row.numbers.get(column)) for column, write in writes.items()]
-        rows.append(Row((name, *(numbers if row.state == COMPLETE else [_gap(row.state, len(writes))]))))
+        cells = numbers if row.state == COMPLETE else [_gap(row.state, len(writes))]
+        rows.append(Row((name, *cells, *(map(LOSS, study[row.fold - 1]) if study else ()))))
     if table.complete:
-        foot = _averages(table, writes)
+        foot = _averages(table, writes, study)
     else:
-        foot = [Row(("Mean", _gap(f"{table.incomplete}: no average", len(writes))), "first")]
+        foot = [Row(("Mean", _gap(f"{table.incomplete}: no average", len(writes)), *_blank(study)), "first")]
     if floor := table.averages.get("val_loss_floor"):
-        cells = (write(floor.mean) if column == "val_loss" else "" for column, write in writes.items())
-        foot.append(Row(("Floor", *cells), "reference"))
-    if baselines and not standard:
+        cells = [write(floor.mean) if column == "val_loss" else "" for column, write in writes.items()]
+        foot.append(Row(("Floor", *cells, *_blank(study)), "reference"))
+    if baselines and not is_standard(logs):
         other = f"{OTHER_DEFINITION.capitalize()}, not comparable with the rows above:"
-        foot.append(Row([Entry(other, span=len(writes) + 1)], "reference"))
-    foot += [_baseline_row(baseline, writes) for baseline in baselines]
+        foot.append(Row([Entry(other, span=len(writes) + 1), *_blank(study)], "reference"))
+    foot += [_baseline_row(baseline, writes, study) for baseline in baselines]
     caption = " · ".join(filter(None, ("" if table.current else "from an earlier cross-validation", table.incomplete)))
-    titles = ("Fold", *(COLUMNS[column] for column in writes))
+    titles = ("Fold", *(COLUMNS[column] for column in writes), *(TITLES if study else ()))
     return Table(titles, rows, foot, f"Cross-validation, stratified by {table.label}", caption, "narrow")
 
 
-def _averages(table: FoldTable, writes: Writes) -> list[Row]:
+def _has(table: FoldTable, column: str) -> bool:
+    """Whether any fold run has this number."""
+    return any(finite(row.numbers.get(column)) for row in table.rows)
+
+
+def _blank(study: Study) -> list[str]:
+    return [""] * len(TITLES) if study else []
+
+
+def _averages(table: FoldTable, writes: Writes, study: Study) -> list[Row]:
     """Mean with SD and CI."""
     known = [(table.averages.get(column), write) for column, write in writes.items()]
     means = (blocks.spread(average, write) for average, write in known)
     bounds = (Entry(write(of and of.low), write(of and of.high), " to ", below=True) for of, write in known)
     return [
-        Row((Entry("Mean", "± SD", below=True), *means), "first"),
-        Row((Entry("95 %", "CI", below=True), *bounds), "bounds"),
+        Row((Entry("Mean", "± SD", below=True), *means, *_study_means(study)), "first"),
+        Row((Entry("95 %", "CI", below=True), *bounds, *_blank(study)), "bounds"),
     ]
 
 
-def _baseline_row(baseline: Baseline, writes: Writes) -> Row:
+def _study_means(study: Study) -> list[Entry]:
+    """Mean and SD of the study's folds; it gives only the mean of the test loss itself."""
+    columns = [np.array(values) for values in zip(*study, strict=True)]
+    return [Entry(LOSS(of.mean()), f"± {LOSS(of.std(ddof=1))}", below=True) for of in columns]
+
+
+def _baseline_row(baseline: Baseline, writes: Writes, study: Study) -> Row:
     numbers = ((baseline.mean.get(column), baseline.sd.get(column), write) for column, write in writes.items())
     cells = (
         Entry(write(mean), f"± {write(sd)}", below=True) if blocks.known(mean) else "" for mean, sd, write in numbers
     )
-    return Row((baseline.name, *cells), "reference")
+    return Row((baseline.name, *cells, *_blank(study)), "reference")
 
 
 def _gap(why: str, span: int = 1) -> Entry:

@@ -10,13 +10,14 @@ import numpy as np
 
 from sweeps.folds import FoldFindings, FoldResult, FoldTable, fold_findings, image_means, of_grid
 from sweeps.reporting.logs import INTERRUPTED, OPTIONAL, TESTS, SweepLogs, Trial
-from sweeps.reporting.surfaces import ClassResult, ImageResult, class_results, hardest_images
+from sweeps.reporting.surfaces import HARDEST, ClassResult, ImageResult, class_results, tested_images
 from sweeps.reporting.trial_notes import fields_outside, not_comparable
 from sweeps.space import Configuration
 from sweeps.store import COMPLETE, FAILED, PRUNED, place
 
 OF_USED_WEIGHTS = {"train_loss": "used_train_loss", "val_loss": "used_val_loss"}
 VARIES = 1.5  # times: networks of nearly one size are no question of size
+FEWEST_SIZES = 3  # different costs; of two, one is simply the cheaper
 COST_TITLES = {"parameters": "parameters", "epoch_s": "seconds per epoch"}
 
 
@@ -69,6 +70,19 @@ class Findings:
     """Images of the leading configuration with the lowest PSNR."""
     average: float | None = None
     """Test PSNR in dB, mean over all images that the leading configuration's folds tested."""
+    tested: Sequence[ImageResult] = ()
+    """All images that the leading configuration's folds tested, the lowest PSNR first."""
+
+    @property
+    def n_tested(self) -> int:
+        """Images that the leading configuration's folds tested."""
+        return len(self.tested)
+
+    @property
+    def n_conditions(self) -> int:
+        """Their process conditions; 0 where the sweep does not know them."""
+        conditions = {self.logs.sweep_file.condition_of(image.image_id) for image in self.tested}
+        return 0 if None in conditions else len(conditions)
 
     @property
     def outside(self) -> list[Trial]:
@@ -133,7 +147,8 @@ def find(logs: SweepLogs) -> Findings:
     leading = next(iter(cells.values()), [])
     psnr = list(image_means(leading).values())
     average = float(np.mean(psnr)) if psnr else None
-    return Findings(logs, outside, ranked, folds, classes, hardest_images(logs.sweep_file, leading), average)
+    tested = tested_images(logs.sweep_file, leading)
+    return Findings(logs, outside, ranked, folds, classes, tested[:HARDEST], average, tested)
 
 
 def ranking(trials: Iterable[Trial]) -> list[Trial]:
@@ -191,7 +206,7 @@ def trade_off(ranked: list[Trial], minimize: str | None) -> Trade | None:
     cost = minimize if minimize in COST_TITLES else "parameters"
     known = [trial for trial in ranked if math.isfinite(trial.number(cost)) and trial.number(cost) > 0]
     costs, psnr = ([trial.number(name) for trial in known] for name in (cost, "val_psnr_db"))
-    if len(known) < 2 or (minimize not in COST_TITLES and max(costs) <= VARIES * min(costs)):
+    if len(set(costs)) < FEWEST_SIZES or (minimize not in COST_TITLES and max(costs) <= VARIES * min(costs)):
         return None
     on_front = pareto_front(psnr, costs)
     front = [

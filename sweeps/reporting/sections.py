@@ -1,75 +1,95 @@
 """The report as blocks, in the order of the page."""
 
-import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from sweeps.folds import counts_text, groups_text, leakage_text
+from deepdlt.errors import many
 from sweeps.reporting import blocks
-from sweeps.reporting.answers import BEST, LOWEST, QUALITY, answers, how_to_cross_validate
+from sweeps.reporting.answers import BEST, LOWEST, QUALITY, how_to_cross_validate
 from sweeps.reporting.baselines import contest, search_notes
-from sweeps.reporting.blocks import DB, NATS, RATIO, SSIM, UNKNOWN, Block, Heading, Name, Row, Table, Text, Write, shown
+from sweeps.reporting.blocks import (
+    DB,
+    NATS,
+    RATIO,
+    SSIM,
+    UNKNOWN,
+    Block,
+    Code,
+    Heading,
+    Name,
+    Row,
+    Table,
+    Text,
+    Write,
+    shown,
+)
 from sweeps.reporting.cross_validation import fold_blocks
 from sweeps.reporting.findings import Findings, Trade
+from sweeps.reporting.first_screen import GLOSSARY, WARNINGS, first_screen, how_made, subtitle
 from sweeps.reporting.logs import INTERRUPTED, OPTIONAL, SweepLogs, Trial
+from sweeps.reporting.paper.citing import bibtex, methods
 from sweeps.reporting.standings import leaderboard
-from sweeps.reporting.surfaces import RESAMPLES, ClassResult, ImageResult
+from sweeps.reporting.surfaces import RESAMPLES, ClassResult, ImageResult, significantly_low
 from sweeps.reporting.trial_notes import FROM_RECORD, TrialNotes, trial_notes
-from sweeps.space import describe, show
-from sweeps.store import FAILED, PRUNED, DataSummary, SweepFile, address
+from sweeps.space import describe
+from sweeps.store import FAILED, PRUNED
 
 LEADERS = 10
 LISTED = 20  # trials without a result
-WARNINGS = 10
 ERROR_LENGTH = 300
-FEW_IMAGES = 100  # below this the report warns of wide intervals
 SEARCH_NOTES = {
     "val_loss_floor": "Loss floor: the lowest validation loss that outputs in [0, 1] can reach for inputs in [-1, 1].",
     "val_bits_per_dim": "Bits/dim: bits per pixel by the ELBO; lower is better. KL: information about a crop in the"
     " latent vector. Active units: latent dimensions that vary between crops. All values are from validation crops.",
 }
-Figures = Mapping[str, blocks.Figure]
+WAVES = ("Period error (%)", "Direction error (°)", "Fringes lost (% of images)")
+Figures = Mapping[str, blocks.Figure | blocks.Gallery]
 
 
-def compose(found: Findings, figures: Figures, sweep: Path) -> blocks.Report:
+def compose(found: Findings, pictures: Figures, sweep: Path) -> blocks.Report:
     """The whole report.
 
     Args:
-        figures: result of `make_figures`.
+        pictures: result of `make_figures`.
     """
     known = [value for trial in found.logs.trials if not np.isnan(value := trial.number("val_loss"))]
     loss = blocks.losses(abs(float(np.median(known))) if known else np.nan)
-    sweep_file = found.logs.sweep_file
-    statuses = ([t.status for t in found.logs.trials if t.record.is_fold == kind] for kind in (False, True))
-    counts = counts_text(*statuses)
-    pictures = _shown(figures, "training_curves", "reconstruction_val", "reconstruction_test")
+    tuned = _shown(pictures, "parallel", "importance", "axis_effects")
+    trained = _shown(pictures, "history", "training_curves")
+    reconstructed = _shown(pictures, "extremes_train", "extremes_folds")
     parts = [
-        *_opening(found),
-        *(Heading(BEST), *_search(found, figures, loss)),
-        *(Heading(QUALITY), *_folds(found, loss)),
-        *(Heading(LOWEST), *_surfaces(found, figures)),
-        *([Heading("Training and reconstructions"), *pictures] if pictures else []),
-        *(Heading("Reproducibility"), _how_made(found.logs, sweep)),
+        *first_screen(found, pictures, sweep),
+        *(Heading(BEST), *_search(found, pictures, loss)),
+        *([Heading("Which settings matter?"), *tuned] if tuned else []),
+        *([Heading("Search and training"), *trained] if trained else []),
+        *_quality_versus_cost(found, pictures),
+        *(Heading(QUALITY), *_shown(pictures, "folds"), *_folds(found, loss)),
+        *(Heading(LOWEST), *_surfaces(found, pictures)),
+        *([Heading("More reconstructions"), *reconstructed] if reconstructed else []),
+        *_failures(found),
+        *(Heading("Reproducibility"), how_made(found.logs, sweep)),
+        *(Heading("Cite"), Text(methods(found)), blocks.Folded("BibTeX", [Code("BibTeX", bibtex(found))])),
+        blocks.Folded("Terms on this page", [GLOSSARY]),
     ]
-    subtitle = f"{_data(sweep_file)} · protocol {sweep_file.protocol or 'not known'} · {counts}"
-    return blocks.Report(sweep.resolve().name, subtitle, parts)
+    texts = {trial.name: _told(found, trial) for trial in found.logs.trials}
+    return blocks.Report(sweep.resolve().name, subtitle(found), parts, texts)
 
 
-def _opening(found: Findings) -> list[Block]:
-    """The answers and the warnings."""
-    remark, warnings = _remark(found.logs.sweep_file.data), found.warnings
-    more = f"and {len(warnings) - WARNINGS} more: see from_record in trials.csv, or --json"
-    listed = [*warnings[:WARNINGS], *([more] if len(warnings) > WARNINGS else [])]
-    opening: list[Block] = [Text(remark, "remark")] if remark else []
-    return [*opening, blocks.Answers(answers(found)), *([blocks.Items(listed, "Warnings")] if listed else [])]
+def _told(found: Findings, trial: Trial) -> str:
+    """A trial in words: its settings, and its place among the folds."""
+    cell = trial.record.cell
+    place = f"fold {cell.fold} of {cell.n_folds} by {cell.label}" if trial.record.is_fold else ""
+    psnr = trial.number("val_psnr_db")
+    quality = f"validation PSNR {psnr:.2f} dB" if np.isfinite(psnr) else ""
+    return ", ".join(filter(None, (trial.status, place, found.logs.describe(trial.config), quality)))
 
 
-def _search(found: Findings, figures: Figures, loss: Write) -> list[Block]:
-    """The leaderboard, the ranking of the search, trials without a result, quality versus cost."""
+def _search(found: Findings, pictures: Figures, loss: Write) -> list[Block]:
+    """The leaderboard, the ranking of the search with the command that trains its first, the baselines."""
     notes = trial_notes(found.logs, found.fields_outside)
-    parts = [*leaderboard(found), *_shown(figures, "standings")]
+    parts = [*leaderboard(found), *_shown(pictures, "standings")]
     if found.ranked or found.outside:
         said = [*notes.notes, *(note for column, note in SEARCH_NOTES.items() if found.logs.has(column))]
         parts += [Heading("Search", 3)] if found.contested else []
@@ -82,12 +102,26 @@ def _search(found: Findings, figures: Figures, loss: Write) -> list[Block]:
         parts += [Text(f"No search: the tables below show {of}."), blocks.Items([*found.titles.values()])]
     else:
         parts += [Text("No trial is complete, so there is nothing to rank.")]
-    parts += [*_without_result(found.logs), *([Text(notes.retry, "note")] if notes.retry else [])]
-    parts += _shown(figures, "axis_effects")
-    if found.trade_off:
-        parts += [Heading(f"Quality versus {found.trade_off.title}", 3), *_shown(figures, "pareto")]
-        parts += [_front(found.trade_off, found.logs, notes)]
     return parts
+
+
+def _quality_versus_cost(found: Findings, pictures: Figures) -> list[Block]:
+    """The Pareto front, where it is a question."""
+    if not found.trade_off:
+        return []
+    notes = trial_notes(found.logs, found.fields_outside)
+    front = _front(found.trade_off, found.logs, notes)
+    return [Heading(f"Quality versus {found.trade_off.title}"), *_shown(pictures, "pareto"), front]
+
+
+def _failures(found: Findings) -> list[Block]:
+    """Damage, and trials without a result."""
+    notes = trial_notes(found.logs, found.fields_outside)
+    warnings = [blocks.Items(found.warnings, "Warnings")] if len(found.warnings) > WARNINGS else []
+    table = _without_result(found.logs)
+    retry = [Text(notes.retry, "note")] if notes.retry else []
+    listed: list[Block] = [*warnings, *table, *retry]
+    return [Heading("Damage, failed and pruned trials"), *listed] if listed else []
 
 
 def _first(found: Findings) -> Trial | None:
@@ -100,15 +134,14 @@ def _ranking(found: Findings, notes: TrialNotes, loss: Write) -> Table:
     """The first search trials, then those outside the current search space, which are not ranked."""
     logs, n = found.logs, len(found.ranked)
     columns: dict[str, tuple[str, Write]] = {
-        "best_epoch": ("Best epoch", shown),
-        "val_loss": ("Val loss", loss),
-        "val_loss_floor": ("Loss floor", loss),
         "val_psnr_db": ("Val PSNR (dB)", DB),
         "val_ssim": ("Val SSIM", SSIM),
+        "val_loss": ("Val loss", loss),
+        "val_loss_floor": ("Loss floor", loss),
         "val_bits_per_dim": ("Bits/dim", SSIM),
         "val_kl_nats": ("KL (nats)", NATS),
         "val_active_units": ("Active units", shown),
-        "test_psnr_db": ("Test PSNR (dB)", DB),
+        "best_epoch": ("Best epoch", shown),
         "parameters": ("Parameters", shown),
     }
     columns = {name: column for name, column in columns.items() if name not in OPTIONAL or logs.has(name)}
@@ -121,7 +154,12 @@ def _ranking(found: Findings, notes: TrialNotes, loss: Write) -> Table:
     which = f"The first {LEADERS} of {n}" if n > LEADERS else f"All {n}"
     caption = f"{which} complete search trials, ranked by validation PSNR at the epoch with the lowest validation loss."
     titles = ("#", "Trial", *logs.axes, *(title for title, _ in columns.values()))
-    return Table(titles, rows, caption=f"{caption} All trials: trials.csv.", width="close")
+    return Table(
+        titles,
+        rows,
+        caption=f"{caption} No test values: who chooses by them has no test left. All trials: trials.csv.",
+        width="close",
+    )
 
 
 def _front(trade: Trade, logs: SweepLogs, notes: TrialNotes) -> Table:
@@ -153,15 +191,18 @@ def _without_result(logs: SweepLogs) -> list[Block]:
         rows.append(Row((trial.status, Name(trial.name), what, done, _reason(trial))))
     more = f" {len(trials) - LISTED} more are in trials.csv." if len(trials) > LISTED else ""
     caption = f"Pruned, failed and interrupted trials. They are neither ranked nor averaged.{more}"
-    return [Table(("Status", "Trial", "Settings or split", "Epochs", "Reason"), rows, caption=caption)] if rows else []
+    table = Table(("Status", "Trial", "Settings or split", "Epochs", "Reason"), rows, caption=caption)
+    if rows and all(trial.status == PRUNED for trial in trials):
+        return [blocks.Folded(f"{many(len(trials), 'pruned trial')}", [table])]
+    return [table] if rows else []
 
 
 def _reason(trial: Trial) -> str:
-    """The error, or how good a pruned trial was."""
-    psnr_db = trial.number("val_psnr_db")
-    if trial.status != PRUNED or trial.record.error or np.isnan(psnr_db):
+    """The error, or when and how good a pruned trial was."""
+    if trial.status != PRUNED or trial.record.error:
         return _short(trial.record.error)
-    return f"pruned by the scheduler (val PSNR {psnr_db:.2f} dB)"
+    psnr_db, epoch = trial.number("val_psnr_db"), shown(trial.numbers["epochs_done"])
+    return f"pruned at epoch {epoch}" + ("" if np.isnan(psnr_db) else f" (validation PSNR {psnr_db:.2f} dB)")
 
 
 def _short(error: str) -> str:
@@ -194,19 +235,33 @@ def _surfaces(found: Findings, figures: Figures) -> list[Block]:
 
 
 def _class_table(classes: Sequence[ClassResult]) -> Table:
-    rows, label = [], ""
+    rows, label, low = [], "", significantly_low(classes)
+    known = any("period_error_percent" in each.means for each in classes)
     for each in classes:
         n = shown(each.n_images) + ("" if each.n_images == each.of else f" of {each.of}")
         bounds = UNKNOWN if each.low is None else f"{DB(each.low)} to {DB(each.high)}"
         numbers = map(blocks.Number, (n, DB(each.psnr_db), bounds, SSIM(each.means.get("ssim"))))
-        rows.append(Row(("" if each.label == label else each.label, each.name, *numbers)))
+        mark = "significantly lower" if each in low else ""
+        rows.append(Row(("" if each.label == label else each.label, each.name, *numbers, *_waves(each, known), mark)))
         label = each.label
     caption = (
         f"Mean test PSNR and SSIM over images, with 95 % bootstrap CI ({RESAMPLES} resamples; a rough guide for fewer"
         " than 5 images). Each label is evaluated on the folds that are stratified by it."
     )
-    titles = ("Label", "Class", "Images tested", "PSNR (dB)", "95 % CI", "SSIM")
+    waves = WAVES if known else ()
+    titles = ("Label", "Class", "Images tested", "PSNR (dB)", "95 % CI", "SSIM", *waves, "Significance" if low else "")
+    if not low:
+        titles, rows = titles[:-1], [Row(row.cells[:-1]) for row in rows]
     return Table(titles, rows, caption=caption)
+
+
+def _waves(each: ClassResult, known: bool) -> tuple[str, ...]:
+    """Errors of the fringes of a class, in columns that there are only where they were measured."""
+    if not known:
+        return ()
+    names = ("period_error_percent", "orientation_error_deg", "wave_lost")
+    found = [each.means.get(name) for name in names]
+    return DB(found[0]), DB(found[1]), blocks.decimals(0)(None if found[2] is None else 100 * found[2])
 
 
 def _image_table(images: Sequence[ImageResult], labels: Sequence[str]) -> Table:
@@ -220,55 +275,3 @@ def _image_table(images: Sequence[ImageResult], labels: Sequence[str]) -> Table:
 
 def _shown(figures: Figures, *names: str) -> list[Block]:
     return [figures[name] for name in names if name in figures]
-
-
-def _data(sweep_file: SweepFile) -> str:
-    """`30 synthetic images, 960 crops of 64x64 px, seed 42`, as far as known."""
-    data, size = sweep_file.data, sweep_file.data.crop_size
-    known = {
-        f"{data.images} {'synthetic images' if data.synthetic else 'images'}": data.images,
-        f"{data.crops} crops" + (f" of {size}x{size} px" if size else ""): data.crops,
-        f"seed {sweep_file.seed}": sweep_file.seed,
-    }
-    return ", ".join(text for text, value in known.items() if value is not None) or "data not described (no sweep.json)"
-
-
-def _remark(data: DataSummary) -> str:
-    """What these data cannot show, or ''."""
-    if data.synthetic:
-        return (
-            "These images are synthetic. The ranking shows that the system works and how settings behave on such"
-            " structures. To choose a model for real micrographs, run the sweep on your own images (--data FOLDER)."
-        )
-    if data.images is not None and data.images < FEW_IMAGES:
-        return f"Only {data.images} images: intervals are wide, and some classes may have very few images."
-    return ""
-
-
-def _how_made(logs: SweepLogs, sweep: Path) -> Table:
-    """Name and value, as far as known."""
-    sweep_file, records = logs.sweep_file, logs.records
-    names = ("space", "question", "search", "scheduler", "trials", "epochs", "folds", "seed", "git_commit", "created")
-    values = {name.replace("_", " "): getattr(sweep_file, name) for name in names}
-    values["versions"] = ", ".join(f"{name} {version}" for name, version in sweep_file.versions.items())
-    values["groups"] = groups_text(sweep_file)
-    values["leakage"] = leakage_text(sweep_file.leakage)
-    values["data fingerprint"] = sweep_file.data.fingerprint[:16]
-    for name, field in (("device", "device"), ("precision", "precision"), ("threads per trial", "threads")):
-        values[name] = ", ".join(sorted(map(show, {getattr(record, field) for record in records} - {None})))
-    seconds = [record.seconds for record in records if record.seconds is not None]
-    if seconds:
-        values["time"] = f"{_duration(sum(seconds))} (sum over trials), {_duration(float(np.median(seconds)))} (median)"
-    commands = {
-        "command": sweep_file.command,
-        "compare trials": shlex.join(["tensorboard", "--logdir", address(sweep)]),
-    }
-    rows = [Row((name, str(value))) for name, value in values.items() if value not in (None, "")]
-    rows += [Row((name, blocks.Entry(text, look="code"))) for name, text in commands.items() if text]
-    return Table(("", ""), rows, width="keys")
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 120:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"

@@ -13,6 +13,8 @@ from sweeps.store import SweepFile
 
 RESAMPLES = 2000
 HARDEST = 5
+HARD_AT = 0.05  # significance level for the classes with the lowest PSNR, after Bonferroni correction
+ENOUGH_IMAGES = 3  # classes with fewer images are left out while larger ones exist
 IMAGE_METRICS = ("psnr_db", "ssim", "spectrum_db")
 
 
@@ -89,6 +91,15 @@ def class_results(sweep_file: SweepFile, results: Sequence[FoldResult]) -> list[
     return found
 
 
+def significantly_low(rows: Sequence[ClassResult]) -> list[ClassResult]:
+    """Classes significantly below the other images of their label.
+
+    Of many classes one is always the lowest: p-values are multiplied by their number (Bonferroni).
+    """
+    large = [row for row in rows if row.n_images >= ENOUGH_IMAGES] or list(rows)
+    return [row for row in large if row.p_harder is not None and len(large) * row.p_harder < HARD_AT]
+
+
 def _p_harder(sweep_file: SweepFile, tested: Mapping[str, float], psnr: Mapping[str, float]) -> float | None:
     conditions = {image: sweep_file.condition_of(image) for image in psnr}
     units: dict[str, list[float]] = {}
@@ -111,8 +122,8 @@ def bootstrap_interval(values: np.ndarray, seed: int = 0) -> tuple[float | None,
     return float(low), float(high)
 
 
-def hardest_images(sweep_file: SweepFile, results: Sequence[FoldResult], n: int = HARDEST) -> list[ImageResult]:
-    """The images with the lowest mean test PSNR over all cells of a configuration, with their classes and file."""
+def tested_images(sweep_file: SweepFile, results: Sequence[FoldResult]) -> list[ImageResult]:
+    """The images by their mean test PSNR over all cells of a configuration, lowest first, with classes and file."""
     psnr, ssim, spectrum = (image_means(results, metric) for metric in IMAGE_METRICS)
     files = dict(enumerate(sweep_file.data.files))
     kinds = {
@@ -128,7 +139,7 @@ def hardest_images(sweep_file: SweepFile, results: Sequence[FoldResult], n: int 
             files.get(int(image), "") if image.isdecimal() else "",
             {label: of[image] for label, of in kinds.items() if image in of},
         )
-        for image in sorted(psnr, key=lambda image: (psnr[image], image))[:n]
+        for image in sorted(psnr, key=lambda image: (psnr[image], image))
     ]
 
 

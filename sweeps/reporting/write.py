@@ -12,13 +12,13 @@ import pandas as pd
 
 from sweeps.errors import NotASweep
 from sweeps.folds import FoldTable, folds_json
-from sweeps.reporting.answers import answers
+from sweeps.reporting.answers import answers, verdict
 from sweeps.reporting.baselines import csv_rows
-from sweeps.reporting.figures import make_figures
+from sweeps.reporting.figures import make_figures, saved
 from sweeps.reporting.findings import Findings, find
-from sweeps.reporting.html import as_html
 from sweeps.reporting.logs import NUMBERS, OPTIONAL, TESTS, Trial, read_logs
-from sweeps.reporting.markdown import as_markdown
+from sweeps.reporting.page.html import as_html
+from sweeps.reporting.page.markdown import as_markdown
 from sweeps.reporting.sections import compose
 from sweeps.reporting.standings import standing_rows
 from sweeps.store import DataSummary, address
@@ -76,11 +76,10 @@ def write_report(sweep: Path) -> Cells:
     shutil.rmtree(building, ignore_errors=True)
     try:
         (building / "figures").mkdir(parents=True)
-        figures = make_figures(found, sweep)
-        for figure in figures.values():
-            (building / "figures" / f"{figure.name}.png").write_bytes(figure.png)
+        pictures, drawings = make_figures(found, sweep)
+        saved(pictures, drawings, building / "figures")
         _write_csv(found, building)
-        report = compose(found, figures, sweep)
+        report = compose(found, pictures, sweep)
         for name, text in (("report.html", as_html(report)), ("report.md", as_markdown(report))):
             (building / name).write_text(text, encoding="utf-8", errors="backslashreplace")  # paths may be any bytes
         _swap(building, sweep / "report")
@@ -182,6 +181,7 @@ def _summary(found: Findings, sweep: Path) -> Cells:
         "protocol": logs.sweep_file.protocol or None,
         "data": None if data == DataSummary() else known,
         "trials": found.counts,
+        "verdict": asdict(verdict(found)),
         "answers": {answer.question: f"{answer.headline}. {answer.detail}" for answer in answers(found)},
         "best": _best(found.best, found) if found.best else None,
         **folds_json(found.folds),

@@ -44,6 +44,8 @@ class DataSummary:
     crop_size: int | None = None
     fingerprint: str = ""
     files: tuple[str, ...] = ()
+    pixel_um: float | None = None
+    """Pixel pitch that most images have, in micrometres."""
 
 
 @dataclass(frozen=True, kw_only=True)

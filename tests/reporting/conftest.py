@@ -19,3 +19,9 @@ def one(tmp_path: Path) -> Callable[..., Path]:
         return tmp_path / "s"
 
     return make
+
+
+@pytest.fixture(autouse=True)
+def no_vector_figures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """SVG and PDF take most of a report's time; the reports of a whole module (`pages`) have them."""
+    monkeypatch.setattr("deepdlt.figures.style._vector", lambda figure, kind: b"")

@@ -292,7 +292,7 @@ def test_a_training_loss_that_was_lost_with_its_event_file_has_no_average(tmp_pa
     assert set(table.averages) >= {"val_loss", "test_loss", "test_psnr_db"}
     assert "train_loss" not in table.averages
     html = (make_report(tmp_path) / "report.html").read_text()
-    assert re.search(r'>Mean<br><small>± SD</small></td>\s*<td class="n">–<br><small>± –</small></td>', html)
+    assert re.search(r'<td class="n">–<br><small>± –</small></td>', html)
 
 
 def test_a_loss_that_is_no_number_leaves_its_average_out_of_the_page(tmp_path: Path) -> None:
@@ -410,7 +410,7 @@ def sized(tmp_path: Path) -> Callable[..., Path]:
 def test_small_against_good_is_shown_where_sizes_vary(sized: Callable[..., Path]) -> None:
     pages = make_report(sized((400_000, 4.0), (100_000, 3.0), (200_000, 2.0)))
     text = (pages / "report.md").read_text()
-    part = text[text.index("### Quality versus parameters") :].partition("##")[2]
+    part = text[text.index("## Quality versus parameters") :].partition("## ")[2]
     assert "s0000" in part
     assert "s0001" in part
     assert (pages / "figures" / "pareto.png").exists()
@@ -422,7 +422,7 @@ def test_sizes_that_hardly_vary_are_no_question(sized: Callable[..., Path]) -> N
 
 
 def test_what_the_search_was_asked_to_minimise_is_the_cost(sized: Callable[..., Path]) -> None:
-    sweep = sized((100_000, 4.0), (100_000, 3.9), (100_000, None), minimize="epoch_s")
+    sweep = sized((100_000, 4.0), (100_000, 3.9), (100_000, 3.8), (100_000, None), minimize="epoch_s")
     text = (make_report(sweep) / "report.md").read_text()
     assert "| Seconds per epoch | Val PSNR (dB) |" in text
-    assert "Pareto-optimal: 2 of 2" in text
+    assert "Pareto-optimal: 3 of 3" in text

@@ -44,9 +44,10 @@ def pages(sweep: Path) -> Path:
 
 def test_the_report_folder_holds_pages_tables_and_figures(pages: Path) -> None:
     names = {str(path.relative_to(pages)) for path in pages.rglob("*") if path.is_file()}
-    figures = ("axis_effects", "class_errors", "reconstruction_test", "reconstruction_val", "training_curves")
+    figures = ("axis_effects", "class_errors", "extremes_test", "folds", "history", "importance", "parallel")
+    files = [f"figures/{name}.{kind}" for name in (*figures, "training_curves") for kind in ("png", "svg", "pdf")]
     expected = {"report.html", "report.md", "trials.csv", "cv.csv", "classes.csv", "baselines.csv"}
-    assert names == expected | {f"figures/{name}.png" for name in figures}
+    assert names == expected | set(files)
 
 
 def test_search_trials_are_ranked_by_validation_psnr_and_only_the_complete_ones(sweep: Path) -> None:
@@ -72,9 +73,7 @@ def test_of_a_narrower_space_the_best_inside_leads_and_the_rest_is_listed_withou
     assert which_autoencoder(found).headline == "lr 0.0005"
     pages = make_report(tmp_path)
     html, markdown = ((pages / name).read_text() for name in ("report.html", "report.md"))
-    places = re.findall(
-        r'<td class="n">(\S+)</td><td class="name">([^\s<]+)', html.partition("<caption>All 2 complete")[2]
-    )
+    places = re.findall(r'<td class="n">(\S+)</td><td class="name">([^\s<]+)', html.partition("All 2 complete")[2])
     assert places == [("1", best), ("2", second), ("–", gone)]
     assert f"| – | {gone} ‡ |" in markdown
     assert f"1 trial, {gone}; made with an earlier version of the space, kept, not ranked." in html
@@ -328,7 +327,7 @@ def test_the_report_of_an_empty_sweep_says_that_there_is_nothing(one: Callable[.
 
 def test_labels_and_errors_are_escaped_in_html_and_markdown(pages: Path) -> None:
     html, markdown = ((pages / name).read_text() for name in ("report.html", "report.md"))
-    assert "<script" not in html
+    assert EVIL not in html
     assert "&lt;script&gt;alert(1)" in html
     assert "<script" not in markdown
     assert "a\\|b" in markdown
@@ -336,15 +335,19 @@ def test_labels_and_errors_are_escaped_in_html_and_markdown(pages: Path) -> None
 
 def test_report_html_needs_nothing_from_outside(pages: Path) -> None:
     html = (pages / "report.html").read_text()
-    assert re.findall(r'(?:src|href)\s*=\s*"(?!data:)[^"]*"', html) == []
-    assert "url(" not in html
-    assert html.count('src="data:image/png;base64,') == 5
+    own = html.partition("<body>")[2].partition('<div id="picked"')[0]
+    places = re.findall(r'(?:src|href)\s*=\s*"(?!data:|#)([^"]*)"', own)
+    assert all((pages / place).is_file() for place in places)
+    assert "url(" not in html.partition("<body>")[0]
+    assert own.count('src="data:image/') == 12 + 7  # tiles, charts
     assert "default-src 'none'" in html
 
 
 def test_the_order_is_which_then_how_sure_then_which_surfaces(pages: Path) -> None:
-    headings = re.findall(r"<h2>(.*?)</h2>", (pages / "report.html").read_text())
-    assert headings[:3] == [BEST, QUALITY, LOWEST]
+    headings = re.findall(r"<h2 [^>]*>(.*?)</h2>", (pages / "report.html").read_text())
+    assert [text for text in headings if text in (BEST, QUALITY, LOWEST)] == [BEST, QUALITY, LOWEST]
+    assert headings[0] == BEST
+    assert headings[-2:] == ["Reproducibility", "Cite"]
 
 
 def test_numbers_on_the_page_are_those_of_the_tables(sweep: Path, pages: Path) -> None:
@@ -352,8 +355,8 @@ def test_numbers_on_the_page_are_those_of_the_tables(sweep: Path, pages: Path) -
     found = find(read_logs(sweep))
     assert f"{found.ranked[0].numbers['val_psnr_db']:.2f} dB" in html
     average = found.leading[0].averages["test_loss"]
-    assert f"<b>{average.mean:.6f} ± {average.sd:.6f}</b>" in html
-    assert f"[{average.low:.6f}, {average.high:.6f}]" in html
+    assert f"{average.mean:.5f}<br><small>± {average.sd:.5f}</small>" in html
+    assert f"{average.low:.5f}<br><small>{average.high:.5f}</small>" in html
 
 
 def test_trials_csv_has_every_trial_with_its_settings_and_full_precision(sweep: Path, pages: Path) -> None:

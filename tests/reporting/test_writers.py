@@ -25,8 +25,8 @@ from sweeps.reporting.blocks import (
     losses,
     shown,
 )
-from sweeps.reporting.html import as_html
-from sweeps.reporting.markdown import as_markdown
+from sweeps.reporting.page.html import as_html
+from sweeps.reporting.page.markdown import as_markdown
 
 TABLE = Table(
     ("place", "trial", "what", "dB"),
@@ -141,7 +141,7 @@ def test_settings_and_counts_are_written_as_people_do(value: object, text: str) 
     assert shown(value) == text
 
 
-@pytest.mark.parametrize(("typical", "text"), [(0.0033, "1.234568"), (0.5, "1.2346"), (250.0, "1.2"), (0.0, "1.2346")])
-def test_losses_show_four_digits_of_a_typical_one(typical: float, text: str) -> None:
+@pytest.mark.parametrize(("typical", "text"), [(0.0033, "1.23457"), (0.5, "1.2346"), (250.0, "1.2"), (0.0, "1.2346")])
+def test_losses_show_three_digits_of_a_typical_one(typical: float, text: str) -> None:
     assert losses(typical)(1.2345678) == text
     assert decimals(2)(None) == "–"

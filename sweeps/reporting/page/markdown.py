@@ -3,13 +3,30 @@
 import re
 from collections.abc import Iterable
 
-from sweeps.reporting.blocks import Answers, Beside, Block, Entry, Figure, Heading, Items, Report, Row, Table, Text
+from sweeps.reporting.blocks import (
+    Answers,
+    Beside,
+    Block,
+    Code,
+    Entry,
+    Figure,
+    Folded,
+    Gallery,
+    Heading,
+    Items,
+    Links,
+    Report,
+    Row,
+    Table,
+    Text,
+    Verdict,
+)
 
 
 def as_markdown(report: Report) -> str:
     """Its text, all of it escaped."""
     parts = [f"# {escape(report.title)}", escape(report.subtitle), *map(_block, report.blocks)]
-    return "\n\n".join(parts) + "\n"
+    return "\n\n".join(filter(None, parts)) + "\n"
 
 
 def escape(text: str) -> str:
@@ -30,12 +47,28 @@ def _block(block: Block) -> str:
         case Answers():
             texts = ((escape(a.question), escape(f"{a.headline}. {a.detail}")) for a in block.answers)
             return "\n".join(f"- **{question}** {text}" for question, text in texts)
-        case Figure():
+        case Verdict():
+            said = f"> **{escape(block.headline)}** {escape(block.detail)}"
+            return said + (f"\n\n{_code(block.command)}" if block.command else "")
+        case Code():
+            return f"{escape(block.title)}\n\n{_code(block.text)}"
+        case Links():
+            files = [link for link in block.links if not link.target.startswith("#")]
+            listed = " · ".join(f"[{escape(link.text)}](<{link.target}>)" for link in files)
+            return f"{escape(block.title)}: {listed}" if listed else ""
+        case Figure() | Gallery():
             return f"![{escape(block.caption)}](figures/{block.name}.png)"
+        case Folded():
+            return "\n\n".join([f"**{escape(block.title)}**", *map(_block, block.blocks)])
         case Table():
             return _table(block)
         case Beside():
             return "\n\n".join(map(_table, block.tables))
+
+
+def _code(text: str) -> str:
+    """Lines of code; indented, for text within cannot end that."""
+    return "\n".join(f"    {line}" for line in text.splitlines())
 
 
 def _table(table: Table) -> str:
