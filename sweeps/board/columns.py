@@ -24,8 +24,9 @@ from sweeps.store import (
     TrialLog,
     TrialRecord,
     remove,
+    sha256,
 )
-from sweeps.store.cell import sha256
+)
 
 BEST_PREFIX = "best_val_"
 NOT_LOGGED = ("epoch", "finished", "best_epoch")

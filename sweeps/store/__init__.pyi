@@ -9,6 +9,7 @@ from .cell import SEARCH as SEARCH
 from .cell import Cell as Cell
 from .cell import GridCell as GridCell
 from .cell import TuneConfig as TuneConfig
+from .cell import sha256 as sha256
 from .cell import trial_cell as trial_cell
 from .cell import trial_config as trial_config
 from .cell import trial_name as trial_name
