@@ -26,7 +26,6 @@ from sweeps.store import (
     remove,
     sha256,
 )
-)
 
 BEST_PREFIX = "best_val_"
 NOT_LOGGED = ("epoch", "finished", "best_epoch")
