@@ -41,14 +41,14 @@ def pdf(figure: Figure) -> bytes:
 
 def _vector(figure: Figure, kind: str) -> bytes:
     """The same figure gives the same bytes: no dates, no random names."""
-    if figure.get_layout_engine() is not None:  # once for all files: it takes as long as the drawing
-        figure.draw_without_rendering()
-        figure.set_layout_engine("none")
     buffer = io.BytesIO()
     fixed: Any = {"svg.fonttype": "path", "svg.hashsalt": "deepdlt", "pdf.fonttype": 42}
     undated = {"Date": None} if kind == "svg" else {"CreationDate": None}
     with warnings.catch_warnings(), rc_context(fixed):
         warnings.filterwarnings("ignore", message="Glyph .* missing")  # labels may be in any script
+        if figure.get_layout_engine() is not None:  # once for all files: it takes as long as the drawing
+            figure.draw_without_rendering()
+            figure.set_layout_engine("none")
         figure.savefig(buffer, format=kind, dpi=300, metadata=undated)
     return buffer.getvalue()
 

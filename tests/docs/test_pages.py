@@ -195,7 +195,7 @@ def test_the_command_runs_and_says_what_the_page_shows(command, here, capsys, re
     if words[0] in PREPARE:
         make_parser(load_command(words[0]), "deepdlt").parse_args(words[1:])
         return
-    if "--address" in words:  # a cluster's: options alone
+    if "--address" in words or any("://" in word for word in words):  # a cluster's, a store's: options alone
         make_parser(load_command(words[0]), "deepdlt").parse_args(words[1:])
         return
     words = ["tiny" if word == "full" else word for word in words]

@@ -32,6 +32,8 @@ FULL = OSError(errno.ENOSPC, "No space left on device")
 class Session:
     """Stands in for RaySession."""
 
+    cluster = None
+
     def __init__(self, log):
         self.log, self.calls = log, []
 

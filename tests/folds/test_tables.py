@@ -154,11 +154,11 @@ def test_a_sweep_of_failures_has_a_summary_without_a_best(tmp_path: Path) -> Non
     show_summary(tmp_path, file)
     assert "search 1 trial (1 failed)" in file.getvalue()
     assert "next: python sweeps/run.py --space smoke --retry-failed" in file.getvalue()
-    assert json.loads(summary_json(tmp_path, tmp_path / "report"))["best"] is None
+    assert json.loads(summary_json(tmp_path, str(tmp_path / "report")))["best"] is None
 
 
 def test_json_of_the_console_has_the_same_cross_validation_as_the_report(sweep: Path) -> None:
-    summary = json.loads(summary_json(sweep, sweep / "report"), parse_constant=pytest.fail)
+    summary = json.loads(summary_json(sweep, str(sweep / "report")), parse_constant=pytest.fail)
     assert [(t["label"], t["complete"]) for t in summary["cv"][:2]] == [("angle", 5), ("PP1", 5)]
     assert {json.dumps(t["mean"], sort_keys=True) for t in summary["cv"][-2:]} == {"{}"}
     assert [place["parameters"] for place in summary["leaderboard"]] == [400_000, 150_000, 150_000]

@@ -10,7 +10,8 @@ from calling import parse
 from PIL import Image
 
 from sweeps.errors import SweepRefused
-from sweeps.identity import data_changes, load, make_sweep_file
+from sweeps.identity import data_changes, make_sweep_file
+from sweeps.identity.data import load
 from sweeps.request import make_request
 from sweeps.store.sweep_file import check_sweep, open_sweep, read_sweep
 

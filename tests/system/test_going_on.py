@@ -33,11 +33,11 @@ class Sweep:
         monkeypatch.setattr(execution, "compute_baselines", lambda *_: None, raising=False)
         monkeypatch.setattr("os._exit", self.leave)
 
-    def run_sweep(self, request, resources, data, sweep, args, lost):
+    def run_sweep(self, request, resources, data, sweep, args, session):
         assert read_sweep(sweep).space == "smoke"
         self.ran.append(sweep)
         if callable(self.ends):
-            self.ends(lost)
+            self.ends(session._lost)
         elif self.ends is not None:
             raise self.ends
 

@@ -5,7 +5,10 @@ import pytest
 from ray import cloudpickle
 from ray.tune.schedulers import ASHAScheduler, MedianStoppingRule, TrialScheduler
 
-from sweeps.execution.trainable import _epoch_scalars
+from deepdlt.config import config_dict, make_config
+from sweeps.board.columns import epoch_scalars
+from sweeps.space.configuration import Configuration
+from sweeps.store.cell import Cell
 from sweeps.store.event_files import TrialLog
 from sweeps.store.ranking import METRIC, MODE
 from sweeps.tuning import schedulers
@@ -172,9 +175,10 @@ def test_schedulers_can_be_pickled_with_what_they_know(name):
 
 def test_what_trials_reached_is_read_from_their_event_files(tmp_path):
     """The tag is the one under which a trial logs the metric that it reports."""
+    cell = Cell("search", Configuration.of(config_dict(make_config("corrected"))), "angle", 0, 0, "d")
     with TrialLog(tmp_path / "s0001-a") as log:
         for epoch, value in enumerate([20.123456789, 21.0, float("nan")], 1):
-            log.scalars(_epoch_scalars({"epoch": epoch, METRIC: value, "val_psnr_db": 1.0}), epoch)
+            log.scalars(epoch_scalars(cell, {"epoch": epoch, METRIC: value, "val_psnr_db": 1.0}), epoch)
     with TrialLog(tmp_path / "s0002-b") as log:
         log.session_start("s0002-b", {"lr": 1e-3})  # interrupted in its first epoch
     found = reached(tmp_path, ["s0001-a", "s0002-b", "s0003-c"])
