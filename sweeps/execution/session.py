@@ -76,6 +76,7 @@ class RaySession:
         self._thread: threading.Thread | None = None
         self._ready, self._over = threading.Event(), threading.Event()
         self._error: BaseException | None = None
+        self._is_own = self._has_workers = False
         self._afterwards: list[Callable[[], object]] = []
 
     def __enter__(self) -> "RaySession":
@@ -105,8 +106,9 @@ class RaySession:
         self._ready.wait()
         if self._error is not None:
             raise self._error
-        if self.cluster is None:
-            _wait_for_worker()
+        if self.cluster is None and self._is_own and not self._has_workers:
+            _wait_for_worker()  # once: between two phases none may be left
+            self._has_workers = True
 
     def afterwards(self, call: Callable[[], object]) -> None:
         """Call this when Ray has ended; at once when it was never started."""
@@ -126,12 +128,14 @@ class RaySession:
 
     def _live(self) -> None:
         try:
-            self._start()
+            if not ray.is_initialized():  # else the program that calls this has started it, and ends it
+                self._start()
+                self._is_own = True
         except BaseException as error:
             self._error = error
         self._ready.set()
         self._over.wait()
-        if self._error is None:
+        if self._is_own:
             ray.shutdown()
 
     def _start(self) -> None:

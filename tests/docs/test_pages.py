@@ -271,7 +271,8 @@ def test_the_report_has_the_sections_of_its_page():
     written = (ROOT / "sweeps" / "reporting" / "sections.py").read_text(encoding="utf-8")
     named = [answers.BEST, answers.QUALITY, answers.LOWEST, *re.findall(r'Heading\("([^"]+)"\)', written)]
     sections = re.findall(r"^## (.+)$", TEXTS["docs/read-the-report.md"], re.MULTILINE)
-    assert [each for each in sections if each in named] == named
+    assert set(named) <= set(sections)
+    assert [each for each in sections if each in named[:3]] == named[:3]
 
 
 @pytest.mark.parametrize("name", search_spaces.names())

@@ -104,7 +104,15 @@ def stand_in(monkeypatch):
     monkeypatch.setattr(session, "_wait_for_worker", lambda: log.append("worker"))
     monkeypatch.setattr(session, "prepare_ray", dict)
     monkeypatch.setattr(session.ray, "shutdown", lambda: log.append("ends"))
+    monkeypatch.setattr(session.ray, "is_initialized", lambda: False)
     return log
+
+
+def test_ray_that_another_program_has_started_is_used_and_left_alone(stand_in, monkeypatch):
+    monkeypatch.setattr(session.ray, "is_initialized", lambda: True)
+    with session.RaySession(None, True, print) as ray_session:
+        ray_session.wait()
+    assert stand_in == []
 
 
 def test_ray_starts_and_ends_beside_other_work(stand_in):
@@ -115,11 +123,11 @@ def test_ray_starts_and_ends_beside_other_work(stand_in):
         stand_in.may_start.set()
         ray_session.wait()
         ray_session.wait()
-        assert stand_in == ["starts", "worker", "worker"]
+        assert stand_in == ["starts", "worker"]  # between two phases no worker may be left
         ray_session.end()
         ray_session.close()
-        assert stand_in[3:] == ["ends", "afterwards"]
-    assert stand_in[5:] == []
+        assert stand_in[2:] == ["ends", "afterwards"]
+    assert stand_in[4:] == []
 
 
 def test_what_workers_need_is_inherited_and_does_not_stay_here(stand_in):

@@ -117,21 +117,31 @@ def test_a_perfect_reconstruction_has_no_errors_to_show() -> None:
     assert axes[2].images[0].get_clim() == (-1 / 255, 1 / 255)
 
 
-def test_axis_effects_draw_each_trial_and_the_median_of_each_value() -> None:
-    rows = [{"lr": lr, "val_psnr_db": psnr} for lr, psnr in ((1e-4, 20.0), (1e-4, 22.0), (1e-4, 27.0), (1e-3, 25.0))]
+def test_axis_effects_draw_each_trial_and_the_median_of_values_with_three_complete_trials() -> None:
+    values = ((1e-4, 20.0), (1e-4, 22.0), (1e-4, 27.0), (1e-3, 25.0))
+    rows: list[dict[str, object]] = [{"lr": lr, "val_psnr_db": psnr} for lr, psnr in values]
+    rows += [{"lr": 1e-3, "val_psnr_db": psnr, "pruned": True} for psnr in (10.0, 11.0)]
     axes = figures.axis_effects(rows, ["lr"]).axes[0]
     dots = sorted(y for line in axes.lines if line.get_marker() == "o" for y in line.get_ydata())
     medians = [line.get_ydata()[0] for line in axes.lines if line.get_marker() != "o"]
-    assert dots == [20, 22, 25, 27]
-    assert medians == [22, 25]
-    assert [text.get_text() for text in axes.get_xticklabels()] == ["0.0001", "0.001"]
+    assert dots == [10, 11, 20, 22, 25, 27]
+    assert medians == [22]
+    hollow = [line.get_ydata()[0] for line in axes.lines if line.get_markerfacecolor() == "none"]
+    assert hollow == [10, 11]
+    assert [text.get_text().split()[0] for text in axes.get_xticklabels()] == ["0.0001", "0.001"]
 
 
 @pytest.mark.parametrize(
     ("values", "scale"),
-    [([1e-4, 1e-3], "log"), ([0.2, 0.3], "linear"), ([0.0, 1.0], "linear"), (["relu", "elu"], "linear")],
+    [
+        (np.geomspace(1e-4, 1e-3, 30).tolist(), "log"),
+        (np.geomspace(1e-4, 5e-4, 30).tolist(), "linear"),
+        (np.linspace(0.0, 1.0, 30).tolist(), "linear"),
+        ([1e-4, 1e-3], "linear"),
+        (["relu", "elu"], "linear"),
+    ],
 )
-def test_only_positive_numbers_that_span_a_decade_get_a_logarithmic_axis(values: list[object], scale: str) -> None:
+def test_only_many_positive_numbers_that_span_a_decade_get_a_logarithmic_axis(values: list[object], scale: str) -> None:
     rows = [{"x": value, "val_psnr_db": 20.0 + i} for i, value in enumerate(values)]
     assert figures.axis_effects(rows, ["x"]).axes[0].get_xscale() == scale
 
@@ -143,8 +153,9 @@ def test_axis_effects_leave_out_trials_without_the_setting_or_the_number() -> No
     assert pixels(figures.axis_effects([], ["x"])).std() > 0
 
 
-def test_class_errors_show_mean_and_interval_and_colour_the_hardest_class() -> None:
+def test_class_errors_show_mean_and_interval_and_colour_what_is_significantly_low() -> None:
     table = [a_class("NP", "10", 25.0), a_class("NP", "500", 21.0), a_class("PP1", "H", 24.0, None)]
+    table[1]["significant"] = True
     first, second = figures.class_errors(table, 24.0).axes
     assert ([21.0], [1.0]) in drawn(first)
     assert ([20.5, 21.5], [1.0, 1.0]) in drawn(first)

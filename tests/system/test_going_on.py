@@ -30,6 +30,7 @@ class Sweep:
         self.words += ["--storage", str(folder)]
         self.monkeypatch = monkeypatch
         monkeypatch.setattr(execution, "run_sweep", self.run_sweep, raising=False)
+        monkeypatch.setattr(execution.RaySession, "begin", lambda _: None)
         monkeypatch.setattr(execution, "compute_baselines", lambda *_: None, raising=False)
         monkeypatch.setattr("os._exit", self.leave)
 
