@@ -31,7 +31,9 @@ def shown(tmp_path):
 
 
 def trial(**last):
-    return SimpleNamespace(trial_id="t", config=trial_config(CELL, CELL.name(1)), last_result=last, num_failures=1)
+    """What the callbacks see of Tune's trial after its first death."""
+    config, of_run = trial_config(CELL, CELL.name(1)), SimpleNamespace(num_failures=1)
+    return SimpleNamespace(trial_id="t", config=config, last_result=last, num_failures=1, run_metadata=of_run)
 
 
 def complete(tmp_path):
@@ -73,7 +75,8 @@ def test_a_full_disk_ends_the_run_and_not_the_trial(shown, tmp_path, monkeypatch
 
 def test_a_log_that_cannot_be_written_ends_the_run(shown, tmp_path, monkeypatch):
     complete(tmp_path)
-    monkeypatch.setattr(progress, "TrialLog", lambda path: (_ for _ in ()).throw(OSError(errno.EIO, "I/O error")))
+    failing = OSError(errno.EIO, "I/O error")
+    monkeypatch.setattr(progress, "end_session", lambda *_: (_ for _ in ()).throw(failing))
     shown.on_trial_complete(1, [], trial(**METRICS, finished=1.0))
     with pytest.raises(OSError, match="I/O error"):
         stopping.raise_storage_failure()
