@@ -12,6 +12,7 @@ from ray.tune import TuneError
 from ray.tune.search import Searcher
 
 from deepdlt.config import config_dict, make_config
+from deepdlt.dataset.stratified_split import Split
 from sweeps import stopping
 from sweeps.errors import RayFailed
 from sweeps.execution import sweep_run as ray_runs
@@ -53,7 +54,8 @@ class Session:
 def data():
     images = {name: np.array([0]) for name in ("angle", "PP1")}
     patches = SimpleNamespace(fingerprint="d", images=images, image_id=np.array([0]), crops=np.zeros((1, 1, 64, 64)))
-    return SimpleNamespace(patches=patches, splits={})
+    one = np.array([0])
+    return SimpleNamespace(patches=patches, splits={("angle", 0): Split(one, one, one)})
 
 
 @pytest.fixture
