@@ -88,7 +88,7 @@ def test_markdown_shows_them_as_typed_and_its_tables_stay_whole(reported, label)
 def test_tables_and_json_hold_them_as_typed(reported):
     folds = list(csv.DictReader(io.StringIO((reported / "report" / "cv.csv").read_text(encoding="utf-8"))))
     assert {row["label"] for row in folds} == set(LABELS)
-    texts = json.dumps(json.loads(summary_json(reported, reported / "report")), ensure_ascii=False)
+    texts = json.dumps(json.loads(summary_json(reported, str(reported / "report"))), ensure_ascii=False)
     for label in LABELS:
         assert label in texts
 

@@ -134,7 +134,7 @@ def test_every_split_has_baselines_that_the_report_shows(sweep):
     html = (sweep / "report" / "report.html").read_text(encoding="utf-8")
     assert "<b>Baselines</b>" in html
     assert html.count(">DCT-128</td>") == 2
-    assert "with 128 coefficients" in html
+    assert "DCT-128: the 128 lowest cosine frequencies" in html
     assert {row["baseline"] for row in table(sweep / "report" / "baselines.csv")} >= {"constant", "low-pass DCT"}
 
 
