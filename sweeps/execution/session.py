@@ -129,8 +129,8 @@ class RaySession:
     def _live(self) -> None:
         try:
             if not ray.is_initialized():  # else the program that calls this has started it, and ends it
-                self._start()
                 self._is_own = True
+                self._start()
         except BaseException as error:
             self._error = error
         self._ready.set()

@@ -73,3 +73,27 @@ def test_what_fails_is_left_for_later(tmp_path):
 
     with BesideTrials(tmp_path, work()):
         assert begun.wait(LONG_S)
+
+
+def test_what_ends_at_once_does_not_wait_for_a_step(tmp_path, monkeypatch):
+    monkeypatch.setattr(beside_trials, "AT_ONCE_S", 0.01)
+    complete(tmp_path)
+    begun, ended = threading.Event(), threading.Event()
+
+    def work():
+        begun.set()
+        ended.wait(LONG_S)
+        yield
+
+    def interrupted(beside):
+        with beside:
+            assert begun.wait(LONG_S)
+            raise KeyboardInterrupt
+
+    beside = BesideTrials(tmp_path, work())
+    with pytest.raises(KeyboardInterrupt):
+        interrupted(beside)
+    assert beside._thread.is_alive()
+    ended.set()
+    beside._thread.join(LONG_S)
+    assert not beside._thread.is_alive()
