@@ -11,11 +11,11 @@ sweep: setup  ## the main job: search, then cross-validate the best configuratio
 	$(PY) sweeps/run.py --space $(SPACE) --cv
 
 test: setup-dev  ## everything that must hold
-	@echo "4,700 tests, a worker per core: 8 to 15 minutes on 2 cores"
+	@echo "4,700 tests, a worker per core: 8 to 12 minutes on 2 cores"
 	$(PY) -m pytest -m "not slow" --durations=20
 
 test-slow: setup-dev  ## those that take minutes: sweeps that are killed, every scheduler, the notebook
-	@echo "81 tests, a worker per core and one more: about 40 minutes on 2 cores"
+	@echo "96 tests, a worker per core and one more: about 40 minutes on 2 cores"
 	$(PY) -m pytest -m slow --dist=worksteal --durations=20
 
 test-all: test test-slow

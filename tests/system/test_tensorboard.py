@@ -28,6 +28,7 @@ from sweeps.store.event_files import HPARAMS_METRICS, VAE_METRICS, TrialLog, rea
 from sweeps.store.sealed import read_sealed
 from sweeps.store.trial_record import TrialRecord, read_records
 
+pytestmark = pytest.mark.slow  # a sweep of its own, and a browser
 ROOT = Path(__file__).parents[2]
 RUN = [sys.executable, str(ROOT / "sweeps" / "run.py")]
 NET = ["--set", "model=res_vae", "--set", "width=8", "--set", "latent_dim=8"]
