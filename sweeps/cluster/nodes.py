@@ -21,6 +21,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from deepdlt.errors import some_words
 from deepdlt.machine import DISTRIBUTION, package_version
+from deepdlt.terminal import say
 from sweeps.cluster import ray_core
 from sweeps.errors import SweepRefused
 from sweeps.identity import code_files, digest
@@ -32,7 +33,8 @@ NODES = ".nodes"
 DRIVER = "driver"
 ARITHMETIC = ("torch", "numpy")  # other versions compute other numbers
 SEEN_WITHIN_S = 4.0  # a file that another host has written; its name was never looked up before, so no cache hides it
-ANSWERS_WITHIN_S = 25.0
+ANSWERS_WITHIN_S = (25.0, 180.0)
+"""Until it is said that nodes have not answered, and until they are unfit; a busy one starts a worker slowly."""
 LEAST_MB = 50.0  # free in the storage
 _checked: dict[str, str] = {}
 """Nonce -> problem of this process's node."""
@@ -115,9 +117,13 @@ def visit(expected: Expected, nodes: Mapping[str, str]) -> dict[str, NodeReport]
         task.options(scheduling_strategy=NodeAffinitySchedulingStrategy(node, soft=False)).remote(expected, node): node
         for node in nodes
     }
-    done, late = ray.wait(list(asked), num_returns=len(asked), timeout=ANSWERS_WITHIN_S)
+    soon, whole = ANSWERS_WITHIN_S
+    done, late = ray.wait(list(asked), num_returns=len(asked), timeout=soon)
+    if late:
+        say(f"waiting for the answer of {some_words(sorted(nodes[asked[each]] for each in late))}")
+        done, late = ray.wait(list(asked), num_returns=len(asked), timeout=whole - soon)
     found = {asked[each]: _answer(expected, asked[each], each) for each in done}
-    silent = f"it has not answered for {ANSWERS_WITHIN_S:.0f} s"
+    silent = f"it has not answered for {whole:.0f} s"
     return found | {asked[each]: NodeReport(asked[each], lacking=(silent,)) for each in late}
 
 

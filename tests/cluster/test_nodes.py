@@ -101,7 +101,7 @@ def test_a_node_on_which_the_check_fails_is_unfit_with_the_reason(node, expected
 
 
 def test_a_node_that_is_gone_or_silent_is_unfit(shared_ray, expected, monkeypatch):
-    monkeypatch.setattr(nodes, "ANSWERS_WITHIN_S", 5.0)
+    monkeypatch.setattr(nodes, "ANSWERS_WITHIN_S", (1.0, 5.0))
     gone = "a" * 56
     assert visit(expected, {gone: "10.0.0.9 (gone)"})[gone].problem(other_code=True)
 
