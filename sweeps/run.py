@@ -74,7 +74,7 @@ def run(args: Namespace) -> int:
     with execution.RaySession(cluster, args.verbose, _ray_lost, preload=True) as session:
         if cluster is None and not args.plan and _is_new(args, storage):  # else nothing may be left to run
             requests.check_storage(Path(storage))
-            execution.check_ray()
+            session.notes()
             session.begin()
         data = identity.cut(source, request, synthetic=args.data is None)
         return _run(args, request, resources, data, storage, session)
@@ -98,7 +98,7 @@ def _run(
     if not plan.is_done:
         identity.check_code(sweep, sweep_file.code["files"], args.allow_code_change)
         notes += [*data.notes, *request.unusual(), *requests.space_notes(args, request)]
-        notes += execution.check_ray() if session.cluster is None else session.cluster.notes
+        notes += session.notes()
         notes += identity.notes(request, resources, sweep, sweep_file, session.cluster is not None)
         notes += identity.extendable(sweep, sweep_file) if args.name is None else []
     plan = replace(plan, notes=tuple(notes), cluster=session.cluster)

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from ipaddress import ip_address
 
 import psutil  # Ray brings it along
 
@@ -78,6 +79,8 @@ def look_at(address: str) -> Cluster:
     nodes, versions = ray_core.ask(address, ANSWERS_WITHIN_S)
     _check_versions(address, versions)
     own = _own_node(address, [node.address for node in nodes])
+    if own and ip_address(own).is_loopback:  # a cluster that only this host reaches
+        ray_core.keep_loopback()
     notes = [problem for problem in (tokens.token_problem(),) if problem]
     if is_open:
         notes.append(

@@ -10,7 +10,7 @@ from typing import Any
 
 import grpc
 import ray
-from ray._private import services
+from ray._private import ray_constants, services
 from ray._private.utils import compute_version_info
 from ray._raylet import GcsClient  # type: ignore[attr-defined]
 
@@ -68,6 +68,11 @@ def own_versions() -> tuple[str, str]:
     """Of Ray and Python, as a cluster compares them."""
     found = compute_version_info()
     return found[0], found[1]
+
+
+def keep_loopback() -> None:
+    """Join at 127.0.0.1 where that is asked for; Ray else puts this host's outer address in its place."""
+    ray_constants.ENABLE_RAY_CLUSTER = False
 
 
 def this_node() -> str:

@@ -15,7 +15,7 @@ from deepdlt.machine import cpu_count
 from deepdlt.terminal import say
 from sweeps.cluster import Cluster, join_options, watch_head
 from sweeps.errors import RayNotStarted, SweepRefused
-from sweeps.execution.ray_needs import ROOT, prepare_ray, shared_elsewhere
+from sweeps.execution.ray_needs import ROOT, check_ray, prepare_ray, shared_elsewhere
 from sweeps.execution.watchdog import HANG
 from sweeps.store import environment
 
@@ -78,12 +78,23 @@ class RaySession:
         self._error: BaseException | None = None
         self._is_own = self._has_workers = False
         self._afterwards: list[Callable[[], object]] = []
+        self._notes: list[str] | None = None
 
     def __enter__(self) -> "RaySession":
         return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def notes(self) -> list[str]:
+        """What is worth saying of the cluster, or of what Ray takes here; looked for once, before Ray changes it.
+
+        Raises:
+            SweepRefused: see `check_ray`.
+        """
+        if self._notes is None:
+            self._notes = check_ray() if self.cluster is None else list(self.cluster.notes)
+        return self._notes
 
     def begin(self) -> None:
         """Start Ray without waiting for it; once."""

@@ -4,6 +4,7 @@ import platform
 
 import pytest
 import ray
+from ray._private import services
 
 from sweeps.cluster import ray_core
 from sweeps.cluster.tokens import read_token
@@ -38,3 +39,12 @@ def test_this_node_is_known_by_its_id(address):
 def test_the_address_is_found_where_ray_finds_it(address, monkeypatch):
     monkeypatch.setenv("RAY_ADDRESS", address)
     assert ray_core.find_address() == address
+
+
+def test_127_0_0_1_stays_what_it_is(monkeypatch):
+    monkeypatch.setattr(services.ray_constants, "ENABLE_RAY_CLUSTER", True)
+    monkeypatch.setattr(services.ray._private.worker, "_global_node", None)
+    monkeypatch.setattr(services, "node_ip_address_from_perspective", lambda _: "192.0.2.2")
+    assert services.canonicalize_bootstrap_address("127.0.0.1:6379") == "192.0.2.2:6379"
+    ray_core.keep_loopback()
+    assert services.canonicalize_bootstrap_address("127.0.0.1:6379") == "127.0.0.1:6379"

@@ -211,9 +211,10 @@ def test_a_frozen_driver_goes_on_when_it_is_thawed(tmp_path, image_folder):
     assert code == 0, err
 
 
-def test_when_a_node_is_lost_its_trials_go_on_elsewhere(tmp_path, image_folder):
+def test_when_a_node_is_lost_its_trials_go_on_elsewhere(tmp_path, image_folder, monkeypatch):
     from ray.cluster_utils import Cluster
 
+    monkeypatch.setenv("RAY_AUTH_TOKEN", "0" * 64)  # of the cluster and of the sweep, which inherits it
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
     try:
         node = cluster.add_node(num_cpus=1)

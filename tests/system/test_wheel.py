@@ -61,8 +61,10 @@ def test_the_wheel_holds_what_its_code_reads_and_no_tests(built):
         sources = {f"{p.relative_to(ROOT)}" for p in (ROOT / package).rglob("*.py")}
         faces = {f"{p.relative_to(ROOT)}" for p in (ROOT / package).rglob("*.pyi")}
         assert sources | faces | {f"{package}/py.typed"} <= set(names)
-    assert "sweeps/reporting/report.html.j2" in names
-    assert "deepdlt/synthetic/dlip_manifest.csv" in names
+    page = {
+        f"sweeps/reporting/page/{name}" for name in ("report.html.j2", "report.css", "report.js", "plotly-basic.min.js")
+    }
+    assert page | {"deepdlt/synthetic/dlip_manifest.csv"} <= set(names)
     tops = {name.split("/")[0] for name in names}
     assert {top for top in tops if not top.endswith(".dist-info")} == set(PACKAGES)
     assert not [name for name in names if "test" in Path(name).name]
