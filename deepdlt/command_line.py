@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, NoReturn, Protocol
 
 from deepdlt.atomic import write_atomic
-from deepdlt.config import field_called
+from deepdlt.config import CROP_SIZES, DOWNSAMPLINGS, TrainConfig, field_called
 from deepdlt.errors import INTERRUPTED, REFUSED, STORAGE_FAILED, CommandError, DataError, hint
 from deepdlt.headings import split_headings
 from deepdlt.machine import missing_module, without_home
@@ -221,6 +221,25 @@ def add_data_options(parser: Parser, labels: str, *, data: str = "", required: b
     add("--group-by", metavar="A,B", help="keep rows with the same values together; default: the process columns")
     pitch = "native (as they are, the default), exclude (only the most frequent scale), or nm per pixel (resample)"
     add("--pixel-pitch", default="native", metavar="P", help=pitch)
+
+
+def add_crop_options(parser: Parser) -> None:
+    """What a network sees of an image; hyperparameters of the same names."""
+    add = parser.add_argument_group("crops").add_argument
+    default = TrainConfig()
+    sizes, factors = (", ".join(map(str, values)) for values in (CROP_SIZES, DOWNSAMPLINGS))
+    size = f"side of a crop in pixels of the image: {sizes}; default {default.crop_size}"
+    add("--crop-size", type=int, choices=CROP_SIZES, metavar="PX", help=size)
+    factor = f"pixels of the image, along a side, whose mean is one of the network's: {factors}"
+    add("--downsample", type=int, choices=DOWNSAMPLINGS, metavar="N", help=f"{factor}; default {default.downsample}")
+
+
+def crop_settings(args: Any, settings: Mapping[str, Any]) -> dict[str, int]:
+    """The hyperparameters that the options of `add_crop_options` set; notes those that `--set` names as well."""
+    found = {name: getattr(args, name) for name in ("crop_size", "downsample") if getattr(args, name) is not None}
+    for name in found.keys() & settings.keys():
+        say(f"note: --set {name} has no effect: --{name.replace('_', '-')} says it")
+    return found
 
 
 def data_options(args: Any) -> dict[str, Any]:

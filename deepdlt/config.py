@@ -37,6 +37,11 @@ PROTOCOLS: dict[str, dict[str, str]] = {
 }
 
 VAES = ("cnn_vae", "res_vae")
+CROP_SIZES, DOWNSAMPLINGS = (64, 128, 256), (1, 2, 4)
+LEAST_SIDE = 64
+"""Pixels of a network's input."""
+HALVINGS = 3
+"""Of the side of the input, until the latent map."""
 ADAMS = ("adam", "adamw")
 
 
@@ -71,13 +76,15 @@ class TrainConfig:
     """CNN models: side of the decoder's transposed convolutions in pixels: 2 (the study's code and Table 7) or 3 (its
     Table 1)."""
     width: int = number(32, "a multiple of 8", lambda x: x >= 8 and x % 8 == 0)
-    """Residual models: number of channels at 32x32 pixels, a multiple of 8, preferably of 16. The models have twice as
-    many channels at 16x16 and four times as many at 8x8."""
+    """Residual models: number of channels at half the side of the input (32x32 pixels of 64x64), a multiple of 8,
+    preferably of 16. The models have twice as many channels at a quarter of the side and four times as many at an
+    eighth."""
     blocks: int = number(1, "in 1..8", lambda x: 1 <= x <= 8)
     """Residual models: number of residual blocks per resolution, in the encoder and in the decoder each, 1 to 8."""
     latent_channels: int = number(16, ">= 0", lambda x: x >= 0)
-    """Residual models: number of channels of the 8x8 latent map, >= 0. With 64 or more the map holds as many values as
-    the crop, so it is no bottleneck. With 0 the latent is a vector of `latent_dim` values."""
+    """Residual models: number of channels of the latent map, >= 0; the map is 8x8 where the network's input is 64x64.
+    With 64 or more the map holds as many values as the crop, so it is no bottleneck. With 0 the latent is a vector of
+    `latent_dim` values."""
     latent_dim: int = number(128, ">= 1", lambda x: x >= 1)
     """Number of latent dimensions of `cnn_vae`, and of the residual models with `latent_channels` 0; >= 1."""
 
@@ -149,6 +156,14 @@ class TrainConfig:
     """Standard deviation, >= 0, in grey values of [0, 1], of the noise that training adds to the input but not to the
     target (denoising)."""
 
+    # --- crops -------------------------------------------------------------------------------------------------
+    crop_size: int = number(64, "64, 128 or 256", lambda x: x in CROP_SIZES)
+    """Side of a crop in pixels of the image: 64 (the study), 128 or 256. A crop of 64 pixels of the published images
+    shows 0.4 to 1.3 fringe periods. Fewer crops are cut of larger ones: 100 per image of 64 pixels, 50 of 128, 25 of
+    256."""
+    downsample: int = number(1, "1, 2 or 4", lambda x: x in DOWNSAMPLINGS)
+    """Side in pixels, 1, 2 or 4, of the squares whose mean becomes one pixel of the network's input. 64 pixels from
+    256 (`crop_size` 256, `downsample` 4) show 16 times the area at the cost of a crop of 64."""
     eval_crops: str = one_of("random", "grid")
     """Crops for validation and test: at `random` places like the training crops, or the tiles of a `grid`, which cover
     each pixel at most once."""
@@ -194,11 +209,22 @@ class TrainConfig:
             raise ConfigError("\n".join(problems))
 
     @property
+    def side(self) -> int:
+        """Pixels of the side of the network's input and output."""
+        return self.crop_size // self.downsample
+
+    @property
+    def latent_side(self) -> int:
+        """Side of the latent map."""
+        return self.side >> HALVINGS
+
+    @property
     def latent_size(self) -> int:
-        """Number of latent values that describe a crop of 64x64."""
+        """Number of latent values that describe a crop."""
         if self.model == "cnn_ae":
-            return 128 * 8 * 8
-        return self.latent_channels * 8 * 8 if self.model != "cnn_vae" and self.latent_channels else self.latent_dim
+            return 128 * self.latent_side**2
+        is_map = self.model != "cnn_vae" and self.latent_channels
+        return self.latent_channels * self.latent_side**2 if is_map else self.latent_dim
 
     @property
     def protocol(self) -> str:
@@ -316,4 +342,11 @@ def _broken_combinations(config: TrainConfig) -> list[str]:
             "`eval_crops` grid needs `split_unit` condition or image: it evaluates whole images",
         ),
     ]
+    rules.append(
+        (
+            c.side < LEAST_SIDE,
+            f"`downsample` {c.downsample} leaves {c.side} px of `crop_size` {c.crop_size}; the networks need"
+            f" {LEAST_SIDE}: take `crop_size` {LEAST_SIDE * c.downsample}",
+        )
+    )
     return [message for broken, message in rules if broken]

@@ -22,7 +22,17 @@ NEEDS: Mapping[str, tuple[Needs, ...]] = {
     "momentum": ({"optimizer": ("sgd",)},),
 }
 """Field -> what it needs to have an effect, one of these; others always have one."""
-TOGETHER = ("model", *FOR_AUTOENCODERS, "schedule", "warmup", "holdout", "split_unit", "eval_crops")
+TOGETHER = (
+    "model",
+    *FOR_AUTOENCODERS,
+    "schedule",
+    "warmup",
+    "holdout",
+    "split_unit",
+    "eval_crops",
+    "crop_size",
+    "downsample",
+)
 """The fields of which some values do not go together: TrainConfig refuses them whatever the others are."""
 
 

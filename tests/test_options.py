@@ -25,9 +25,14 @@ DATA = {
     "--group-by": "which images a split keeps together",
     "--pixel-pitch": "images that are left out or resampled; refused without DimX",
 }
+SEEN = {
+    "--crop-size": "what a network sees; a note beside --set crop_size",
+    "--downsample": "the same; refused where fewer pixels are left than a network needs",
+}
 EFFECTS = {
     "sweep": {
         **DATA,
+        **SEEN,
         "--labels": "labels of the cross-validation, which it implies",
         "--space": "what is searched",
         "--list-spaces": "shows the spaces; refused beside other options",
@@ -77,6 +82,7 @@ EFFECTS = {
         "--sampling": "where crops are cut",
         "--crops-per-image": "how many",
         "--crop-size": "their size",
+        "--downsample": "their pixels; refused where it does not divide the size",
         "--brightness": "their brightness",
         "--seed": "places and brightness; a note where both are fixed",
     },
@@ -103,6 +109,7 @@ EFFECTS = {
         "--set": "the training; a note where the field has no effect or is given twice",
         "--epochs": "its length; a note beside --set epochs",
         "--brightness": "the crops",
+        **SEEN,
         "--fold": "the split; refused without --labels",
         "--folds": "the split; refused without --fold",
         "--split-seed": "the split",

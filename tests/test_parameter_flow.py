@@ -11,6 +11,7 @@ from calling import parse
 from torch import nn
 
 from deepdlt.config import TrainConfig, config_dict, make_config
+from deepdlt.dataset.prepare import crop_options
 from deepdlt.dataset.stratified_split import plain_split
 from deepdlt.models import build_model
 from deepdlt.models.checkpoint import load_checkpoint
@@ -263,6 +264,19 @@ def eval_crops_arrives(patches, tmp_path):
     return request.config().eval_crops == "grid" and not half[split.train].any() and half[split.test].all()
 
 
+def crop_size_arrives(patches, tmp_path):
+    request = make_request(parse(["--space", "smoke", "--set", "crop_size=128"]))
+    return (
+        crop_options(request.config(), synthetic=False).crop_size == 128 and request.config().latent_size == 128 * 16**2
+    )
+
+
+def downsample_arrives(patches, tmp_path):
+    request = make_request(parse(["--space", "smoke", "--crop-size", "256", "--downsample", "4"]))
+    options = crop_options(request.config(), synthetic=False)
+    return (options.side, options.crop_size, request.config().side) == (64, 256, 64)
+
+
 def input_range_arrives(patches, tmp_path):
     target = torch.full((1, 1, 64, 64), 0.25)
     return float(scale(target, TrainConfig(input_range="symmetric"))[0, 0, 0, 0]) == -0.5
@@ -329,6 +343,7 @@ OTHER = {
     "early_stopping": 4, "input_range": "symmetric", "metrics": "report", "split_unit": "image", "evaluate": "last",
     "train_loss_mode": "running", "vae_likelihood": "gaussian", "vae_reduction": "batch_sum", "precision": "fp32",
     "seed": 5, "augment_symmetry": "flips", "augment_brightness": 0.1, "input_noise": 0.05, "eval_crops": "grid",
+    "crop_size": 128, "downsample": 2,
 }  # fmt: skip
 FOR_AUTOENCODERS = {
     "loss": "l1", "ms_ssim_weight": 0.2, "focal_frequency_weight": 0.3, "spectrum_weight": 0.4

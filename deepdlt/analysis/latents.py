@@ -43,7 +43,7 @@ def encode_crops(
     the fringes of two crops of one surface are at different positions; the channel means describe the surface.
 
     Args:
-        crops: (n, 1, 64, 64) uint8, n >= 1.
+        crops: (n, 1, side, side) uint8, n >= 1.
         batch_size: crops per step; it affects the result only by rounding.
         pool: False keeps the whole latent map, flattened to channels x 64.
         progress: called with (done, n).

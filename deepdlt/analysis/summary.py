@@ -17,7 +17,7 @@ from deepdlt import figures
 from deepdlt.analysis.baselines import baseline_table
 from deepdlt.analysis.generation import sample_images, traversals
 from deepdlt.analysis.latents import encode_crops, folder_names, per_image, project, shown_labels
-from deepdlt.analysis.whole_images import reconstruct_image, wave_fidelity
+from deepdlt.analysis.whole_images import reconstruct_image, seen_by, wave_fidelity
 from deepdlt.atomic import write_atomic
 from deepdlt.config import CHOICES, REFERENCE_SIZE, VAES, TrainConfig, config_dict
 from deepdlt.dataset import Patches, Split
@@ -112,7 +112,8 @@ def _whole_images(training: Training, model: nn.Module) -> list[tuple[np.ndarray
     tested = np.unique(training.patches.image_id[training.split.test])
     chosen = np.unique(tested[np.linspace(0, len(tested) - 1, WHOLE_IMAGES).astype(int)])
     originals = [training.source.pixels(int(image)) for image in chosen]
-    return [(o / np.float32(255), reconstruct_image(model, training.config, o)) for o in originals]
+    shown = [seen_by(training.config, original) / np.float32(255) for original in originals]
+    return [(s, reconstruct_image(model, training.config, o)) for s, o in zip(shown, originals, strict=True)]
 
 
 def _draw(

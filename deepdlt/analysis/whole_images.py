@@ -7,12 +7,16 @@ import torch
 from torch import Tensor, nn
 
 from deepdlt.config import TrainConfig
+from deepdlt.dataset import shrink
 from deepdlt.metrics import wave_error
 from deepdlt.models import forward, scale, shown
 
 
 def reconstruct_image(model: nn.Module, config: TrainConfig, image: np.ndarray) -> np.ndarray:
-    """Reconstruction of a whole image without seams: (h, w) uint8, h and w >= 64 -> (h, w) float32 in [0, 1].
+    """Reconstruction of a whole image without seams: (h, w) uint8 -> (h, w) float32 in [0, 1].
+
+    h and w are at least `config.crop_size`. Where the network's crops were downsampled by a factor d, the image is
+    downsampled first, and the result is (h // d, w // d): compare it with `seen_by`.
 
     Raises:
         ValueError: the image is smaller than a tile.
@@ -27,7 +31,12 @@ def reconstruct_image(model: nn.Module, config: TrainConfig, image: np.ndarray) 
             parts.append(shown(forward(model, config, scale(part, config)), config))
         return torch.cat(parts).cpu().numpy()
 
-    return blend_tiles(image / np.float32(255), tiles)
+    return blend_tiles(seen_by(config, image) / np.float32(255), tiles, config.side, config.side // 2)
+
+
+def seen_by(config: TrainConfig, image: np.ndarray) -> np.ndarray:
+    """The image as the network sees it: (h, w) uint8 -> (h // downsample, w // downsample) uint8."""
+    return image if config.downsample == 1 else shrink(image, config.downsample).round().astype(np.uint8)
 
 
 def wave_fidelity(pairs: Iterable[tuple[np.ndarray, np.ndarray]]) -> dict[str, float]:
@@ -57,7 +66,7 @@ def blend_tiles(
     Args:
         image: h and w >= size.
         reconstruct: (n, 1, size, size) float32 -> the same shape; called once for each row of tiles.
-        size: side of a tile in px; the networks need 64.
+        size: side of a tile in px: the side of the network's input.
         overlap: overlap of neighbouring tiles in px, 0 to size - 1; the last tile of a row or column may overlap more.
 
     Raises:

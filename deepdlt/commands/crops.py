@@ -1,4 +1,4 @@
-"""Cut images into crops of 64x64 pixels with varied brightness: one packed array, or BMP files.
+"""Cut images into crops, usually of 64x64 pixels, with varied brightness: one packed array, or BMP files.
 
 examples:
   deepdlt crops --data my_images --out data/patches
@@ -33,6 +33,8 @@ def add_options(parser: Parser) -> None:
     number = "default %(default)s; with --sampling grid the largest number of tiles, 0 for all"
     add("--crops-per-image", type=int, default=defaults.crops_per_image, metavar="N", help=number)
     add("--crop-size", type=int, default=defaults.crop_size, metavar="PX", help="side in pixels; default %(default)s")
+    squares = "side in pixels of the squares whose mean becomes one pixel of the crop; default %(default)s"
+    add("--downsample", type=whole_number(1), default=defaults.downsample, metavar="N", help=squares)
     factor = "multiply each crop by a factor in 1 - A to 1 + A, 0 for none; default %(default)s"
     add("--brightness", type=float, default=defaults.brightness, metavar="A", help=factor)
     add("--seed", type=whole_number(0), default=defaults.seed, metavar="N",

@@ -83,7 +83,7 @@ def _split_and_print(patches: Patches, label: Labels, args: argparse.Namespace, 
     for name in label_names(label):
         print(balance(patches, folds, name, rule).rename_axis(name, axis=1).to_string())
     replicates, columns = replicate_numbers(patches.images, label)
-    leaks = [leakage(patches.table, split, patches.crops.shape[-1], patches.images, replicates) for split in folds]
+    leaks = [leakage(patches.table, split, patches.crop_size, patches.images, replicates) for split in folds]
     print(f"leakage: {mean_leakage(leaks)}")
     grouped_by = named_columns(args.group_by, patches.images.columns)
     notes = class_notes(patches.images, label_names(label), rule)

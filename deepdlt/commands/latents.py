@@ -130,7 +130,14 @@ def _encode(
     source: Source, model: nn.Module, config: TrainConfig, args: argparse.Namespace
 ) -> tuple[pd.DataFrame, np.ndarray]:
     """One row per point of the map, and its latents."""
-    options = CropOptions(crops_per_image=args.crops_per_image, sampling="grid", brightness=0, seed=args.seed)
+    options = CropOptions(
+        crops_per_image=args.crops_per_image,
+        crop_size=config.crop_size,
+        downsample=config.downsample,
+        sampling="grid",
+        brightness=0,
+        seed=args.seed,
+    )
     with progress_bar("cropping", "images") as progress:
         drawn = draw_crops(source, options, progress)
     for note in drawn.notes:

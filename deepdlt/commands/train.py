@@ -21,7 +21,16 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from deepdlt.analysis import Training, read_history, summarize, write_history
-from deepdlt.command_line import Parser, add_data_options, data_options, label_list, typed, whole_number
+from deepdlt.command_line import (
+    Parser,
+    add_crop_options,
+    add_data_options,
+    crop_settings,
+    data_options,
+    label_list,
+    typed,
+    whole_number,
+)
 from deepdlt.config import PROTOCOLS, ConfigError, TrainConfig, config_dict, make_config, parse_settings, unusual
 from deepdlt.dataset import CACHE, Split, crop_options, cut_patches, fold_splits, single_split
 from deepdlt.errors import DONE, FAILED, CommandError, DataError, Interrupted
@@ -51,6 +60,7 @@ def add_options(parser: Parser) -> None:
     add("--epochs", type=whole_number(1), metavar="N", help=f"default {TrainConfig().epochs}")
     labels = "the label to stratify the split by; default angle, where there is one"
     add_data_options(parser, labels, data="built-in synthetic images")
+    add_crop_options(parser)
     brightness = "as of `deepdlt crops`; default 0.2, or 0 with the hyperparameter augment_brightness"
     parser.add_argument("--brightness", type=float, metavar="A", help=brightness)
     add = parser.add_argument_group("split").add_argument
@@ -81,6 +91,7 @@ def _prepare(args: argparse.Namespace) -> Training:
     settings = parse_settings(args.set)
     if args.epochs and "epochs" in settings:
         say("note: --set epochs has no effect: --epochs says it")
+    settings |= crop_settings(args, settings)
     config = make_config(args.protocol, **settings | ({"epochs": args.epochs} if args.epochs else {}))
     idle = without_effect(settings, {name: (value,) for name, value in config_dict(config).items()})
     for note in [*unusual(config), *idle]:

@@ -9,6 +9,7 @@ from .create_dataset import CropOptions as CropOptions
 from .create_dataset import cut_patches as cut_patches
 from .create_dataset import draw_crops as draw_crops
 from .create_dataset import load_patches as load_patches
+from .create_dataset import shrink as shrink
 from .dataset_loader import DIRECTION_CODES as DIRECTION_CODES
 from .dataset_loader import DIRECTION_LABELS as DIRECTION_LABELS
 from .dataset_loader import LabelTensors as LabelTensors

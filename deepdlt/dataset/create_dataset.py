@@ -9,6 +9,7 @@ import json
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -34,7 +35,9 @@ class CropOptions:
     crops_per_image: int = 100
     """Number of random crops per image, >= 1. With `sampling` grid: largest number of tiles per image, 0 for all."""
     crop_size: int = 64
-    """Side of a crop in pixels, >= 1; the autoencoders need 64."""
+    """Side of a crop in pixels of the image, >= 1; the autoencoders need 64, 128 or 256."""
+    downsample: int = 1
+    """Side in pixels, >= 1, of the squares whose mean becomes one pixel of the crop; it divides `crop_size`."""
     brightness: float = 0.2
     """Range of the random brightness, in [0, 1): each crop is multiplied by a factor from U(1 - brightness,
     1 + brightness) and clipped to 0..255. With 0 the crops are unchanged; `transforms.Brightness` can then vary the
@@ -51,12 +54,24 @@ class CropOptions:
             ("sampling", self.sampling in SAMPLINGS, f"be {' or '.join(SAMPLINGS)}"),
             ("crops_per_image", self.crops_per_image >= (self.sampling != "grid"), "be >= 1 (0: all tiles of a grid)"),
             ("crop_size", self.crop_size >= 1, "be >= 1"),
+            ("downsample", self.downsample >= 1, "be >= 1"),
             ("brightness", 0 <= self.brightness < 1, "be in [0, 1)"),
             ("seed", self.seed >= 0, "be >= 0"),
         ]
         problems = [f"`{name}` must {rule}, got {getattr(self, name)!r}" for name, holds, rule in rules if not holds]
+        if not problems and self.crop_size % self.downsample:
+            problems = [f"`downsample` must divide `crop_size` {self.crop_size}, got {self.downsample}"]
         if problems:
             raise DataError("\n".join(problems))
+
+    @property
+    def side(self) -> int:
+        """Pixels of a crop's side as it is stored."""
+        return self.crop_size // self.downsample
+
+    def as_dict(self) -> dict[str, Any]:
+        """The options; without `downsample` where nothing is, as in crops that are older than the option."""
+        return {name: value for name, value in asdict(self).items() if (name, value) != ("downsample", 1)}
 
 
 def create_dataset(source: Source, root: Path, options: CropOptions, progress: Progress | None = None) -> Path:
@@ -85,7 +100,7 @@ def create_dataset(source: Source, root: Path, options: CropOptions, progress: P
         meta = {
             "fingerprint": fingerprint,
             "content": drawn.fingerprint,
-            "options": asdict(options),
+            "options": options.as_dict(),
             "source": source.folder.name,
             "text": text_columns(source.images),
             "notes": list(drawn.notes),
@@ -125,11 +140,12 @@ def load_patches(folder: Path) -> Patches:
         images = read_images(folder / "images.csv", meta["text"])
         fingerprint = meta.get("content", meta["fingerprint"])  # older crops do not say
         notes = tuple(map(str, meta.get("notes", ())))  # older crops have none
+        downsample = int(meta["options"].get("downsample", 1))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(f"{folder}: damaged crops ({error}); delete the folder and make them again") from error
     if len(crops) != len(table) or crops.dtype != np.uint8:
         raise DataError(f"{folder}: crops.npy and crops.csv do not match; delete the folder and make the crops again")
-    return Patches(crops, table, images, fingerprint, notes)
+    return Patches(crops, table, images, fingerprint, notes, downsample)
 
 
 def draw_crops(source: Source, options: CropOptions, progress: Progress | None = None) -> Patches:
@@ -157,19 +173,19 @@ def draw_crops(source: Source, options: CropOptions, progress: Progress | None =
                 progress(done, total)
     if problems:
         raise DataError(listing(f"{source.folder}: {len(problems)} image(s) cannot be cut into crops", problems))
-    crops = np.empty((sum(map(len, parts)), 1, options.crop_size, options.crop_size), np.uint8)
+    crops = np.empty((sum(map(len, parts)), 1, options.side, options.side), np.uint8)
     filled = len(crops)
     while parts:  # from the end, and freed at once: crops are never in memory twice
         part = parts.pop()
         crops[filled - len(part) : filled, 0] = part
         filled -= len(part)
     table = pd.concat(tables, ignore_index=True)
-    return Patches(crops, table, source.images, _content(crops, table), source.pixel_notes(looks))
+    return Patches(crops, table, source.images, _content(crops, table), source.pixel_notes(looks), options.downsample)
 
 
 def _folder_fingerprint(source: Source, options: CropOptions) -> str:
     """sha256 of the image files and of the options of their crops: names the folder that keeps them."""
-    identity = json.dumps([FORMAT_VERSION, source.fingerprint, asdict(options)])
+    identity = json.dumps([FORMAT_VERSION, source.fingerprint, options.as_dict()])
     return hashlib.sha256(identity.encode()).hexdigest()
 
 
@@ -210,10 +226,24 @@ def _crops_of(source: Source, image_id: int, options: CropOptions) -> tuple[np.n
     if options.sampling == "grid_eval":
         factor[tile] = 1.0
     crops = np.lib.stride_tricks.sliding_window_view(pixels, (size, size))[y, x]
+    if options.downsample > 1:
+        crops = np.stack([shrink(crop, options.downsample) for crop in crops])
     if options.brightness:
         crops = np.clip(crops * factor[:, None, None], 0, 255).astype(np.uint8)
+    elif options.downsample > 1:
+        crops = crops.round().astype(np.uint8)
     table = pd.DataFrame({"image_id": image_id, "x": x, "y": y, "brightness": factor.round(6)})
     return crops, table.assign(tile=tile) if options.sampling == "grid_eval" else table, seen
+
+
+def shrink(image: np.ndarray, factor: int) -> np.ndarray:
+    """(h, w) -> (h // factor, w // factor) float32: means of squares; what is left over at the right and below is cut.
+
+    A mean removes most of what is finer than the new pixels; without it fine ripples would show up as false fringes.
+    """
+    height, width = (side // factor for side in image.shape)
+    whole = image[: height * factor, : width * factor].astype(np.float32)
+    return whole.reshape(height, factor, width, factor).mean((1, 3))
 
 
 def _positions(

@@ -18,9 +18,10 @@ REPORT_TABLES = "data_with_labels_csv"
 class Patches:
     """All crops of a data set.
 
-    `crops`: (n, 1, size, size) uint8. `table`: one row per crop with `image_id`, `x`, `y` (left, top in px),
+    `crops`: (n, 1, side, side) uint8. `table`: one row per crop with `image_id`, `x`, `y` (left, top in px),
     `brightness` (factor). `images`: one row per image with its labels. `fingerprint`: hash of the crops.
-    `notes`: remarks on the pixels of the images, for the user.
+    `notes`: remarks on the pixels of the images, for the user. `downsample`: pixels of the image, along a side, whose
+    mean is one pixel of a crop.
     """
 
     crops: np.ndarray
@@ -28,6 +29,12 @@ class Patches:
     images: pd.DataFrame
     fingerprint: str
     notes: tuple[str, ...] = ()
+    downsample: int = 1
+
+    @property
+    def crop_size(self) -> int:
+        """Side of a crop in pixels of the image."""
+        return int(self.crops.shape[-1]) * self.downsample
 
     @property
     def image_id(self) -> np.ndarray:

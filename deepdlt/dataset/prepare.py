@@ -10,6 +10,7 @@ from deepdlt.dataset.stratified_split import Split, evaluate_on_tiles, plain_spl
 
 CACHE = Path("data")
 SYNTHETIC_CROPS_PER_IMAGE = 32  # 30 images x 32 crops: trained within seconds on a laptop
+USUAL_SIZE = 64  # px; of larger crops fewer are cut, so that memory and time grow with the side and not with its square
 
 
 def crop_options(config: TrainConfig, synthetic: bool, brightness_varied: bool = False) -> CropOptions:
@@ -20,8 +21,11 @@ def crop_options(config: TrainConfig, synthetic: bool, brightness_varied: bool =
         brightness_varied: True if the training varies the brightness; the crops then keep theirs.
     """
     defaults = CropOptions()
+    usual = SYNTHETIC_CROPS_PER_IMAGE if synthetic else defaults.crops_per_image
     return CropOptions(
-        crops_per_image=SYNTHETIC_CROPS_PER_IMAGE if synthetic else defaults.crops_per_image,
+        crops_per_image=usual * USUAL_SIZE // config.crop_size,
+        crop_size=config.crop_size,
+        downsample=config.downsample,
         sampling="grid_eval" if config.eval_crops == "grid" else "random",
         brightness=0.0 if brightness_varied or config.augment_brightness else defaults.brightness,
     )

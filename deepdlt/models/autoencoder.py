@@ -10,7 +10,6 @@ from torch import Tensor, nn
 from deepdlt.config import TrainConfig
 
 CHANNELS = (32, 64, 128)
-LATENT_SIDE = 8  # 64 px halved by three poolings
 
 _ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
     "relu": nn.ReLU,
@@ -35,7 +34,7 @@ class Encoder(nn.Sequential):
     """
 
     def forward(self, x: Tensor) -> Tensor:
-        """(batch, 1, 64, 64) -> (batch, 128, 8, 8)."""
+        """(batch, 1, side, side) -> (batch, 128, side/8, side/8)."""
         layers = list(self)
         for block in range(0, len(layers), 5):
             convolution, norm, activate, dropout, pool = layers[block : block + 5]
@@ -46,7 +45,10 @@ class Encoder(nn.Sequential):
 
 
 def make_encoder(config: TrainConfig) -> Encoder:
-    """(batch, 1, 64, 64) -> (batch, 128, 8, 8): three blocks of convolution, batch norm, activation, dropout, pool."""
+    """(batch, 1, side, side) -> (batch, 128, side/8, side/8).
+
+    Three blocks of convolution, batch norm, activation, dropout, pool.
+    """
     layers: list[nn.Module] = []
     channels_in = 1
     for channels in CHANNELS:
@@ -62,7 +64,7 @@ def make_encoder(config: TrainConfig) -> Encoder:
 
 
 def make_decoder(config: TrainConfig) -> nn.Sequential:
-    """(batch, 128, 8, 8) -> (batch, 1, 64, 64) in [0, 1]: transposed convolutions that double the side exactly.
+    """(batch, 128, side/8, side/8) -> (batch, 1, side, side) in [0, 1]: transposed convolutions that double the side.
 
     Kernels 2x2, whose outputs do not overlap (the study's code and Table 7), or 3x3 (its Table 1).
     """
@@ -86,28 +88,29 @@ def make_decoder(config: TrainConfig) -> nn.Sequential:
 
 
 class CNNAutoencoder(nn.Module):
-    """Convolutional autoencoder of 64x64 greyscale crops.
+    """Convolutional autoencoder of greyscale crops; its weights suit crops of any side.
 
     134,497 parameters with 3x3 encoder kernels, 298,849 with 5x5; with 3x3 decoder kernels 185,857 and 350,209. The
-    latent has 128x8x8 = 8192 dimensions, twice as many as a crop has pixels: it denoises, but does not compress.
+    latent of a crop of 64x64 has 128x8x8 = 8192 dimensions, twice as many as the crop has pixels: it denoises, but does
+    not compress.
 
     Source: the study, section 3.1 and Table 1.
     """
 
     def __init__(self, config: TrainConfig) -> None:
         super().__init__()
-        self.latent_shape = (CHANNELS[-1], LATENT_SIDE, LATENT_SIDE)
+        self.latent_shape = (CHANNELS[-1], config.latent_side, config.latent_side)
         self.encoder = make_encoder(config)
         self.decoder = make_decoder(config)
 
     def encode(self, x: Tensor) -> Tensor:
-        """(batch, 1, 64, 64) -> latent (batch, 128, 8, 8)."""
+        """(batch, 1, side, side) -> latent (batch, 128, side/8, side/8)."""
         return self.encoder(x)
 
     def decode(self, z: Tensor) -> Tensor:
-        """Latent (batch, 128, 8, 8) -> (batch, 1, 64, 64) in [0, 1]."""
+        """Latent (batch, 128, side/8, side/8) -> (batch, 1, side, side) in [0, 1]."""
         return self.decoder(z)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(batch, 1, 64, 64) -> its reconstruction, same shape, in [0, 1]."""
+        """(batch, 1, side, side) -> its reconstruction, same shape, in [0, 1]."""
         return self.decode(self.encode(x))

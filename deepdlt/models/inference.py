@@ -12,14 +12,14 @@ EMULATED = "6 to 16 times as slow as fp32 on an AMD EPYC with AVX2"
 
 @torch.inference_mode()
 def reconstruct(model: nn.Module, config: TrainConfig, crops: Tensor) -> Tensor:
-    """Reconstructions of uint8 crops (n, 1, 64, 64): same shape, float32 in [0, 1]."""
+    """Reconstructions of uint8 crops (n, 1, side, side): same shape, float32 in [0, 1]."""
     model.eval()
     chunks = (forward(model, config, scale(x.float().div(255), config)) for x in crops.split(config.batch_size))
     return torch.cat([shown(output, config) for output in chunks])
 
 
 def forward(model: nn.Module, config: TrainConfig, x: Tensor) -> Any:
-    """The model's output for scaled images (n, 1, 64, 64), computed in the configured precision."""
+    """The model's output for scaled images (n, 1, side, side), computed in the configured precision."""
     with autocast(config, x.device):
         return model(x.contiguous(memory_format=torch.channels_last))
 

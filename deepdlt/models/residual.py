@@ -13,12 +13,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from deepdlt.config import TrainConfig
-from deepdlt.models.autoencoder import LATENT_SIDE, activation
+from deepdlt.models.autoencoder import activation
 from deepdlt.models.initialisation import cosine_images
 from deepdlt.models.vae import Variational
 
 NORM_GROUPS = 8
-CROP_SIDE = 64
 NORM_CRASHES = torch.__version__.startswith(("2.11.", "2.12."))
 """On a CPU the gradient of group norm ends the process there when its input needs none, and memory formats differ."""
 LOGVAR_START = -4.0  # near the optimum for a reconstruction of 22 dB: the log of its mean squared error
@@ -49,10 +48,11 @@ class _ResidualTrunk(nn.Module):
     def __init__(self, config: TrainConfig) -> None:
         super().__init__()
         w = self.width = config.width
+        self.side, self.latent_side = config.side, config.latent_side
         self.is_map = config.latent_channels > 0
         self.latent_shape: tuple[int, ...] = (config.latent_dim,)
         if self.is_map:
-            self.latent_shape = (config.latent_channels, LATENT_SIDE, LATENT_SIDE)
+            self.latent_shape = (config.latent_channels, self.latent_side, self.latent_side)
         # The stream and the output of the branches have about unit variance: one learning rate suits both.
         symmetric = config.input_range == "symmetric"
         self.low, self.centre, self.unit = (-1.0, 0.0, 0.4) if symmetric else (0.0, 0.5, 0.2)
@@ -75,13 +75,13 @@ class _ResidualTrunk(nn.Module):
         self.to_latent, self.from_latent = _Transform(encode), _Transform(decode)
 
     def decode(self, z: Tensor) -> Tensor:
-        """Latent (batch, *latent_shape) -> (batch, 1, 64, 64), in eval mode clamped to the range of the inputs.
+        """Latent (batch, *latent_shape) -> (batch, 1, side, side), in eval mode clamped to the range of the inputs.
 
         A sigmoid would make the initial transform nonlinear; a clamp in training would stop some gradients.
         """
         features = self.from_latent(z.permute(0, 2, 3, 1) if self.is_map else z).to(self.from_latent.weight.dtype)
         if not self.is_map:
-            features = features.unflatten(1, (LATENT_SIDE, LATENT_SIDE, 4 * self.width))
+            features = features.unflatten(1, (self.latent_side, self.latent_side, 4 * self.width))
         h = self.decoder(features.permute(0, 3, 1, 2))
         x = _channels_to_space(_resize_channels(h, 4) + self.to_pixels(h)) * self.unit + self.centre
         return x if self.training else x.clamp(self.low, 1.0)
@@ -105,7 +105,7 @@ class _ResidualTrunk(nn.Module):
         Their rows are the output of the encoder, still without branches, for the cosine patterns. Latent dimensions
         beyond the number of pixels are initially random in the encoder and unused in the decoder.
         """
-        side = CROP_SIDE // LATENT_SIDE if self.is_map else CROP_SIDE
+        side = self.side // self.latent_side if self.is_map else self.side
         count = self.latent_shape[0]
         patterns = cosine_images(min(count, side * side), side)
         rows = self._features(patterns + self.centre).flatten(1)
@@ -116,7 +116,7 @@ class _ResidualTrunk(nn.Module):
 
 
 class ResidualAutoencoder(_ResidualTrunk):
-    """Autoencoder of 64x64 greyscale crops with a latent map (latent_channels, 8, 8) or vector (latent_dim,).
+    """Autoencoder of greyscale crops with a latent map (latent_channels, side/8, side/8) or vector (latent_dim,).
 
     With width 32 and one block it has 856,404 parameters with 128 latent channels, 827,620 with 16, and 2,928,852 with
     a vector of 128 dimensions. A map of 64 or more channels is lossless before training (if the width is a multiple of
@@ -124,16 +124,16 @@ class ResidualAutoencoder(_ResidualTrunk):
     """
 
     def encode(self, x: Tensor) -> Tensor:
-        """(batch, 1, 64, 64) -> latent (batch, *latent_shape)."""
+        """(batch, 1, side, side) -> latent (batch, *latent_shape)."""
         return self._latent(self._features(x), self.to_latent)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(batch, 1, 64, 64) -> its reconstruction, same shape; in eval mode within the inputs' range."""
+        """(batch, 1, side, side) -> its reconstruction, same shape; in eval mode within the inputs' range."""
         return self.decode(self.encode(x))
 
 
 class ResidualVariationalAutoencoder(_ResidualTrunk, Variational):
-    """Variational autoencoder of 64x64 greyscale crops with the same trunk; Gaussian posterior, prior N(0, 1).
+    """Variational autoencoder of greyscale crops with the same trunk; Gaussian posterior, prior N(0, 1).
 
     With width 32 and one block it has 872,916 parameters with 128 latent channels, and 3,977,556 with a vector of 128
     dimensions.
@@ -145,7 +145,7 @@ class ResidualVariationalAutoencoder(_ResidualTrunk, Variational):
         nn.init.constant_(self.to_logvar.bias, LOGVAR_START)
 
     def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """(batch, 1, 64, 64) -> mu and logvar of q(z|x), each (batch, *latent_shape)."""
+        """(batch, 1, side, side) -> mu and logvar of q(z|x), each (batch, *latent_shape)."""
         features = self._features(x)
         return self._latent(features, self.to_latent), self._latent(features, self.to_logvar)
 

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from deepdlt.config import TrainConfig
-from deepdlt.models.autoencoder import CHANNELS, LATENT_SIDE, make_decoder, make_encoder
+from deepdlt.models.autoencoder import CHANNELS, make_decoder, make_encoder
 
 
 class Variational(nn.Module):
@@ -18,11 +18,11 @@ class Variational(nn.Module):
     """Variance of an `optimal` likelihood; deepdlt.training.fit fits it to training crops, checkpoints keep it."""
 
     def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """(batch, 1, 64, 64) -> mu and logvar of q(z|x), each (batch, *latent_shape)."""
+        """(batch, 1, side, side) -> mu and logvar of q(z|x), each (batch, *latent_shape)."""
         raise NotImplementedError
 
     def decode(self, z: Tensor) -> Tensor:
-        """Latent (batch, *latent_shape) -> (batch, 1, 64, 64)."""
+        """Latent (batch, *latent_shape) -> (batch, 1, side, side)."""
         raise NotImplementedError
 
     def reparameterize(self, mu: Tensor, logvar: Tensor) -> Tensor:
@@ -30,30 +30,30 @@ class Variational(nn.Module):
         return mu + torch.exp(0.5 * logvar) * torch.randn_like(mu)
 
     def sample(self, n: int) -> Tensor:
-        """n images decoded from the prior N(0, 1), (n, 1, 64, 64)."""
+        """n images decoded from the prior N(0, 1), (n, 1, side, side)."""
         like = next(self.parameters())
         return self.decode(torch.randn(n, *self.latent_shape, device=like.device, dtype=like.dtype))
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """(batch, 1, 64, 64) -> reconstruction, mu, logvar. In eval mode z = mu, so validation is deterministic."""
+        """(batch, 1, side, side) -> reconstruction, mu, logvar. In eval mode z = mu, so validation is deterministic."""
         mu, logvar = self.encode(x)
         z = self.reparameterize(mu, logvar) if self.training else mu
         return self.decode(z), mu, logvar
 
 
 class CNNVariationalAutoencoder(Variational):
-    """Variational autoencoder of 64x64 greyscale crops with a Gaussian latent vector.
+    """Variational autoencoder of greyscale crops with a Gaussian latent vector.
 
-    3,288,673 parameters with 3x3 kernels and latent_dim 128.
+    3,288,673 parameters with 3x3 kernels, latent_dim 128 and crops of 64x64; 12,725,857 with crops of 128x128.
 
     Source: the study, section 6.1 and Table 7.
     """
 
     def __init__(self, config: TrainConfig) -> None:
         super().__init__()
-        self.feature_shape = (CHANNELS[-1], LATENT_SIDE, LATENT_SIDE)
+        self.feature_shape = (CHANNELS[-1], config.latent_side, config.latent_side)
         self.latent_shape = (config.latent_dim,)
-        features = CHANNELS[-1] * LATENT_SIDE * LATENT_SIDE
+        features = CHANNELS[-1] * config.latent_side**2
         self.encoder = make_encoder(config)
         self.fc_mu = nn.Linear(features, config.latent_dim)
         self.fc_logvar = nn.Linear(features, config.latent_dim)
@@ -61,10 +61,10 @@ class CNNVariationalAutoencoder(Variational):
         self.decoder = make_decoder(config)
 
     def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """(batch, 1, 64, 64) -> mu and logvar of q(z|x), each (batch, latent_dim)."""
+        """(batch, 1, side, side) -> mu and logvar of q(z|x), each (batch, latent_dim)."""
         features = self.encoder(x).flatten(1)
         return self.fc_mu(features), self.fc_logvar(features)
 
     def decode(self, z: Tensor) -> Tensor:
-        """Latent (batch, latent_dim) -> (batch, 1, 64, 64) in [0, 1]."""
+        """Latent (batch, latent_dim) -> (batch, 1, side, side) in [0, 1]."""
         return self.decoder(self.fc_decoder(z).unflatten(1, self.feature_shape))

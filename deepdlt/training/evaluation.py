@@ -24,7 +24,7 @@ def evaluate(
     """Loss, PSNR and SSIM of every image, in eval mode, with the definitions of `config.metrics`.
 
     Args:
-        crops: (n, 1, 64, 64) uint8 on the model's device.
+        crops: (n, 1, side, side) uint8 on the model's device.
         indices: (m,) indices of the crops to evaluate.
         terms: only the `loss`, `quality` (also PSNR and SSIM), or `all` (also MSE and log-spectral distance).
 

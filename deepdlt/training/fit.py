@@ -59,7 +59,7 @@ def fit(
     `config.epochs` may be larger than before.
 
     Args:
-        crops: (n, 1, 64, 64) uint8; moved to the device once.
+        crops: (n, 1, side, side) uint8; moved to the device once.
         split: indices into crops; `split.test` is not used.
         directory: folder for this training only; created if absent.
         on_step: called after every batch with the epoch, its number of finished batches, and its number of batches.
@@ -144,7 +144,7 @@ def _train_epoch(
 
 
 def train_step(run: Run, config: TrainConfig, x: Tensor, step: int, steps_per_epoch: int) -> Tensor:
-    """One step on a batch (n, 1, 64, 64) in [0, 1]; returns its 0-d loss before the step, detached.
+    """One step on a batch (n, 1, side, side) in [0, 1]; returns its 0-d loss before the step, detached.
 
     Args:
         run: the training; its model is in training mode.

@@ -57,7 +57,7 @@ def step_time(
     torch.get_num_threads() threads.
 
     Args:
-        crops: (n, 1, 64, 64) uint8; only a few are read.
+        crops: (n, 1, side, side) uint8; only a few are read.
         split: indices into crops; `split.val` is validated.
         beside: number of further trainings that run at the same time, each in its own thread, as other trials would.
 

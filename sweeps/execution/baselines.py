@@ -30,7 +30,7 @@ from sweeps.store import (
     write_baselines,
 )
 
-LATENT_FIELDS = ("model", "latent_channels", "latent_dim")
+LATENT_FIELDS = ("model", "latent_channels", "latent_dim")  # of those that can be swept
 """What TrainConfig.latent_size depends on."""
 METRICS = "deepdlt/metrics/"  # where these files change, the numbers may
 

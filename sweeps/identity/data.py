@@ -157,7 +157,7 @@ def _leakage(
     """Label -> shares of the test crops that were trained on, see `Leakage`, mean over folds; notes on replicates."""
     folds: dict[str, list[Leakage]] = {}
     columns: dict[str, tuple[str, ...]] = {}
-    size = patches.crops.shape[-1]
+    size = patches.crop_size
     for (label, fold), split in splits.items():
         if fold:
             replicates, columns[label] = replicate_numbers(patches.images, label)

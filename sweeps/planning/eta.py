@@ -36,7 +36,8 @@ OF_FINISHED = (0.9, 1.12)  # and against the mean of finished trials
 SAVE_S_PER_MB = 0.003  # checkpoints: an epoch, per megabyte of a trial
 TRIAL_S = (0.3, 1.5)  # once per trial: test, pictures, handing over
 START_S, REPORT_S = (10.0, 30.0), (2.0, 9.0)  # imports, Ray and its workers; Ray's end, tables, pages
-BASELINES_S = (3e-4, 1e-3)  # per crop of a training split and 128 numbers of a code
+BASELINES_S = (3e-4, 1e-3)  # per crop of 64x64 in a training split and 128 numbers of a code
+USUAL_PIXELS = 64 * 64
 GO_ON = {"asha": 1 / 3, "median": 0.5, "hyperband": 0.6}
 """Share of the trials that a scheduler lets go on at epochs 1, 3, 9, ..."""
 RACED = (0.25, 0.85)  # share of the cells that a race runs, see docs/benchmarks.md
@@ -132,10 +133,11 @@ def trial_mb(config: TrainConfig) -> float:
     """About how much a trial writes: two checkpoints with Adam's moments, the best one without, the event file."""
     vae = config.model in VAES
     if config.model.startswith("cnn_"):
-        parameters = 15_000 * config.kernel_size**2 + (3 * 8192 * config.latent_dim if vae else 0)
+        linear = 3 * 128 * config.latent_side**2 * config.latent_dim if vae else 0
+        parameters = 15_000 * config.kernel_size**2 + linear
     else:
         parameters = int((50_000 + 776_000 * config.blocks) * (config.width / 32) ** 2)
-        features = 4 * config.width if config.latent_channels else 256 * config.width
+        features = 4 * config.width * (1 if config.latent_channels else config.latent_side**2)
         parameters += (3 if vae else 2) * features * (config.latent_channels or config.latent_dim)
     return 4 + 4e-6 * parameters * (2 * (3 + bool(config.ema)) + 1)
 
@@ -260,7 +262,9 @@ def _goes_on(request: Request, trials: int, before: int) -> Span:
 def _other_s(coming: Iterable[Configuration], data: SweepData, search: bool, again: bool) -> Span:
     """Start, baselines, report; baselines may be there from an earlier run."""
     sizes = {REFERENCE_SIZE, *(TrainConfig(**config).latent_size for config in coming)}
-    codes = sum(size for size in sizes if size < data.patches.crops[0].size) / REFERENCE_SIZE
+    pixels, trained = data.patches.crops[0].size, [len(split.train) for split in data.splits.values()]
+    codes = sum(size for size in sizes if size < min(pixels, *trained)) / REFERENCE_SIZE  # PCA has no larger ones
+    codes *= pixels / USUAL_PIXELS
     crops = codes * sum(len(split.train) for (_, fold), split in data.splits.items() if fold or search)
     busy = min(3.0, max(1.0, load_per_cpu()))  # others want the processors, too
     low, high = _sum(START_S, REPORT_S, (BASELINES_S[0] * crops * (not again), BASELINES_S[1] * crops))

@@ -108,6 +108,7 @@ def _data(found: Findings) -> str:
     sweep_file, data = found.logs.sweep_file, found.logs.sweep_file.data
     size = f" of {data.crop_size}x{data.crop_size} px" if data.crop_size else ""
     size += f" ({data.crop_size * data.pixel_um:.3g} µm)" if data.crop_size and data.pixel_um else ""
+    size += f", {data.downsample}-fold downsampled" if data.crop_size and data.downsample else ""
     known = {
         f"{data.images} {'synthetic images' if data.synthetic else 'images'}": data.images,
         f"{data.crops} crops{size}": data.crops,

@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 
 import search_spaces
-from deepdlt.command_line import Parser, add_data_options
+from deepdlt.command_line import Parser, add_crop_options, add_data_options
 from sweeps.objects import place
 
 EPILOG = """exit codes: 0 all done, 1 some trials failed, 2 refused input, 3 storage failed, 75 the sweep is running
@@ -19,6 +19,7 @@ def add_options(parser: Parser) -> None:
     _space(parser)
     labels = "labels to stratify the folds by (default angle,PP1,NP,EP1); implies --cv"
     add_data_options(parser, labels, data="built-in synthetic images")
+    add_crop_options(parser)
     _search(parser)
     _cross_validation(parser)
     _resources(parser)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from deepdlt.command_line import data_options, label_list
+from deepdlt.command_line import crop_settings, data_options, label_list
 from deepdlt.config import (
     PROTOCOLS,
     ConfigError,
@@ -32,7 +32,7 @@ LABELS = DLIP_LABELS
 MAX_TRIALS = 100_000
 MAX_SEEDS = 100
 OPTIONS = ("epochs", "seed")  # of the command line: the plan and the schedulers count on them
-FIXED_FIELDS = (*PROTOCOLS["report"], "eval_crops")
+FIXED_FIELDS = (*PROTOCOLS["report"], "eval_crops", "crop_size", "downsample")
 SHOWN = 3  # problems with the values of one axis
 MOST_CORNERS = 1000  # values of one axis that are tried
 NO_SETTINGS = Configuration()
@@ -93,7 +93,8 @@ def make_request(args: Namespace) -> Request:
     Raises:
         SweepRefused, ConfigError: unknown space, field, value or number; all problems at once.
     """
-    found = read_space(args.space, parse_settings(args.set), args.protocol)
+    settings = parse_settings(args.set)
+    found = read_space(args.space, settings | crop_settings(args, settings), args.protocol)
     cv_only = found.cv_only
     cv = cv_only or _asks_for_cv(args)
     request = Request(

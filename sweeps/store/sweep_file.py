@@ -42,10 +42,18 @@ class DataSummary:
     images: int | None = None
     crops: int | None = None
     crop_size: int | None = None
+    """Side in pixels of the image."""
+    downsample: int | None = None
+    """Pixels of the image, along a side, whose mean is one of the crop's; None for 1."""
     fingerprint: str = ""
     files: tuple[str, ...] = ()
     pixel_um: float | None = None
     """Pixel pitch that most images have, in micrometres."""
+
+    @property
+    def shown_um(self) -> float | None:
+        """Micrometres per pixel of a crop as a network sees it."""
+        return None if self.pixel_um is None else self.pixel_um * (self.downsample or 1)
 
 
 @dataclass(frozen=True, kw_only=True)

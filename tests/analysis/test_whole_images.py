@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from deepdlt.analysis.whole_images import reconstruct_image, wave_fidelity
+from deepdlt.analysis.whole_images import reconstruct_image, seen_by, wave_fidelity
 from deepdlt.config import TrainConfig, make_config
 from deepdlt.models import build_model
 
@@ -13,6 +13,16 @@ def grating(period, degrees=0.0, shape=(150, 200)):
     y, x = np.mgrid[: shape[0], : shape[1]]
     along = x * np.cos(np.radians(degrees)) + y * np.sin(np.radians(degrees))
     return (0.5 + 0.3 * np.sin(2 * np.pi * along / period)).astype(np.float32)
+
+
+def test_a_downsampling_network_sees_means():
+    """A network that changes nothing gives back the image as it is seen."""
+    config = TrainConfig(model="res_ae", latent_channels=64, width=16, crop_size=128, downsample=2)
+    image = np.random.default_rng(0).integers(0, 256, (190, 261)).astype(np.uint8)
+    seen = seen_by(config, image)
+    assert seen.shape == (95, 130)
+    np.testing.assert_allclose(seen[3, 5], image[6:8, 10:12].mean(), atol=0.5)
+    np.testing.assert_allclose(reconstruct_image(build_model(config), config, image), seen / 255, atol=0.01)
 
 
 @pytest.mark.parametrize("protocol", ["corrected", "report"])

@@ -322,6 +322,31 @@ def test_a_folder_that_cannot_be_written_is_a_message_and_exit_3(image_folder, t
     assert "cannot write" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("brightness", [0.0, 0.2])
+def test_downsampled_crops_are_means_of_squares(source, tmp_path, brightness):
+    options = CropOptions(crops_per_image=3, crop_size=128, downsample=2, brightness=brightness)
+    patches = load_patches(create_dataset(source, tmp_path, options))
+    assert patches.crops.shape == (36, 1, 64, 64)
+    assert (patches.crop_size, patches.downsample) == (128, 2)
+    for row in (0, 20):
+        image, x, y, factor = patches.table.loc[row, ["image_id", "x", "y", "brightness"]]
+        window = source.pixels(int(image))[int(y) : int(y) + 128, int(x) : int(x) + 128]
+        mean = torch.nn.functional.avg_pool2d(torch.as_tensor(window[None].astype(np.float32)), 2).numpy()[0]
+        assert np.abs(patches.crops[row, 0] - np.clip(mean * factor, 0, 255)).max() <= 1
+
+
+def test_crops_that_are_not_downsampled_keep_their_folder(source, tmp_path):
+    assert "downsample" not in CropOptions().as_dict()
+    assert create_dataset(source, tmp_path, CropOptions(crops_per_image=2)) == create_dataset(
+        source, tmp_path, CropOptions(crops_per_image=2, downsample=1)
+    )
+
+
+def test_a_factor_that_does_not_divide_the_crop_is_refused():
+    with pytest.raises(DataError, match="`downsample` must divide `crop_size` 64, got 3"):
+        CropOptions(downsample=3)
+
+
 def test_a_folder_without_crops_is_refused(tmp_path):
     with pytest.raises(DataError, match="make crops with `deepdlt crops`"):
         load_patches(tmp_path / "none")

@@ -107,7 +107,7 @@ def test_a_reworded_message_or_another_reader_of_sheets_is_no_change(package):
     [
         ("training/evaluation.py", "NOISE_SEED = 0", "NOISE_SEED = 1"),
         ("training/evaluation.py", "model.eval()", "model.train()"),
-        ("models/autoencoder.py", "LATENT_SIDE = ", "LATENT_SIDE = 1 * "),
+        ("models/residual.py", "NORM_GROUPS = ", "NORM_GROUPS = 1 * "),
         ("dataset/create_dataset.py", "brightness: float = 0.2", "brightness: float = 0.25"),
         ("training/evaluation.py", "0.5 * logvar", "-0.5 * logvar"),
         ("training/evaluation.py", "127.5 if", "255.0 if"),

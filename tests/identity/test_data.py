@@ -24,7 +24,9 @@ CONSTANT, WIDER = 0.0, tune.choice([0.0, 0.2])
 @pytest.fixture
 def data():
     columns = {"file": ["a.png"], "condition": ["c"], **{label: [1] for label in LABELS}}
-    patches = SimpleNamespace(fingerprint="d", images=pd.DataFrame(columns), crops=np.zeros((1, 1, 64, 64)))
+    patches = SimpleNamespace(
+        fingerprint="d", images=pd.DataFrame(columns), crops=np.zeros((1, 1, 64, 64)), crop_size=64, downsample=1
+    )
     return SimpleNamespace(
         patches=patches, splits={}, name="tiny", synthetic=True, leakage={}, images=NO_IMAGES, grouped_by=()
     )

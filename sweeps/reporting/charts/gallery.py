@@ -64,7 +64,7 @@ def make_gallery(found: Findings, logged: Logged, part: str) -> tuple[Gallery, f
     name, low_pass = f"DCT-{k}", lowpass_dct(k)
     shown = [(pair, np.clip(low_pass(pair.original), 0, 1)) for pair in chosen]
     limit = figures.error_limit([pair.reconstruction - pair.original for pair in chosen])
-    pitch = found.logs.sweep_file.data.pixel_um
+    pitch = found.logs.sweep_file.data.shown_um
     rows, drawn = [], []
     for place, (pair, linear) in zip(PLACES, shown, strict=False):
         title = _title(place, pair, whole)
@@ -95,7 +95,7 @@ def make_fold_gallery(found: Findings, logged: Logged) -> tuple[Gallery, figures
             pairs.append((f"fold {row.fold}/{table.n_folds}", own[1]))
     if not pairs or found.best is None:
         return None
-    pitch, size = found.logs.sweep_file.data.pixel_um, latent_size(found.best.configuration)
+    pitch, size = found.logs.sweep_file.data.shown_um, latent_size(found.best.configuration)
     k = size if size is not None and size < pairs[0][1].original.size else REFERENCE_SIZE
     limit = figures.error_limit([pair.reconstruction - pair.original for _, pair in pairs])
     rows, drawn = [], []

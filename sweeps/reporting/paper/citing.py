@@ -34,6 +34,9 @@ def methods(found: Findings) -> str:
     if data.crops and data.crop_size:
         pitch = f", {1000 * data.pixel_um:.4g} nm per pixel" if data.pixel_um else ""
         made.append(f"were divided into {data.crops:,} crops of {data.crop_size}x{data.crop_size} px{pitch}")
+        if data.downsample:
+            side = data.crop_size // data.downsample
+            made[-1] += f", averaged over squares to {side}x{side} px"
     text = f"{' '.join(made)}. "
     if trials:
         done = sum(trial.status == COMPLETE for trial in trials)
