@@ -1,5 +1,6 @@
 """The files that start a cluster: checked by Ray's own schema, by KubeRay's published fields, by the shell."""
 
+import json
 import re
 import subprocess
 from importlib.resources import files
@@ -120,6 +121,27 @@ def test_the_image_installs_what_is_pinned_and_does_not_run_as_root():
     root = FOLDER.parent.parent
     assert all((root / word).exists() for word in copied)
     assert {"deepdlt", "search_spaces", "sweeps"} <= set(copied)
+
+
+INSTRUCTIONS = {"FROM", "RUN", "WORKDIR", "COPY", "USER", "ENV", "CMD"}
+
+
+def test_every_line_of_the_dockerfile_is_an_instruction_that_a_linter_would_pass():
+    """The rules of hadolint that can be checked without it; no image can be built here."""
+    text = re.sub(r"^#.*\n", "", (FOLDER / "Dockerfile").read_text(encoding="utf-8"), flags=re.MULTILINE)
+    steps = [line.split(maxsplit=1) for line in text.replace("\\\n", " ").splitlines() if line.strip()]
+    assert all(len(step) == 2 and step[0] in INSTRUCTIONS for step in steps)  # no ADD (DL3020), no MAINTAINER (DL4000)
+    of = {name: [rest for step, rest in steps if step == name] for name in INSTRUCTIONS}
+    assert re.fullmatch(r"[\w./-]+:[\w.-]+", of["FROM"][0])  # a version (DL3006)
+    assert all(folder.startswith("/") for folder in of["WORKDIR"])  # DL3000
+    assert [len(json.loads(command)) > 0 for command in of["CMD"]] == [True]  # one, as a list (DL3025, DL4003)
+    for run in of["RUN"]:
+        if "apt-get install" in run:
+            assert {"--yes", "--no-install-recommends"} <= set(run.split())  # DL3014, DL3015
+            assert "rm -rf /var/lib/apt/lists/*" in run  # DL3009
+        assert "pip install" not in run or "--no-cache-dir" in run  # DL3042
+        assert "sudo" not in run  # DL3004
+        subprocess.run(["sh", "-n", "-c", run], check=True)
 
 
 def test_the_slurm_script_is_a_shell_script_and_asks_for_its_environment(tmp_path):
