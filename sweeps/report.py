@@ -4,7 +4,7 @@ examples:
   deepdlt report ray_results/my-sweep
   deepdlt report ray_results/my-sweep --json
   deepdlt report s3://bucket/sweeps/my-sweep
-  deepdlt report ray_results/first ray_results/second         compare two sweeps
+  deepdlt report ray_results/first ray_results/second         compare two sweeps, folders or URLs
 """
 
 import argparse
@@ -19,7 +19,6 @@ from deepdlt.command_line import Parser, run_command
 from deepdlt.errors import DONE
 from deepdlt.terminal import leave
 from sweeps import reporting, store
-from sweeps.errors import SweepRefused
 from sweeps.objects import place
 
 EPILOG = "exit codes: 0 written, 2 not a sweep, 3 storage failed"
@@ -43,10 +42,8 @@ def add_options(parser: Parser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Write the report, or the comparison of two sweeps; print where it is."""
     if args.other is not None:
-        folders = [each for each in (args.sweep, args.other) if isinstance(each, Path)]
-        if len(folders) < 2:
-            raise SweepRefused("sweeps are compared in folders: copy those of an object store to this machine first")
-        print(reporting.write_comparison(*folders))
+        page = reporting.write_comparison(store.fetch(args.sweep), store.fetch(args.other))
+        print(store.publish_page(page))
         return DONE
     sweep = store.fetch(args.sweep)
     summary = reporting.write_report(sweep)

@@ -19,7 +19,7 @@ from deepdlt.dataset import Patches, Split
 from deepdlt.metrics import similarity
 from deepdlt.models import DamagedCheckpoint, load_model, reconstruct
 from sweeps.board.shown_crops import part_of
-from sweeps.store import TrialRecord, best_first
+from sweeps.store import TrialRecord, best_first, bring, published, remove
 
 BEST_TRIALS = 3
 MOST_POINTS = 1024  # crops, the same in all trials
@@ -46,12 +46,13 @@ def write_latent_maps(
     for path in sweep.glob(f"*/{PROJECTOR}"):
         if path.parent.name not in [record.name for record in best]:
             for name in (PROJECTOR, LATENTS, METADATA, SPRITE):
-                (path.parent / name).unlink(missing_ok=True)
+                remove(path.parent / name)
     points = _points(len(patches.crops))
     written = []
     for record in best:
         folder, split = sweep / record.name, splits.get((record.label, record.cell.fold))
         weights = folder / f"{record.config.get('evaluate', 'best')}.pt"
+        bring(weights)
         known = (folder / PROJECTOR).exists() and weights.exists() and _newer(folder / PROJECTOR, weights)
         if known or (split is not None and _write(folder, weights, patches, points, split)):
             written.append(record.name)
@@ -77,6 +78,8 @@ def _write(folder: Path, weights: Path, patches: Patches, points: np.ndarray, sp
     embedding.sprite.image_path = SPRITE
     embedding.sprite.single_image_dim.extend([THUMBNAIL, THUMBNAIL])
     write_atomic(folder / PROJECTOR, text_format.MessageToString(about).encode())
+    for name in (LATENTS, METADATA, SPRITE, PROJECTOR):
+        published(folder / name)
     return True
 
 

@@ -24,10 +24,12 @@ from .event_files import TrialLog as TrialLog
 from .event_files import forget_end as forget_end
 from .event_files import read_trial as read_trial
 from .location import after_epoch as after_epoch
+from .location import bring as bring
 from .location import compared_at as compared_at
 from .location import environment as environment
 from .location import fetch as fetch
 from .location import locate as locate
+from .location import publish_page as publish_page
 from .location import publish_report as publish_report
 from .location import reach as reach
 from .location import refresh as refresh
@@ -39,6 +41,7 @@ from .lock import sweep_lock as sweep_lock
 from .mirror import CODE_FILE as CODE_FILE
 from .mirror import address as address
 from .mirror import mirror_of as mirror_of
+from .mirror import published as published
 from .mirror import remove as remove
 from .mounts import mount_notes as mount_notes
 from .ranking import METRIC as METRIC

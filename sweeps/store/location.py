@@ -30,7 +30,7 @@ from deepdlt.command_line import short_path
 from deepdlt.terminal import say
 from sweeps import objects, stopping
 from sweeps.errors import NotASweep, SweepRefused
-from sweeps.store.mirror import CODE_FILE, REPORT, Mirror, TrialMirror, address, closed, mirror_of, opened
+from sweeps.store.mirror import CODE_FILE, REPORT, Mirror, TrialMirror, address, closed, mirror_of, opened, published
 
 OF_THE_STORE = ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_REGION", "AWS_DEFAULT_REGION")
 """Environment variables that lead to the store and hold no secret."""
@@ -125,6 +125,26 @@ def publish_report(sweep: Path) -> str:
     return address(folder)
 
 
+def publish_page(page: Path) -> str:
+    """Put one page of a sweep into the store, or here where the store may only be read; where it is, shown."""
+    try:
+        published(page)
+    except objects.StoreError as error:
+        if error.fault is not objects.Fault.DENIED:
+            raise
+        here = Path.cwd() / page.name
+        shutil.copyfile(page, here)
+        say(f"note: {address(page)} may not be written: the page is here")
+        return str(here)
+    return address(page)
+
+
+def bring(path: Path) -> None:
+    """Bring one file of a sweep, weights too; nothing to do for a folder, nor where the store has none."""
+    if (mirror := mirror_of(path)) is not None:
+        mirror.bring(path)
+
+
 @contextmanager
 def trial_folder(sweep: str, name: str) -> Iterator[Path]:
     """The folder in which a trial works: its own in the sweep's folder, or one of this machine for the time being.
@@ -172,7 +192,12 @@ def held(mirror: Mirror) -> Iterator[None]:
         AlreadyRunning: another process holds it.
         StoreError: the store fails.
     """
-    lease = objects.Lease(mirror.objects, stopping.storage_failed)
+
+    def lost(error: objects.LeaseLost) -> None:
+        mirror.objects.patience_s = objects.FIRST_PATIENCE_S  # nothing that the end of the run asks for is waited for
+        stopping.storage_failed(error)
+
+    lease = objects.Lease(mirror.objects, lost)
     lease.take()
     mirror.objects.patience_s, mirror.check = objects.PATIENCE_S, lease.check
     try:

@@ -76,6 +76,16 @@ class Mirror:
                 (self.folder / key).unlink(missing_ok=True)
                 del self._same[key]
 
+    def bring(self, path: Path) -> None:
+        """Bring one file, whatever it is; if the store has none, none is here."""
+        with self._one_at_a_time:
+            data = self.objects.read(self.key(path))
+            if data is None:
+                path.unlink(missing_ok=True)
+                return
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_atomic(path, data)
+
     def publish(self, path: Path) -> None:
         """Put a file into the store, whole."""
         with self._one_at_a_time:

@@ -295,6 +295,56 @@ def test_a_report_reads_and_is_put_beside_the_sweep(url, tmp_path, monkeypatch, 
     assert summary["trials"]["search"]["complete"] == 3 if "search" in summary["trials"] else summary["trials"]
 
 
+def test_two_sweeps_are_compared_where_they_are_and_the_page_is_put_beside_the_first(
+    url, tmp_path, monkeypatch, capsys
+):
+    from calling import command
+
+    for name in ("first", "second"):
+        write_sweep_json(tmp_path / name)
+        write_trial(tmp_path / name, 1)
+    put(tmp_path / "second", f"{url}/second")
+    put(tmp_path / "first", f"{url}/first")
+    monkeypatch.chdir(tmp_path)
+    assert command("report")([f"{url}/first", f"{url}/second"]) == 0
+    assert capsys.readouterr().out.strip() == f"{url}/first/comparison-second.html"
+    page = Objects(f"{url}/first").read("comparison-second.html").decode()
+    assert "first and second" in page
+    assert command("report")([f"{url}/second", str(tmp_path / "first")]) == 0  # a folder beside a URL
+    assert Objects(f"{url}/second").read("comparison-first.html") is not None
+
+
+def test_a_driver_brings_the_weights_it_asks_for_and_those_that_are_gone_are_gone(url):
+    Objects(f"{url}/sweep").write(f"{NAME}/best.pt", b"weights")
+    sweep = driver(url)
+    store.refresh(sweep)
+    weights = sweep / NAME / BEST
+    assert not weights.exists()
+    store.bring(weights)
+    assert weights.read_bytes() == b"weights"
+    Objects(f"{url}/sweep").delete(f"{NAME}/best.pt")
+    store.bring(weights)
+    assert not weights.exists()
+
+
+def test_a_run_whose_store_is_gone_waits_for_it_no_longer_once_its_hold_has_ended(url, monkeypatch):
+    """Else every trial that ends would wait for as long as a store may be away."""
+    from sweeps import stopping
+
+    told = []
+    monkeypatch.setattr(stopping, "storage_failed", told.append)
+    sweep = driver(url)
+    with store.sweep_lock(sweep):
+        found = mirror.mirror_of(sweep)
+        assert found.objects.patience_s == client.PATIENCE_S
+        Objects(f"{url}/sweep").write(".hold/000002", b"{}")
+        with pytest.raises(StoreError) as lost:
+            found.check.__self__.refresh()
+        found.check.__self__._lost(lost.value)
+        assert found.objects.patience_s == client.FIRST_PATIENCE_S
+    assert told == [lost.value]
+
+
 def put(folder: Path, url: str) -> None:
     """A sweep's folder into a store."""
     for path in folder.rglob("*"):
@@ -350,6 +400,32 @@ def test_no_right_to_write_is_refused_before_anything_runs(s3, monkeypatch, requ
     with pytest.raises(SweepRefused, match=r"--storage: s3://denied.*not allowed.*credentials that may list, read"):
         store.reach(f"s3://{bucket}/sweeps")
     proxy.close()
+
+
+@pytest.mark.parametrize(
+    ("answer", "asked"),
+    [
+        (error_answer(404, "NoSuchBucket"), 1),
+        (error_answer(403, "AccessDenied"), 1),
+        (error_answer(503, "SlowDown"), 20),
+        (FaultyS3.HANG_UP, 20),
+    ],
+)
+def test_storage_that_cannot_be_used_is_asked_few_times_before_it_is_refused(s3, monkeypatch, answer, asked):
+    """What waiting does not mend once; what it may mend for FIRST_PATIENCE_S, with pauses that grow."""
+    monkeypatch.setattr(client, "LONGEST_PAUSE_S", 5.0)
+    proxy = FaultyS3(s3, lambda head, number: answer)
+    lead_to(proxy, monkeypatch)
+    with pytest.raises(SweepRefused, match="--storage: s3://some-bucket"):
+        store.reach("s3://some-bucket/sweeps")
+    assert 1 <= len(proxy.requests) <= asked
+    proxy.close()
+
+
+def test_one_request_and_the_time_for_all_of_them_stay_below_the_ten_seconds_of_a_refusal():
+    config = client.OPTIONS["s3"]["config_kwargs"]
+    assert config["retries"]["total_max_attempts"] == 1  # repeating is done here, and bounded here
+    assert config["connect_timeout"] + client.FIRST_PATIENCE_S < 10
 
 
 def test_populations_are_refused_for_their_trials_read_each_others_folders(url):
