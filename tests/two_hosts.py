@@ -9,12 +9,13 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
-from waiting import wait_for
+from waiting import HANG_GUARD_S, wait_for
 
 ROOT = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent
@@ -28,6 +29,7 @@ OWN = (
     "RAY_AUTH_TOKEN_PATH",
     "RAY_ADDRESS",
     "RAY_TMPDIR",
+    "TMPDIR",  # Ray's folder would be in it, the same for both hosts
     "PYTHONPATH",
 )
 
@@ -44,8 +46,8 @@ class Host:
         folders = " ".join(map(str, ("/tmp/ray", *hidden)))
         script = (
             f"mkdir -p {folders}; for folder in {folders}; do mount -t tmpfs tmpfs $folder || exit; done;"
-            f" hostname {self.name}; ip link set lo up; echo ready; exec sleep infinity"
-        )
+            f" hostname {self.name}; ip link set lo up; echo ready; exec >/dev/null; while sleep 1; do :; done"
+        )  # the first process of a host must take leave of orphans: Ray waits for those that it ends
         self.process = subprocess.Popen(
             [*UNSHARE, "--uts", "--kill-child", "sh", "-c", script], stdout=subprocess.PIPE, text=True
         )
@@ -63,10 +65,11 @@ class Host:
         )  # type: ignore[call-overload]
 
     def run(self, *command: str | Path, **options: object) -> subprocess.CompletedProcess[str]:
-        """Run it to its end; both outputs are kept."""
-        process = self.start(*command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options)
-        out, err = process.communicate()
-        return subprocess.CompletedProcess(command, process.returncode, out, err)
+        """Run it to its end; both outputs are kept: in files, as what it leaves running would keep pipes open."""
+        with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
+            code = self.start(*command, stdin=subprocess.DEVNULL, stdout=out, stderr=err, **options).wait(HANG_GUARD_S)
+            said = [(file.seek(0), file.read())[1] for file in (out, err)]
+        return subprocess.CompletedProcess(command, code, *said)
 
     def start_ray(self, head: "Host | None" = None, cpus: int = 1, *options: str, **environment: str) -> None:
         """Start a node: the head, or one of another's cluster; until it is there."""
@@ -90,7 +93,7 @@ class Host:
         for folder in Path("/proc").glob("[0-9]*"):
             try:
                 named = (folder / "comm").read_text() + (folder / "cmdline").read_text().replace("\0", " ")
-                if name in named and (folder / "ns" / "pid").readlink() == space:
+                if name in named and (folder / "cmdline").read_bytes() and (folder / "ns" / "pid").readlink() == space:
                     found.append(int(folder.name))
             except OSError:  # it has just ended
                 continue
@@ -144,3 +147,5 @@ def connect(first: Host, second: Host) -> None:
     for host in (first, second):
         for change in (f"addr add {host.address}/24 dev eth0", "link set eth0 up"):
             assert host.run("ip", *change.split()).returncode == 0
+    for host in (first, second):  # the kernel looks once a second
+        wait_for(lambda host=host: " UP " in host.run("ip", "-br", "link", "show", "eth0").stdout)

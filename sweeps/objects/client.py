@@ -102,7 +102,7 @@ class Objects:
 
     def write(self, key: str, data: bytes) -> None:
         """Put the whole object in the place of what is there, or nothing of it."""
-        self._ask(key, lambda: self.fs.pipe_file(self._full(key), data))
+        self._put(key, lambda: self.fs.pipe_file(self._full(key), data))
 
     def create(self, key: str, data: bytes) -> bool:
         """Put an object where there is none; of several that try, one does.
@@ -114,7 +114,7 @@ class Objects:
             Whether it is there now, with these data.
         """
         try:
-            self._ask(key, lambda: self.fs.pipe_file(self._full(key), data, mode="create"))
+            self._put(key, lambda: self.fs.pipe_file(self._full(key), data, mode="create"))
         except FileExistsError:
             return self.read(key) == data
         return True
@@ -158,6 +158,13 @@ class Objects:
 
     def _full(self, key: str) -> str:
         return f"{self._root}/{key}" if key else self._root
+
+    def _put(self, key: str, request: Callable[[], Any]) -> None:
+        """Send what writes: where that is not found, there is no bucket, or no store at the endpoint."""
+        try:
+            self._ask(key, request)
+        except FileNotFoundError as error:
+            raise _failed(error, Fault.BUCKET, self.path(key)) from error
 
     def _ask(self, key: str, request: Callable[[], Answer]) -> Answer:
         """Send a request, again and again while the fault may pass."""

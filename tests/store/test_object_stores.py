@@ -406,6 +406,7 @@ def test_no_right_to_write_is_refused_before_anything_runs(s3, monkeypatch, requ
     ("answer", "asked"),
     [
         (error_answer(404, "NoSuchBucket"), 1),
+        (error_answer(404, "NotFound"), 1),  # of a web server that is no store
         (error_answer(403, "AccessDenied"), 1),
         (error_answer(503, "SlowDown"), 20),
         (FaultyS3.HANG_UP, 20),
