@@ -6,9 +6,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from moto_server import ENVIRONMENT
 from running_sweep import NET, RUN
-from two_hosts import BIN, PORT, ROOT, Host, environment_of, two_hosts
+from two_hosts import PORT, ROOT, Host, environment_of, two_hosts
 from waiting import wait_for
 
 from sweeps.store import COMPLETE, read_records, read_trial
@@ -156,47 +155,6 @@ def test_a_job_uses_its_own_cluster_and_keeps_nothing_in_a_folder_that_goes(tmp_
         assert done.returncode == 0, done.stdout + done.stderr
         assert f"1 node, 1 CPU, 0 GPUs at {head.address}:{PORT}" in done.stdout + done.stderr
         assert [record.status for record in read_records(tmp_path / "results" / "t").values()] == [COMPLETE]
-
-
-def commands_of_the_page(head: Host) -> dict[str, list[str]]:
-    """First words of a command of docs/cluster.md -> it, with the head's address and the smallest sweep."""
-    lines = [
-        line.strip() for line in (ROOT / "docs" / "cluster.md").read_text().splitlines() if line.startswith("    ")
-    ]
-    found = {}
-    for beginning in ("ray start --head", "ray start --address", *(f"deepdlt {word}" for word in ("doctor", "sweep"))):
-        line = next(line for line in lines if line.startswith(beginning) and ("s3://" in line or "ray" in beginning))
-        found[beginning] = line.replace("HEAD", head.address).replace("exp_grid", "smoke").split()
-    (found["tensorboard"],) = [line.split() for line in lines if line.startswith("tensorboard --logdir s3://")]
-    return found
-
-
-def test_the_pages_commands_work_as_they_stand_with_nothing_shared_but_the_store(tmp_path, image_folder):
-    hidden = tmp_path / "home"
-    hidden.mkdir()
-    with two_hosts(hidden) as (head, other):
-        for host in (head, other):
-            assert host.run("ip", "route", "add", "default", "dev", "eth0").returncode == 0
-        server = f"http://{head.address}:5555"
-        keys = {**ENVIRONMENT, "AWS_ENDPOINT_URL": server, "PATH": f"{BIN}:{os.environ['PATH']}", "HOME": str(hidden)}
-        environment = environment_of(**keys)
-        words = [sys.executable, "-c", "from moto.server import main; main()", "-H", head.address, "-p", "5555"]
-        head.start(*words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        make = "import boto3, sys; boto3.client('s3').create_bucket(Bucket='my-bucket')"
-        wait_for(lambda: head.run(sys.executable, "-c", make, environment=environment).returncode == 0)
-        page = commands_of_the_page(head)
-        for host, name in ((head, "ray start --head"), (other, "ray start --address"), (head, "deepdlt doctor")):
-            done = host.run(*page[name], environment=environment)
-            assert done.returncode == 0, done.stdout + done.stderr
-        more = [*NET, "--epochs", "1", "--labels", "PP1", "--folds", "2", "--data", image_folder, "--name", "t"]
-        done = head.run(*page["deepdlt sweep"], *more, environment=environment, cwd=hidden)
-        assert done.returncode == 0, done.stdout + done.stderr
-        assert "2 nodes" in done.stdout + done.stderr
-        head.start(*page["tensorboard"], environment=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        ask = "import urllib.request as u; print(u.urlopen('http://localhost:6006/data/runs').read().decode())"
-        wait_for(lambda: "t/s0001-" in head.run(sys.executable, "-c", ask).stdout)
-        done = other.run("deepdlt", "report", "s3://my-bucket/sweeps/t", environment=environment, cwd=hidden)
-        assert done.stdout.strip() == "s3://my-bucket/sweeps/t/report/report.html", done.stderr
 
 
 def test_a_sweep_on_this_machine_listens_on_loopback_alone(tmp_path, image_folder):
