@@ -15,7 +15,7 @@ test: setup-dev  ## everything that must hold
 	$(PY) -m pytest -m "not slow" --durations=20
 
 test-slow: setup-dev  ## those that take minutes: sweeps that are killed, every scheduler, the notebook
-	@echo "101 tests, a worker per core and one more: about 40 minutes on 2 cores"
+	@echo "97 tests, a worker per core and one more: about 40 minutes on 2 cores"
 	$(PY) -m pytest -m slow --dist=worksteal --durations=20
 
 test-all: test test-slow

@@ -17,7 +17,8 @@ from moto_server import S3, FaultyS3, Head, error_answer
 from running_sweep import kill
 from waiting import wait_for
 
-TOKEN = "0" * 64
+from sweeps.execution.ray_needs import prepare_ray
+
 RECORD, PROBE = re.compile(rb"PUT \S+/trial\.json "), re.compile(rb"HEAD \S+/\.hold/now-")
 WRITTEN = re.compile(rb"Last-Modified: ([^\r]+)", re.IGNORECASE)
 LATER_S = 150
@@ -104,7 +105,7 @@ def local_cluster(cpus: int = 0) -> Iterator[LocalCluster]:
     before = signal.getsignal(signal.SIGTERM)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RAY_AUTH_MODE", "token")
-        patch.setenv("RAY_AUTH_TOKEN", TOKEN)
+        prepare_ray()  # the token of this process, which Ray remembers once it has used one
         cluster = LocalCluster(cpus)
         try:
             yield cluster

@@ -6,6 +6,7 @@ What must come out of each is what the same sweep brings on this machine alone, 
 import csv
 import io
 import json
+import os
 import signal
 import time
 from pathlib import Path
@@ -19,6 +20,9 @@ from sweeps import store
 from sweeps.store import mirror
 
 pytestmark = pytest.mark.slow
+LONG = pytest.mark.skipif(
+    not os.environ.get("DEEPDLT_CLUSTER_FAULTS"), reason="takes 15 minutes; set DEEPDLT_CLUSTER_FAULTS=1"
+)
 SWEEP = ["--space", "smoke", *NET, "--search", "grid", "--scheduler", "none", "--trials", "2", "--epochs", "3"]
 SWEEP += ["--cv", "--labels", "PP1", "--folds", "2", "--max-concurrent", "2", "--name", "s"]
 TRIALS = 4  # two of the search, two folds
@@ -125,6 +129,7 @@ def test_two_nodes_and_an_object_store_bring_what_one_machine_and_a_folder_do(
     assert bucket.written_once()
 
 
+@LONG
 def test_nodes_that_join_die_vanish_together_and_come_back_cost_no_trial(bucket, tmp_path, image_folder, undisturbed):
     bucket.gate.open_for = 0
     with local_cluster() as cluster:
@@ -151,6 +156,7 @@ def test_nodes_that_join_die_vanish_together_and_come_back_cost_no_trial(bucket,
     assert bucket.outcome() == undisturbed
 
 
+@LONG
 def test_a_node_that_is_cut_off_for_5_and_for_30_s_costs_no_trial(bucket, tmp_path, image_folder, undisturbed):
     bucket.gate.open_for = 0
     with local_cluster() as cluster:
@@ -169,6 +175,7 @@ def test_a_node_that_is_cut_off_for_5_and_for_30_s_costs_no_trial(bucket, tmp_pa
     assert set(bucket.gate.records) == {f"/{bucket.name}/{key}" for key in bucket.records()}
 
 
+@LONG
 def test_when_the_head_is_lost_the_same_command_goes_on_with_another_cluster(
     bucket, tmp_path, image_folder, undisturbed
 ):
@@ -198,6 +205,7 @@ def test_when_the_head_is_lost_the_same_command_goes_on_with_another_cluster(
     assert bucket.written_once()
 
 
+@LONG
 def test_a_driver_that_is_lost_is_followed_by_one_on_another_node_once_its_hold_has_ended(
     s3, tmp_path, image_folder, undisturbed, monkeypatch
 ):

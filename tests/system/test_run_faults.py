@@ -15,6 +15,7 @@ import pytest
 from running_sweep import NET, RUN, RunningSweep, kill, left_running
 from waiting import HANG_GUARD_S
 
+from sweeps.execution.ray_needs import prepare_ray
 from sweeps.store.event_files import read_trial
 from sweeps.store.trial_record import COMPLETE, FAILED, read_records
 
@@ -211,10 +212,10 @@ def test_a_frozen_driver_goes_on_when_it_is_thawed(tmp_path, image_folder):
     assert code == 0, err
 
 
-def test_when_a_node_is_lost_its_trials_go_on_elsewhere(tmp_path, image_folder, monkeypatch):
+def test_when_a_node_is_lost_its_trials_go_on_elsewhere(tmp_path, image_folder):
     from ray.cluster_utils import Cluster
 
-    monkeypatch.setenv("RAY_AUTH_TOKEN", "0" * 64)  # of the cluster and of the sweep, which inherits it
+    prepare_ray()  # the token of this process, which the cluster and the sweep inherit
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
     try:
         node = cluster.add_node(num_cpus=1)
