@@ -344,8 +344,8 @@ def _broken_combinations(config: TrainConfig) -> list[str]:
     ]
     rules.append(
         (
-            c.side < LEAST_SIDE,
-            f"`downsample` {c.downsample} leaves {c.side} px of `crop_size` {c.crop_size}; the networks need"
+            c.crop_size // c.downsample < LEAST_SIDE,
+            f"`downsample` {c.downsample} leaves {c.crop_size // c.downsample} px of `crop_size` {c.crop_size}; the networks need"
             f" {LEAST_SIDE}: take `crop_size` {LEAST_SIDE * c.downsample}",
         )
     )
