@@ -345,8 +345,8 @@ def _broken_combinations(config: TrainConfig) -> list[str]:
     rules.append(
         (
             c.crop_size // c.downsample < LEAST_SIDE,
-            f"`downsample` {c.downsample} leaves {c.crop_size // c.downsample} px of `crop_size` {c.crop_size}; the networks need"
-            f" {LEAST_SIDE}: take `crop_size` {LEAST_SIDE * c.downsample}",
+            f"`downsample` {c.downsample} leaves {c.crop_size // c.downsample} px of `crop_size` {c.crop_size};"
+            f" the networks need {LEAST_SIDE}: take `crop_size` {LEAST_SIDE * c.downsample}",
         )
     )
     return [message for broken, message in rules if broken]
