@@ -112,6 +112,7 @@ def bucket(s3, request, monkeypatch):
     gate.close()
 
 
+@LONG
 def test_two_nodes_and_an_object_store_bring_what_one_machine_and_a_folder_do(
     bucket, tmp_path, image_folder, undisturbed
 ):
